@@ -1,0 +1,42 @@
+import type { TimeoutSettings } from '../config/settings.ts'
+import type { NetworkFault } from '../policy/classify.ts'
+
+/**
+ * The network, as the client sees it: the seam behind which undici works in production and a simulated network in the
+ * simulator. A transport never throws and never retries; whatever happens comes back as a value.
+ */
+export interface Transport {
+  send(request: TransportRequest): Promise<TransportResult>
+  /** Closes idle connections and waits for open exchanges. */
+  close(): Promise<void>
+}
+
+export interface TransportRequest {
+  /** `https://api.hubapi.com` */
+  readonly origin: string
+  /** With its query string. */
+  readonly path: string
+  readonly method: string
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | Uint8Array | undefined
+  readonly timeouts: TimeoutSettings
+  /** A longer body ends the exchange with the fault `response_too_large`. */
+  readonly maxResponseBytes: number
+  readonly signal: AbortSignal | undefined
+  /** True: the answer's body is handed over as a stream as soon as the headers are there. */
+  readonly streamBody: boolean
+}
+
+export type TransportResult =
+  | { readonly ok: true; readonly answer: TransportAnswer }
+  | { readonly ok: false; readonly fault: NetworkFault }
+
+export interface TransportAnswer {
+  readonly status: number
+  /** Names in lower case; repeated headers joined with `, ` (set-cookie with a newline). */
+  readonly headers: Readonly<Record<string, string>>
+  /** Whole, unless `streamBody` was asked for. */
+  readonly body: Uint8Array
+  readonly stream: ReadableStream<Uint8Array> | undefined
+}

@@ -1,0 +1,220 @@
+/** The public face of a running Holdfast: what `await holdfast(...)` gives. */
+import type { BreakerView } from '../client/health.ts'
+import type { EventSource } from '../core/events.ts'
+import type { Json } from '../core/json.ts'
+import type {
+  AuditReport,
+  Balance,
+  BalanceFilter,
+  DeadLetterGroup,
+  ItemFilter,
+  ItemRecord,
+  ItemSummary,
+  LaneState,
+  OperatorReceipt,
+  Page,
+  PageOf,
+  RunRecord,
+} from '../ledger/port.ts'
+import type { Pipeline } from './pipeline.ts'
+
+export interface Holdfast extends AsyncDisposable {
+  readonly events: EventSource
+
+  /**
+   * Accepts one record. Resolves once it is on disk, whatever state the APIs are in.
+   * @throws HoldfastError `invalid_input` (refused by the pipeline's schema), `key_conflict` (same key, other input),
+   *   `payload_too_large`, `unknown_pipeline`, `store_unavailable`.
+   */
+  submit<Input>(
+    pipeline: Pipeline<Input, never> | Pipeline<Input> | string,
+    input: Input,
+    options?: SubmitOptions,
+  ): Promise<Submitted>
+  /** Many at once: one receipt each, in order; a bad record is reported in its place and stops nothing. */
+  submitMany<Input>(
+    pipeline: Pipeline<Input, never> | Pipeline<Input> | string,
+    records: readonly { readonly input: Input; readonly options?: SubmitOptions }[],
+  ): Promise<(Submitted | Refused)[]>
+
+  /** Inline, resilient calls: retries while you wait, then a typed error. */
+  client(integration: string, options?: ClientOptions): Client
+  /** A drop-in `fetch` for SDKs that take one. */
+  fetch(integration: string, options?: ClientOptions): typeof globalThis.fetch
+
+  /** Starts working on items in this process. */
+  startWorker(options?: WorkerOptions): Worker
+  /** Resolves when no item can move without a person or a due time later than `untilIdleOnly`... see `DrainOptions`. */
+  drain(options?: DrainOptions): Promise<Balance>
+
+  readonly operations: Operations
+  /** Stops workers, gives back what was not sent, flushes and closes the store. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface SubmitOptions {
+  /** Names the record: submitting it again changes nothing. Default: a new id (so: no deduplication). */
+  readonly key?: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly tenant?: string
+  readonly batch?: string
+  readonly correlationId?: string
+}
+
+export interface Submitted {
+  readonly ok: true
+  readonly runId: string
+  /** True: it was already known, and nothing was added. */
+  readonly duplicate: boolean
+}
+
+export interface Refused {
+  readonly ok: false
+  readonly error: import('../core/errors.ts').HoldfastError
+}
+
+export interface ClientOptions {
+  readonly tenant?: string
+  readonly signal?: AbortSignal
+}
+
+export interface CallOptions {
+  readonly body?: unknown
+  readonly params?: Readonly<Record<string, string | number>>
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
+  readonly headers?: Readonly<Record<string, string>>
+  /** Names the operation. Given: recorded in the ledger, so that a repeat returns the stored result without a call. */
+  readonly idempotencyKey?: string
+  readonly response?: import('@standard-schema/spec').StandardSchemaV1
+  readonly signal?: AbortSignal
+  /** All tries together may take this long. Default: the integration's `retry.inlineMs`. */
+  readonly deadlineMs?: number
+  readonly correlationId?: string
+  /** W3C trace context to continue. */
+  readonly traceparent?: string
+}
+
+export interface CallAnswer<Data = unknown> {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly data: Data
+  /** Tries it took. */
+  readonly attempts: number
+  /** True: from the idempotency record, nothing was sent. */
+  readonly replayed: boolean
+}
+
+/** Throws HoldfastError with `class`, `certainty`, `hint` and the whole `failure` when a call fails for good. */
+export interface Client {
+  get<Data = unknown>(path: string, options?: CallOptions): Promise<CallAnswer<Data>>
+  post<Data = unknown>(path: string, options?: CallOptions): Promise<CallAnswer<Data>>
+  put<Data = unknown>(path: string, options?: CallOptions): Promise<CallAnswer<Data>>
+  patch<Data = unknown>(path: string, options?: CallOptions): Promise<CallAnswer<Data>>
+  delete<Data = unknown>(path: string, options?: CallOptions): Promise<CallAnswer<Data>>
+  request<Data = unknown>(method: string, path: string, options?: CallOptions): Promise<CallAnswer<Data>>
+}
+
+export interface WorkerOptions {
+  /** Items at the same time in this process. Default 100. */
+  readonly concurrency?: number
+  /** Default: all lanes. */
+  readonly lanes?: readonly string[]
+}
+
+export interface Worker extends AsyncDisposable {
+  readonly id: string
+  /** Stops claiming, lets what is under way end for `graceMs` (default 10,000), gives back the rest. */
+  stop(options?: { graceMs?: number }): Promise<void>
+  readonly inFlight: number
+}
+
+export interface DrainOptions {
+  readonly signal?: AbortSignal
+  /** Ends as soon as nothing is due within this time. Default 0: waits for every due time, the slow lane excepted. */
+  readonly batch?: string
+  readonly pipeline?: string
+}
+
+/** What the person on call can see and do: the same for the CLI, the API and the dashboard. */
+export interface Operations {
+  run(runId: string): Promise<RunRecord | undefined>
+  item(itemId: string): Promise<ItemRecord | undefined>
+  items(filter?: ItemFilter, page?: Partial<Page>): Promise<PageOf<ItemSummary>>
+  groups(filter?: ItemFilter): Promise<DeadLetterGroup[]>
+  balance(filter?: BalanceFilter): Promise<Balance>
+  audit(): Promise<AuditReport>
+  /** In plain words: what happened, why, what comes next and when (rule 9). */
+  explain(itemId: string): Promise<Explanation | undefined>
+  /** Replays what the selection finds: plan (dry run), canary, the rest. */
+  replay(request: ReplayRequest): Promise<ReplayReport>
+  discard(selection: Selection, reason: string, by: string): Promise<OperatorReceipt[]>
+  cancel(selection: Selection, reason: string, by: string): Promise<OperatorReceipt[]>
+  /** A person's verdict on unknown outcomes: it happened, or it did not (then it is sent again). */
+  resolve(itemId: string, verdict: Verdict, by: string): Promise<OperatorReceipt>
+  lanes(): Promise<LaneState[]>
+  integrations(): Promise<IntegrationView[]>
+  suspend(integration: string, reason: string): Promise<string[]>
+  resume(integration: string): Promise<string[]>
+  breakers(): Promise<BreakerView[]>
+  resetBreaker(key: string): Promise<boolean>
+  /** Forgets ended runs older than `maxAgeMs`; counts stay in the balance. */
+  retain(maxAgeMs: number): Promise<{ runs: number; effects: number }>
+}
+
+export type Verdict =
+  | { readonly happened: true; readonly externalId?: string; readonly output?: Json; readonly reason?: string }
+  | { readonly happened: false }
+
+/** Which dead letters: by id, by group, or by filter. */
+export type Selection =
+  | { readonly itemIds: readonly string[] }
+  | { readonly fingerprint: string }
+  | { readonly filter: ItemFilter }
+
+export interface ReplayRequest {
+  readonly selection: Selection
+  readonly by: string
+  /** RFC 7396 merge patch applied to each payload; the original stays beside the edited one. */
+  readonly patch?: Json
+  /** Only says what would happen. */
+  readonly dryRun?: boolean
+  /** First this many alone; the rest only if all of them end well. Default 0: all at once. */
+  readonly canary?: number
+  readonly knownNotApplied?: boolean
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: {
+    readonly replayed: number
+    readonly ended: number
+    readonly total: number
+  }) => void
+}
+
+export interface ReplayReport {
+  readonly selected: number
+  readonly replayed: number
+  readonly refused: readonly { readonly itemId: string; readonly why: string }[]
+  /** Set where a canary did not end well: nothing after it was touched. */
+  readonly stopped: { readonly itemId: string; readonly why: string } | undefined
+  readonly dryRun: boolean
+  /** Before and after, for the first few. */
+  readonly samples: readonly { readonly itemId: string; readonly before: Json; readonly after: Json }[]
+  readonly itemIds: readonly string[]
+}
+
+export interface IntegrationView {
+  readonly name: string
+  readonly baseUrl: string
+  readonly lanes: readonly LaneState[]
+  readonly breakers: readonly BreakerView[]
+  readonly due: number
+}
+
+export interface Explanation {
+  readonly itemId: string
+  /** One sentence. */
+  readonly headline: string
+  readonly lines: readonly { readonly atMs: number | undefined; readonly text: string }[]
+  /** What comes next, and when. */
+  readonly next: string
+  readonly hint: string
+}

@@ -1,0 +1,165 @@
+/**
+ * Pipelines: typed graphs of steps (design.md, "Steps"). A definition is plain, immutable data; `definePipeline` starts one
+ * and each `.step()` gives a new one whose type knows the outputs of all steps so far.
+ */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Answer } from '../client/call.ts'
+import type { IdempotencySettings } from '../config/settings.ts'
+import type { Duration } from '../core/duration.ts'
+import { configurationError } from '../core/errors.ts'
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
+
+/** What a step sees. */
+export interface StepContext<Input = unknown, Outputs = Record<string, unknown>> {
+  readonly input: Input
+  /** What the steps named in `after` gave. A step that was skipped or degraded gives `undefined`. */
+  readonly outputs: Outputs
+  readonly runId: string
+  readonly itemId: string
+  readonly key: string
+  readonly tenant: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly correlationId: string
+  /** Equal on all attempts and replays of this step of this run: hand it to whatever takes an idempotency key. */
+  readonly idempotencyKey: string
+  /** 1 for the first try. */
+  readonly attempt: number
+}
+
+/** What code steps see beside that. */
+export interface CodeContext<Input = unknown, Outputs = Record<string, unknown>> extends StepContext<Input, Outputs> {
+  /** Aborts when the step's time is over, its lease is lost, or the worker must end. */
+  readonly signal: AbortSignal
+}
+
+/** A call as data: method and path are fixed, so that breakers, timeouts and lanes are known before it runs. */
+export interface RequestTemplate<Context> {
+  readonly method: Method
+  /** Path template below the integration's base URL: `/people/{email}`. */
+  readonly path: string
+  readonly params?: (context: Context) => Readonly<Record<string, string | number>>
+  readonly query?: (context: Context) => Readonly<Record<string, string | number | boolean | undefined>>
+  readonly headers?: (context: Context) => Readonly<Record<string, string>>
+  readonly body?: (context: Context) => unknown
+}
+
+/** How to look for an effect whose outcome is unknown (R094, R095). */
+export interface RequestReconciliation<Context, Output> {
+  readonly request: RequestTemplate<Context>
+  /** The effect's output where the answer shows that it happened; `undefined` where it shows that it did not. */
+  readonly match: (answer: Answer, context: Context) => Output | undefined
+}
+
+export type Reconciliation<Output> =
+  | { readonly outcome: 'applied'; readonly output: Output }
+  | { readonly outcome: 'not_applied' }
+  | { readonly outcome: 'cannot_tell' }
+
+export interface StepOptions<Outputs, After extends keyof Outputs> {
+  /** Steps that must end well first. Default none: it starts at once. */
+  readonly after?: readonly After[]
+  /** When it fails for good, the run goes on without it (degraded). Default false. */
+  readonly optional?: boolean
+  /** Durable retries end at this age. Default: the integration's. */
+  readonly maxAge?: Duration
+  readonly maxAttempts?: number
+}
+
+export interface RequestStep<Input, Outputs, After extends keyof Outputs, Output> extends StepOptions<Outputs, After> {
+  /** Name of the integration that is called. */
+  readonly integration: string
+  readonly request: RequestTemplate<StepContext<Input, Pick<Outputs, After>>>
+  /** Refused answers are `malformed_response`. Its output type is what `parse` gets. */
+  readonly response?: StandardSchemaV1
+  /** Reads the step's output from a good answer. Default: the answer's data. */
+  readonly parse?: (answer: Answer, context: StepContext<Input, Pick<Outputs, After>>) => Output
+  /** Overrides what is known about the endpoint. */
+  readonly idempotency?: IdempotencySettings
+  readonly reconcile?: RequestReconciliation<StepContext<Input, Pick<Outputs, After>>, Output>
+  /** Names the operation across runs: two runs that give the same key have the effect once. Default: each run its own. */
+  readonly operation?: (context: StepContext<Input, Pick<Outputs, After>>) => string
+}
+
+export interface CodeStep<Input, Outputs, After extends keyof Outputs, Output> extends StepOptions<Outputs, After> {
+  readonly run: (context: CodeContext<Input, Pick<Outputs, After>>) => Output | Promise<Output>
+  /** Running it twice has the effect of running it once. Default false: after a crash its outcome counts as unknown. */
+  readonly safe?: boolean
+  /** The time one try may take. Default 60 s. */
+  readonly timeout?: Duration
+  /** Tries at the same time, over all workers. Default 5. */
+  readonly concurrency?: number
+  readonly reconcile?: (
+    context: CodeContext<Input, Pick<Outputs, After>>,
+  ) => Reconciliation<Output> | Promise<Reconciliation<Output>>
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: internal, erased form: the public builder has checked the types.
+export type AnyStep = RequestStep<any, any, any, any> | CodeStep<any, any, any, any>
+
+export interface Pipeline<Input = unknown, Outputs = Record<never, never>> {
+  readonly name: string
+  readonly inputSchema: StandardSchemaV1<unknown, Input> | undefined
+  readonly steps: ReadonlyMap<string, AnyStep>
+  step<const Name extends string, Output, const After extends keyof Outputs & string = never>(
+    name: Name,
+    step: RequestStep<Input, Outputs, After, Output> | CodeStep<Input, Outputs, After, Output>,
+  ): Pipeline<Input, Outputs & Record<Name, Output>>
+}
+
+export interface PipelineOptions<Input> {
+  /** Any Standard Schema; refused input is refused at `submit`, before anything is stored. */
+  readonly input?: StandardSchemaV1<unknown, Input>
+}
+
+const NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/
+
+/**
+ * Starts a pipeline.
+ * @throws HoldfastError `invalid_pipeline` for a name that is not a word, a step twice, or `after` a step that is not there.
+ */
+export function definePipeline<Input = unknown>(name: string, options: PipelineOptions<Input> = {}): Pipeline<Input> {
+  checkName('pipeline', name, name)
+  return build<Input, Record<never, never>>(name, options.input, new Map())
+}
+
+function build<Input, Outputs>(
+  name: string,
+  inputSchema: StandardSchemaV1<unknown, Input> | undefined,
+  steps: ReadonlyMap<string, AnyStep>,
+): Pipeline<Input, Outputs> {
+  return {
+    name,
+    inputSchema,
+    steps,
+    step(stepName, step) {
+      checkName('step', stepName, name)
+      if (steps.has(stepName))
+        throw invalid(name, `step "${stepName}" is defined twice`, 'Give each step its own name.')
+      for (const needed of step.after ?? []) {
+        if (!steps.has(needed as string)) {
+          throw invalid(
+            name,
+            `step "${stepName}" comes after "${String(needed)}", which is not defined before it`,
+            `Steps so far: ${[...steps.keys()].join(', ') || '(none)'}.`,
+          )
+        }
+      }
+      return build(name, inputSchema, new Map(steps).set(stepName, step as AnyStep))
+    },
+  }
+}
+
+function checkName(kind: string, name: string, pipeline: string): void {
+  if (!NAME.test(name)) {
+    throw invalid(
+      pipeline,
+      `"${name}" cannot be the name of a ${kind}`,
+      'Use letters, digits, - and _, starting with a letter.',
+    )
+  }
+}
+
+function invalid(pipeline: string, message: string, hint: string) {
+  return configurationError('invalid_pipeline', `Pipeline "${pipeline}": ${message}`, hint, { pipeline })
+}

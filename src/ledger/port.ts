@@ -1,0 +1,538 @@
+/**
+ * The ledger: the record of truth. A small port, named after what the engine means, batch-first and asynchronous, so that
+ * a local file and a remote, concurrent server fit it alike. No method is optional; `conformance/` holds every adapter
+ * to the same behaviour.
+ *
+ * Time: every method that needs "now" takes `nowMs` from the caller's clock. The ledger itself never reads a clock. With
+ * several machines the callers' clocks may differ by their skew; leases carry that margin, and nothing else depends on it.
+ *
+ * Tenants: every reference carries the tenant, which is the partition key of every unique key and hot query.
+ */
+import type { Failure } from '../core/failure.ts'
+import type { ItemState } from '../core/item-state.ts'
+import type { Json } from '../core/json.ts'
+import type { DeadLetterCause } from '../policy/dead-letter.ts'
+
+export interface Ledger {
+  /** What and where, for messages: `sqlite:./holdfast.db`. Never contains a password. */
+  readonly description: string
+
+  // --- in ---------------------------------------------------------------------------------------------------------
+  /**
+   * Accepts runs with all their items. Resolves once they are on disk (rule 1). A run whose (tenant, pipeline, key) is
+   * known is not accepted again: same input -> `duplicate`, other input -> `conflict` (D17).
+   */
+  submit(runs: readonly NewRun[]): Promise<SubmitReceipt[]>
+
+  // --- work -------------------------------------------------------------------------------------------------------
+  /** Channels that hold claimable items, with when the earliest is due. Cheap: one index probe per channel. */
+  channels(): Promise<ChannelDue[]>
+  /**
+   * Leases due items, in order of due time, oldest first. The claim is the write-ahead of the attempt (rule 5): on disk
+   * before the promise resolves. Lanes whose gate is closed or that are suspended give nothing; a lane never has more
+   * than its `concurrency` items leased, counted over all workers.
+   */
+  claim(request: ClaimRequest): Promise<ClaimedItem[]>
+  /**
+   * Takes over items whose lease expired: a new lease token, `crashes` + 1, and an attempt recorded as `crashed` for the
+   * one that was lost. The caller then decides what to do and settles them like any other claim.
+   */
+  reclaimExpired(request: ReclaimRequest): Promise<ClaimedItem[]>
+  /** Renews leases; returns those that were lost (settled, taken over, or gone). */
+  extendLeases(fences: readonly Fence[], leaseUntilMs: number): Promise<Fence[]>
+  /**
+   * Ends claims, all or nothing per item: state, attempt record, effect record, gate and the queueing of what follows
+   * commit together (rule 5). Fenced: a settlement whose token is not the current lease changes nothing and is
+   * reported as `lease_lost` (rule 6).
+   */
+  settle(settlements: readonly Settlement[], nowMs: number): Promise<SettleReceipt[]>
+
+  // --- effects: which operation was already done, across runs and inline calls (R089-R092, R099) ---------------------
+  /** Reserves operations before sending: write-ahead for operations with a key of their own. */
+  beginEffects(effects: readonly NewEffect[], nowMs: number): Promise<EffectReceipt[]>
+  /** Confirms or releases effects that no settlement covers: those of inline calls. */
+  endEffects(effects: readonly EndedEffect[], nowMs: number): Promise<void>
+
+  // --- lanes and health ---------------------------------------------------------------------------------------------
+  /** Closes gates: the later of the stored and the given time wins, so that it can be repeated and reordered. */
+  closeGates(gates: readonly Gate[]): Promise<void>
+  /** Opens gates at once: an operator's decision. */
+  openGates(lanes: readonly string[]): Promise<void>
+  suspendLanes(lanes: readonly Suspension[]): Promise<void>
+  resumeLanes(lanes: readonly string[]): Promise<void>
+  lanes(): Promise<LaneState[]>
+  /** Shared health records (breakers, limiters, probe leases) changed after `sinceRevision`, with the newest revision. */
+  readHealth(sinceRevision: number): Promise<{ records: HealthRecord[]; revision: number }>
+  /** Compare-and-swap by revision (0: must not exist). Answers with the current record where it did not apply. */
+  updateHealth(changes: readonly HealthChange[], nowMs: number): Promise<HealthReceipt[]>
+
+  // --- people -------------------------------------------------------------------------------------------------------
+  /** Puts dead letters (and, on a person's word, unknown outcomes) back: same item, `replays` + 1, counters kept (R057). */
+  replay(orders: readonly ReplayOrder[], nowMs: number): Promise<OperatorReceipt[]>
+  /** Ends items with a reason; what depends on them, and only on them, is discarded too. */
+  discard(orders: readonly DiscardOrder[], nowMs: number): Promise<OperatorReceipt[]>
+  /** Cancels what has not ended. An item that is being processed is marked, and ends as cancelled when its worker settles. */
+  cancel(orders: readonly CancelOrder[], nowMs: number): Promise<OperatorReceipt[]>
+  /** A person's verdict on an unknown outcome, or on a dead letter done by hand. */
+  resolve(orders: readonly ResolveOrder[], nowMs: number): Promise<OperatorReceipt[]>
+  /** Makes held items due now because what held them is gone; returns how many. */
+  wake(request: WakeRequest, nowMs: number): Promise<number>
+
+  // --- reading --------------------------------------------------------------------------------------------------------
+  run(runId: string): Promise<RunRecord | undefined>
+  item(itemId: string): Promise<ItemRecord | undefined>
+  /** Pages by cursor, newest first. */
+  items(filter: ItemFilter, page: Page): Promise<PageOf<ItemSummary>>
+  /** Items that need a person (or, if asked, all dead letters), by fingerprint, largest group first (R134). */
+  groups(filter: ItemFilter): Promise<DeadLetterGroup[]>
+  /** Counts by state, and what was accepted, for the whole or for one batch, label or pipeline. */
+  balance(filter: BalanceFilter): Promise<Balance>
+  /** Proves rule 2 and the inner consistency of the store, row by row; names what is wrong. Reads everything. */
+  audit(): Promise<AuditReport>
+
+  // --- upkeep ---------------------------------------------------------------------------------------------------------
+  /** Forgets runs whose items all ended before `endedBeforeMs`, and expired effects, keeping their counts in the balance. */
+  retain(request: { endedBeforeMs: number; nowMs: number; limit: number }): Promise<{ runs: number; effects: number }>
+  /**
+   * Calls `listener` when another process may have made work due. A hint that may come late or never: whoever waits
+   * polls as well.
+   */
+  watch(listener: () => void): Disposable
+  /** Flushes what was promised, then closes. Idempotent. */
+  close(): Promise<void>
+}
+
+// --- submitting -------------------------------------------------------------------------------------------------------
+
+export interface NewRun {
+  readonly id: string
+  readonly tenant: string
+  readonly pipeline: string
+  /** Names the operation; unique per tenant and pipeline. */
+  readonly key: string
+  /** JSON text, stored as given. */
+  readonly input: string
+  /** Of the canonical input. */
+  readonly inputFingerprint: string
+  readonly labels: Readonly<Record<string, string>>
+  /** What the balance is struck per: an input file, a campaign, `default`. */
+  readonly batch: string
+  readonly correlationId: string
+  readonly createdAtMs: number
+  /** In topological order. */
+  readonly items: readonly NewItem[]
+}
+
+export interface NewItem {
+  readonly step: string
+  readonly lane: string
+  readonly endpoint: string
+  /** Steps of the same run that must end well first. Empty: due at `dueAtMs`. */
+  readonly after: readonly string[]
+  readonly dueAtMs: number
+  /** An optional step that fails for good does not stop what follows. */
+  readonly optional: boolean
+}
+
+export type SubmitReceipt =
+  | { readonly outcome: 'accepted'; readonly runId: string }
+  | { readonly outcome: 'duplicate'; readonly runId: string }
+  | { readonly outcome: 'conflict'; readonly runId: string }
+
+// --- working ----------------------------------------------------------------------------------------------------------
+
+export interface ChannelDue {
+  readonly lane: string
+  readonly endpoint: string
+  readonly earliestDueMs: number
+}
+
+export interface ClaimRequest {
+  readonly workerId: string
+  readonly nowMs: number
+  readonly leaseUntilMs: number
+  readonly channels: readonly ClaimChannel[]
+}
+
+export interface ClaimChannel {
+  readonly lane: string
+  readonly endpoint: string
+  /** The most to take from this channel now. */
+  readonly limit: number
+  /** The most leased items of the whole lane, over all workers. */
+  readonly laneConcurrency: number
+}
+
+export interface ReclaimRequest {
+  readonly workerId: string
+  readonly nowMs: number
+  readonly leaseUntilMs: number
+  readonly limit: number
+}
+
+/** Names one claim of one item. The token grows by one with each claim of the item and is never used again. */
+export interface Fence {
+  readonly itemId: string
+  readonly tenant: string
+  readonly token: number
+}
+
+export interface ClaimedItem extends Fence {
+  readonly runId: string
+  readonly pipeline: string
+  readonly step: string
+  readonly lane: string
+  readonly endpoint: string
+  readonly key: string
+  /** The state it was claimed from; `processing` when taken over from a lost lease. */
+  readonly from: ItemState
+  readonly counters: ItemCounters
+  /** `attempts` when the present budget began: 0, or the count at the last replay. */
+  readonly attemptsBeforeBudget: number
+  /** When the present age budget began: acceptance, or the last replay. */
+  readonly budgetFromMs: number
+  readonly slowLaneTries: number
+  readonly createdAtMs: number
+  readonly firstAttemptAtMs: number | undefined
+  /** When the claim that was lost had begun; only on items taken over. */
+  readonly lostAttemptStartedAtMs: number | undefined
+  /** JSON text: the edited payload after a replay with edits, else the run's input. */
+  readonly input: string
+  /** JSON text of what the steps in `after` gave; a step that was skipped or degraded is missing. */
+  readonly outputs: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+  readonly correlationId: string
+  /** What the last attempt ended with. */
+  readonly lastFailure: Failure | undefined
+  /** Free space of the engine, given back as it was stored: e.g. how often it looked for a lost effect. JSON text. */
+  readonly memo: string | undefined
+  /** True when someone asked for cancellation while it was processing. */
+  readonly cancelRequested: boolean
+}
+
+export interface ItemCounters {
+  /** Tries that may have reached the API, the first included. */
+  readonly attempts: number
+  /** Refusals by gate, breaker, limiter: use no attempt (rule 4, D14). */
+  readonly deferrals: number
+  /** Leases lost. */
+  readonly crashes: number
+  /** Times put back by a person, or by a cause that went away. */
+  readonly replays: number
+}
+
+export type Settlement = Fence & {
+  readonly to: SettledState
+  /** Absent when nothing was tried (held, given back): then no attempt is recorded and `attempts` stays. */
+  readonly attempt?: AttemptRecord
+  /** Adds one to `deferrals`. */
+  readonly deferral?: boolean
+  readonly memo?: string | null
+  /** The reservation made by `beginEffects` for this item, confirmed or released in the same transaction. */
+  readonly effect?: EffectEnd
+  /** Closes the lane's gate in the same transaction (one 429 slows the lane, rule 4). */
+  readonly gate?: Gate
+}
+
+export type SettledState =
+  | { readonly state: 'succeeded'; readonly output: string; readonly externalId?: string; readonly note?: string }
+  | { readonly state: 'skipped'; readonly reason: string }
+  | { readonly state: 'cancelled'; readonly reason: string }
+  | { readonly state: 'queued'; readonly reason: string }
+  | { readonly state: 'retrying'; readonly dueAtMs: number; readonly reason: string }
+  | { readonly state: 'parked'; readonly dueAtMs: number; readonly reason: string }
+  /** `dueAtMs` absent: a person must decide. */
+  | {
+      readonly state: 'unknown_outcome'
+      readonly dueAtMs?: number
+      readonly reason: string
+      readonly deadLetter: DeadLetterFacts
+    }
+  /** `dueAtMs` present: the slow lane tries again by itself. */
+  | {
+      readonly state: 'dead_lettered'
+      readonly dueAtMs?: number
+      readonly slowLaneTries?: number
+      readonly reason: string
+      readonly deadLetter: DeadLetterFacts
+    }
+
+export interface DeadLetterFacts {
+  /** Equal for failures with the same root cause (R134). */
+  readonly fingerprint: string
+  /** For people, e.g. `The CRM refused it: field "company" is required.` (R132) */
+  readonly summary: string
+  /** What to do (R132). */
+  readonly hint: string
+  readonly cause: DeadLetterCause
+}
+
+export interface AttemptRecord {
+  readonly startedAtMs: number
+  readonly endedAtMs: number
+  readonly outcome: 'succeeded' | 'failed' | 'reconciled' | 'not_found' | 'crashed'
+  /** False for looking at an effect and for a throttled call: recorded, but uses no attempt. */
+  readonly counts: boolean
+  readonly status?: number
+  readonly failure?: Failure
+  readonly idempotencyKey?: string
+  readonly note?: string
+}
+
+export type SettleReceipt =
+  | { readonly outcome: 'settled'; readonly state: ItemState; readonly queued: readonly string[] }
+  | { readonly outcome: 'lease_lost' }
+
+// --- effects ------------------------------------------------------------------------------------------------------------
+
+export interface NewEffect {
+  readonly tenant: string
+  /** Names the operation: scope (pipeline step, integration endpoint) and key. */
+  readonly key: string
+  /** Of what is sent; the same key with another fingerprint is refused (D17). */
+  readonly fingerprint: string
+  /** The item, or the inline call, that reserves it. The same owner may reserve again: that is its retry. */
+  readonly owner: string
+  /** A reservation that nobody ended is free again after this. */
+  readonly reservedUntilMs: number
+  readonly keepUntilMs: number
+}
+
+export type EffectReceipt =
+  | { readonly outcome: 'started' }
+  | { readonly outcome: 'done'; readonly output: string; readonly externalId?: string }
+  | { readonly outcome: 'in_progress'; readonly owner: string; readonly reservedUntilMs: number }
+  /** Reserved by someone who never reported back: it may have happened. */
+  | { readonly outcome: 'unknown'; readonly owner: string }
+  | { readonly outcome: 'mismatch'; readonly owner: string }
+
+export type EffectEnd =
+  | { readonly key: string; readonly done: true; readonly output: string; readonly externalId?: string }
+  /** Surely had no effect: the key is free again. */
+  | { readonly key: string; readonly done: false }
+
+export type EndedEffect = EffectEnd & { readonly tenant: string; readonly owner: string }
+
+// --- lanes and health -----------------------------------------------------------------------------------------------------
+
+export interface Gate {
+  readonly lane: string
+  readonly untilMs: number
+  readonly reason: string
+}
+
+export interface Suspension {
+  readonly lane: string
+  readonly reason: string
+  readonly atMs: number
+}
+
+export interface LaneState {
+  readonly lane: string
+  readonly gateUntilMs: number
+  readonly gateReason: string
+  readonly suspended: { readonly reason: string; readonly atMs: number } | undefined
+  /** Items leased right now. */
+  readonly processing: number
+}
+
+export interface HealthRecord {
+  /** `breaker:hubspot:POST /contacts`, `limiter:...` */
+  readonly key: string
+  readonly revision: number
+  readonly state: Json
+  readonly updatedAtMs: number
+}
+
+export interface HealthChange {
+  readonly key: string
+  /** The revision the change was made from; 0 for a record that does not exist yet. */
+  readonly fromRevision: number
+  readonly state: Json
+}
+
+export type HealthReceipt =
+  | { readonly applied: true; readonly key: string; readonly revision: number }
+  | { readonly applied: false; readonly key: string; readonly current: HealthRecord | undefined }
+
+// --- people ---------------------------------------------------------------------------------------------------------------
+
+export interface OperatorOrder {
+  readonly itemId: string
+  /** Who asked: `cli:ada`, `engine:breaker_closed`. */
+  readonly by: string
+}
+
+export interface ReplayOrder extends OperatorOrder {
+  /** JSON text that replaces the input for this item; the original stays beside it. */
+  readonly editedInput?: string
+  /** Needed to replay an unknown outcome: the person's word that it did not happen. */
+  readonly knownNotApplied?: boolean
+  readonly dueAtMs: number
+}
+
+export interface DiscardOrder extends OperatorOrder {
+  readonly reason: string
+}
+
+export interface CancelOrder extends OperatorOrder {
+  readonly reason: string
+}
+
+export interface ResolveOrder extends OperatorOrder {
+  /** JSON text of what the step gave, `null` where nothing is known. */
+  readonly output: string
+  readonly externalId?: string
+  readonly reason: string
+}
+
+export type OperatorReceipt =
+  | { readonly outcome: 'done'; readonly itemId: string; readonly state: ItemState }
+  | { readonly outcome: 'marked'; readonly itemId: string }
+  | { readonly outcome: 'refused'; readonly itemId: string; readonly state: ItemState; readonly why: string }
+  | { readonly outcome: 'not_found'; readonly itemId: string }
+
+export interface WakeRequest {
+  readonly lane?: string
+  readonly endpoint?: string
+  /** `parked` items; `outage` dead letters that wait in the slow lane. */
+  readonly what: 'parked' | 'slow_lane'
+  readonly limit: number
+}
+
+// --- reading ----------------------------------------------------------------------------------------------------------------
+
+export interface RunRecord {
+  readonly id: string
+  readonly tenant: string
+  readonly pipeline: string
+  readonly key: string
+  readonly input: Json
+  readonly labels: Readonly<Record<string, string>>
+  readonly batch: string
+  readonly correlationId: string
+  readonly createdAtMs: number
+  readonly items: readonly ItemSummary[]
+}
+
+export interface ItemSummary {
+  readonly itemId: string
+  readonly runId: string
+  readonly tenant: string
+  readonly pipeline: string
+  readonly step: string
+  readonly key: string
+  readonly lane: string
+  readonly endpoint: string
+  readonly state: ItemState
+  readonly reason: string
+  readonly dueAtMs: number | undefined
+  readonly counters: ItemCounters
+  readonly createdAtMs: number
+  readonly firstAttemptAtMs: number | undefined
+  readonly endedAtMs: number | undefined
+  readonly updatedAtMs: number
+  readonly lease: { readonly workerId: string; readonly untilMs: number; readonly startedAtMs: number } | undefined
+  readonly deadLetter: (DeadLetterFacts & { readonly sinceMs: number }) | undefined
+  readonly externalId: string | undefined
+  readonly labels: Readonly<Record<string, string>>
+  readonly batch: string
+  readonly optional: boolean
+}
+
+export interface ItemRecord extends ItemSummary {
+  /** As submitted. */
+  readonly input: Json
+  /** What replays were asked to send instead, oldest first. */
+  readonly edits: readonly {
+    readonly input: Json
+    readonly by: string
+    readonly atMs: number
+    readonly replay: number
+  }[]
+  readonly output: Json | undefined
+  readonly after: readonly string[]
+  /** Steps of the run that wait for this one, however far down (R130). */
+  readonly dependents: readonly string[]
+  readonly attempts: readonly (AttemptRecord & { readonly number: number })[]
+  /** What people and the engine did to it, oldest first. */
+  readonly operations: readonly {
+    readonly what: string
+    readonly by: string
+    readonly atMs: number
+    readonly note: string
+  }[]
+  readonly correlationId: string
+  readonly memo: string | undefined
+  readonly slowLaneTries: number
+  readonly cancelRequested: boolean
+}
+
+export interface ItemFilter {
+  readonly states?: readonly ItemState[]
+  readonly pipeline?: string
+  readonly step?: string
+  readonly lane?: string
+  readonly endpoint?: string
+  readonly runId?: string
+  readonly key?: string
+  readonly tenant?: string
+  readonly batch?: string
+  readonly fingerprint?: string
+  /** Only those that no machine will touch again: dead letters and unknown outcomes without a due time. */
+  readonly needsPerson?: boolean
+  readonly labels?: Readonly<Record<string, string>>
+}
+
+export interface Page {
+  readonly limit: number
+  /** From the page before; opaque. */
+  readonly cursor?: string
+}
+
+export interface PageOf<Row> {
+  readonly rows: readonly Row[]
+  readonly cursor: string | undefined
+}
+
+export interface DeadLetterGroup extends DeadLetterFacts {
+  readonly count: number
+  readonly states: Readonly<Partial<Record<ItemState, number>>>
+  readonly pipelines: readonly string[]
+  readonly endpoints: readonly string[]
+  readonly firstMs: number
+  readonly lastMs: number
+  /** One item to look at. */
+  readonly exampleItemId: string
+  /** How many have a due time: the slow lane will try them by itself. */
+  readonly willRetry: number
+}
+
+export interface BalanceFilter {
+  readonly batch?: string
+  readonly pipeline?: string
+  readonly labels?: Readonly<Record<string, string>>
+}
+
+export interface Balance {
+  /** Items accepted, counted when they came in. */
+  readonly accepted: number
+  /** Items by state, counted now, retained history included. */
+  readonly states: Readonly<Record<ItemState, number>>
+  /** Items without a due time among dead letters and unknown outcomes. */
+  readonly needsPerson: number
+  readonly balanced: boolean
+}
+
+export interface AuditReport {
+  readonly balanced: boolean
+  readonly balance: Balance
+  readonly batches: readonly (Balance & { readonly batch: string })[]
+  /** Every check made, with how many rows broke it (0: none) and up to ten of them. */
+  readonly checks: readonly {
+    readonly name: string
+    readonly description: string
+    readonly violations: number
+    readonly examples: readonly string[]
+  }[]
+}
