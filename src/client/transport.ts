@@ -19,9 +19,11 @@ export interface TransportRequest {
   readonly method: string
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string | Uint8Array | undefined
+  /** A stream is sent once, as it comes, and cannot be sent again. */
+  readonly body: string | Uint8Array | ReadableStream<Uint8Array> | undefined
+  /** With `streamBody`, the total time ends with the answer's headers: a long stream is alive as long as it moves. */
   readonly timeouts: TimeoutSettings
-  /** A longer body ends the exchange with the fault `response_too_large`. */
+  /** A longer body ends the exchange with the fault `response_too_large`; does not hold for `streamBody`. */
   readonly maxResponseBytes: number
   readonly signal: AbortSignal | undefined
   /** True: the answer's body is handed over as a stream as soon as the headers are there. */
@@ -34,7 +36,10 @@ export type TransportResult =
 
 export interface TransportAnswer {
   readonly status: number
-  /** Names in lower case; repeated headers joined with `, ` (set-cookie with a newline). */
+  /**
+   * Names in lower case; repeated headers joined with `, ` (set-cookie with a newline). Where the body came compressed,
+   * it is decoded and `content-encoding` and `content-length` are gone.
+   */
   readonly headers: Readonly<Record<string, string>>
   /** Whole, unless `streamBody` was asked for. */
   readonly body: Uint8Array

@@ -1,4 +1,5 @@
 /** The public face of a running Holdfast: what `await holdfast(...)` gives. */
+import type { Client, ClientOptions } from '../client/client-types.ts'
 import type { BreakerView } from '../client/health.ts'
 import type { EventSource } from '../core/events.ts'
 import type { Json } from '../core/json.ts'
@@ -16,7 +17,9 @@ import type {
   PageOf,
   RunRecord,
 } from '../ledger/port.ts'
-import type { Pipeline } from './pipeline.ts'
+import type { PipelineOf } from './pipeline.ts'
+
+export type { CallAnswer, CallOptions, Client, ClientOptions } from '../client/client-types.ts'
 
 export interface Holdfast extends AsyncDisposable {
   readonly events: EventSource
@@ -26,14 +29,10 @@ export interface Holdfast extends AsyncDisposable {
    * @throws HoldfastError `invalid_input` (refused by the pipeline's schema), `key_conflict` (same key, other input),
    *   `payload_too_large`, `unknown_pipeline`, `store_unavailable`.
    */
-  submit<Input>(
-    pipeline: Pipeline<Input, never> | Pipeline<Input> | string,
-    input: Input,
-    options?: SubmitOptions,
-  ): Promise<Submitted>
+  submit<Input>(pipeline: PipelineOf<Input> | string, input: Input, options?: SubmitOptions): Promise<Submitted>
   /** Many at once: one receipt each, in order; a bad record is reported in its place and stops nothing. */
   submitMany<Input>(
-    pipeline: Pipeline<Input, never> | Pipeline<Input> | string,
+    pipeline: PipelineOf<Input> | string,
     records: readonly { readonly input: Input; readonly options?: SubmitOptions }[],
   ): Promise<(Submitted | Refused)[]>
 
@@ -44,7 +43,10 @@ export interface Holdfast extends AsyncDisposable {
 
   /** Starts working on items in this process. */
   startWorker(options?: WorkerOptions): Worker
-  /** Resolves when no item can move without a person or a due time later than `untilIdleOnly`... see `DrainOptions`. */
+  /**
+   * Resolves with the balance once nothing can move any more without a person: all items have ended, are dead letters
+   * (the slow lane is not waited for), wait behind one, or need a verdict or a resumed lane.
+   */
   drain(options?: DrainOptions): Promise<Balance>
 
   readonly operations: Operations
@@ -73,47 +75,6 @@ export interface Refused {
   readonly error: import('../core/errors.ts').HoldfastError
 }
 
-export interface ClientOptions {
-  readonly tenant?: string
-  readonly signal?: AbortSignal
-}
-
-export interface CallOptions {
-  readonly body?: unknown
-  readonly params?: Readonly<Record<string, string | number>>
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
-  readonly headers?: Readonly<Record<string, string>>
-  /** Names the operation. Given: recorded in the ledger, so that a repeat returns the stored result without a call. */
-  readonly idempotencyKey?: string
-  readonly response?: import('@standard-schema/spec').StandardSchemaV1
-  readonly signal?: AbortSignal
-  /** All tries together may take this long. Default: the integration's `retry.inlineMs`. */
-  readonly deadlineMs?: number
-  readonly correlationId?: string
-  /** W3C trace context to continue. */
-  readonly traceparent?: string
-}
-
-export interface CallAnswer<Data = unknown> {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly data: Data
-  /** Tries it took. */
-  readonly attempts: number
-  /** True: from the idempotency record, nothing was sent. */
-  readonly replayed: boolean
-}
-
-/** Throws HoldfastError with `class`, `certainty`, `hint` and the whole `failure` when a call fails for good. */
-export interface Client {
-  get<Data = unknown>(path: string, options?: CallOptions): Promise<CallAnswer<Data>>
-  post<Data = unknown>(path: string, options?: CallOptions): Promise<CallAnswer<Data>>
-  put<Data = unknown>(path: string, options?: CallOptions): Promise<CallAnswer<Data>>
-  patch<Data = unknown>(path: string, options?: CallOptions): Promise<CallAnswer<Data>>
-  delete<Data = unknown>(path: string, options?: CallOptions): Promise<CallAnswer<Data>>
-  request<Data = unknown>(method: string, path: string, options?: CallOptions): Promise<CallAnswer<Data>>
-}
-
 export interface WorkerOptions {
   /** Items at the same time in this process. Default 100. */
   readonly concurrency?: number
@@ -130,7 +91,7 @@ export interface Worker extends AsyncDisposable {
 
 export interface DrainOptions {
   readonly signal?: AbortSignal
-  /** Ends as soon as nothing is due within this time. Default 0: waits for every due time, the slow lane excepted. */
+  /** Only what belongs to this batch, or this pipeline. Default: everything. */
   readonly batch?: string
   readonly pipeline?: string
 }

@@ -8,6 +8,8 @@ import type { IdempotencySettings } from '../config/settings.ts'
 import type { Duration } from '../core/duration.ts'
 import { configurationError } from '../core/errors.ts'
 
+export type Awaitable<Value> = Value | Promise<Value>
+
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
 
 /** What a step sees. */
@@ -38,9 +40,9 @@ export interface RequestTemplate<Context> {
   readonly method: Method
   /** Path template below the integration's base URL: `/people/{email}`. */
   readonly path: string
-  readonly params?: (context: Context) => Readonly<Record<string, string | number>>
-  readonly query?: (context: Context) => Readonly<Record<string, string | number | boolean | undefined>>
-  readonly headers?: (context: Context) => Readonly<Record<string, string>>
+  readonly params?: (context: Context) => Awaitable<Readonly<Record<string, string | number>>>
+  readonly query?: (context: Context) => Awaitable<Readonly<Record<string, string | number | boolean | undefined>>>
+  readonly headers?: (context: Context) => Awaitable<Readonly<Record<string, string>>>
   readonly body?: (context: Context) => unknown
 }
 
@@ -48,7 +50,7 @@ export interface RequestTemplate<Context> {
 export interface RequestReconciliation<Context, Output> {
   readonly request: RequestTemplate<Context>
   /** The effect's output where the answer shows that it happened; `undefined` where it shows that it did not. */
-  readonly match: (answer: Answer, context: Context) => Output | undefined
+  readonly match: (answer: Answer, context: Context) => Awaitable<Output | undefined>
 }
 
 export type Reconciliation<Output> =
@@ -73,29 +75,37 @@ export interface RequestStep<Input, Outputs, After extends keyof Outputs, Output
   /** Refused answers are `malformed_response`. Its output type is what `parse` gets. */
   readonly response?: StandardSchemaV1
   /** Reads the step's output from a good answer. Default: the answer's data. */
-  readonly parse?: (answer: Answer, context: StepContext<Input, Pick<Outputs, After>>) => Output
+  readonly parse?: (answer: Answer, context: StepContext<Input, Pick<Outputs, After>>) => Awaitable<Output>
   /** Overrides what is known about the endpoint. */
   readonly idempotency?: IdempotencySettings
   readonly reconcile?: RequestReconciliation<StepContext<Input, Pick<Outputs, After>>, Output>
   /** Names the operation across runs: two runs that give the same key have the effect once. Default: each run its own. */
-  readonly operation?: (context: StepContext<Input, Pick<Outputs, After>>) => string
+  readonly operation?: (context: StepContext<Input, Pick<Outputs, After>>) => Awaitable<string>
 }
 
 export interface CodeStep<Input, Outputs, After extends keyof Outputs, Output> extends StepOptions<Outputs, After> {
-  readonly run: (context: CodeContext<Input, Pick<Outputs, After>>) => Output | Promise<Output>
+  readonly run: (context: CodeContext<Input, Pick<Outputs, After>>) => Awaitable<Output>
   /** Running it twice has the effect of running it once. Default false: after a crash its outcome counts as unknown. */
   readonly safe?: boolean
   /** The time one try may take. Default 60 s. */
   readonly timeout?: Duration
-  /** Tries at the same time, over all workers. Default 5. */
+  /** Tries at the same time, over all workers. Default 100. */
   readonly concurrency?: number
-  readonly reconcile?: (
-    context: CodeContext<Input, Pick<Outputs, After>>,
-  ) => Reconciliation<Output> | Promise<Reconciliation<Output>>
+  readonly reconcile?: (context: CodeContext<Input, Pick<Outputs, After>>) => Awaitable<Reconciliation<Output>>
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: internal, erased form: the public builder has checked the types.
-export type AnyStep = RequestStep<any, any, any, any> | CodeStep<any, any, any, any>
+// Erased forms for the inside of the engine: the builder has checked the types.
+// biome-ignore lint/suspicious/noExplicitAny: variance of the user's types ends here
+export type AnyRequestStep = RequestStep<any, any, any, any>
+// biome-ignore lint/suspicious/noExplicitAny: variance of the user's types ends here
+export type AnyCodeStep = CodeStep<any, any, any, any>
+export type AnyStep = AnyRequestStep | AnyCodeStep
+/** A pipeline as `submit` needs it: only the type of its input matters. */
+export type PipelineOf<Input> = Pick<Pipeline<Input>, 'name' | 'steps' | 'inputSchema'>
+/** Any pipeline, whatever its types. */
+export type AnyPipeline = Pick<Pipeline, 'name' | 'steps'> & {
+  readonly inputSchema: StandardSchemaV1<unknown, unknown> | undefined
+}
 
 export interface Pipeline<Input = unknown, Outputs = Record<never, never>> {
   readonly name: string

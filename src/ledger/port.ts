@@ -67,7 +67,10 @@ export interface Ledger {
   updateHealth(changes: readonly HealthChange[], nowMs: number): Promise<HealthReceipt[]>
 
   // --- people -------------------------------------------------------------------------------------------------------
-  /** Puts dead letters (and, on a person's word, unknown outcomes) back: same item, `replays` + 1, counters kept (R057). */
+  /**
+   * Puts dead letters (and, on a person's word, unknown outcomes) back: same item, `replays` + 1, counters kept (R057), memo
+   * cleared: what the engine remembered belonged to the budget that ended.
+   */
   replay(orders: readonly ReplayOrder[], nowMs: number): Promise<OperatorReceipt[]>
   /** Ends items with a reason; what depends on them, and only on them, is discarded too. */
   discard(orders: readonly DiscardOrder[], nowMs: number): Promise<OperatorReceipt[]>

@@ -1,0 +1,80 @@
+/** What a command gets: its output, the configuration, and Holdfast opened and closed around its work. */
+import type { LoadedConfig } from '../config/loaded.ts'
+import { isHoldfastError } from '../core/errors.ts'
+import type { Holdfast } from '../engine/api.ts'
+import type { Host } from './host.ts'
+import { createOutput, type Output } from './output/output.ts'
+
+/** Every command has these. */
+export interface CommonOptions {
+  readonly json?: boolean
+  readonly config?: string
+  readonly store?: string
+  readonly demo?: boolean
+  readonly verbose?: boolean
+}
+
+export interface CliContext {
+  readonly host: Host
+  readonly output: Output
+  readonly options: CommonOptions
+  /**
+   * @param purpose `look`: nothing is sent, so a credential that is not in the environment does no harm: the person on call
+   *   needs none to read the ledger. `send`: everything must be there.
+   */
+  config(purpose: Purpose): Promise<LoadedConfig>
+  /** Opens Holdfast, closes it whatever happens. */
+  withHoldfast<Result>(purpose: Purpose, use: (holdfast: Holdfast) => Promise<Result>): Promise<Result>
+}
+
+export type Purpose = 'look' | 'send'
+
+export function createContext(host: Host, options: CommonOptions): CliContext {
+  const output = createOutput(host, options)
+  const config = (purpose: Purpose) => loadFor(host, options, purpose)
+  return {
+    host,
+    output,
+    options,
+    config,
+    async withHoldfast(purpose, use) {
+      const { openHoldfast } = await import('../system/open.ts')
+      const holdfast = await openHoldfast(await config(purpose))
+      using _trouble = tellTrouble(holdfast, output)
+      try {
+        return await use(holdfast)
+      } finally {
+        await holdfast.close()
+      }
+    },
+  }
+}
+
+/** A part that failed while the rest went on: the person at the terminal should know. */
+function tellTrouble(holdfast: Holdfast, output: Output): Disposable {
+  return holdfast.events.on('engine.trouble', ({ where, message }) => output.note(`trouble in ${where}: ${message}`))
+}
+
+async function loadFor(host: Host, options: CommonOptions, purpose: Purpose): Promise<LoadedConfig> {
+  const missingCredentials = purpose === 'look' ? ('allow' as const) : ('refuse' as const)
+  if (options.demo) {
+    const { demoConfig } = await import('./demo/demo-config.ts')
+    const { resolveConfig } = await import('../config/resolve.ts')
+    return resolveConfig(await demoConfig(), { env: host.env, baseDirectory: host.directory })
+  }
+  const { loadConfig } = await import('../config/load.ts')
+  try {
+    return await loadConfig({
+      directory: host.directory,
+      env: host.env,
+      missingCredentials,
+      ...(options.config !== undefined && { file: options.config }),
+      ...(options.store !== undefined && { store: options.store }),
+    })
+  } catch (error) {
+    const storeIsEnough = options.store !== undefined && options.config === undefined && purpose === 'look'
+    if (!storeIsEnough || !isHoldfastError(error) || error.code !== 'config_not_found') throw error
+    const { resolveConfig } = await import('../config/resolve.ts')
+    return resolveConfig({ store: options.store }, { env: host.env, baseDirectory: host.directory })
+  }
+}

@@ -1,0 +1,72 @@
+/** The world as the commands see it: everything that a test replaces. */
+import { userInfo } from 'node:os'
+import type { Clock } from '../core/clock.ts'
+import { systemClock } from '../system/system-clock.ts'
+import type { ExitCode } from './exit-codes.ts'
+
+export interface Screen {
+  readonly isTerminal: boolean
+  /** Characters per line. */
+  readonly width: number
+  write(text: string): void
+}
+
+export interface Host {
+  /** Results. */
+  readonly stdout: Screen
+  /** Progress, advice, errors. */
+  readonly stderr: Screen
+  readonly directory: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly clock: Clock
+  /** Who works here, for the record: `cli:ada`. */
+  readonly person: string
+  /** Calls back on each Ctrl-C (or SIGTERM) instead of ending at once, until disposed. */
+  onInterrupt(listener: () => void): Disposable
+  /** Ends the process now. */
+  exit(code: ExitCode): never
+}
+
+export function systemHost(): Host {
+  return {
+    stdout: screenOf(process.stdout),
+    stderr: screenOf(process.stderr),
+    directory: process.cwd(),
+    env: process.env,
+    clock: systemClock,
+    person: `cli:${userName()}`,
+    onInterrupt(listener) {
+      process.on('SIGINT', listener).on('SIGTERM', listener)
+      return { [Symbol.dispose]: () => process.off('SIGINT', listener).off('SIGTERM', listener) }
+    },
+    exit: (code) => process.exit(code),
+  }
+}
+
+function screenOf(stream: NodeJS.WriteStream): Screen {
+  // `holdfast items | head` closes the pipe early: that is its reader's decision, not an error.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+  return {
+    get isTerminal() {
+      return stream.isTTY === true
+    },
+    get width() {
+      return stream.columns ?? 120
+    },
+    write: (text) => {
+      stream.write(text)
+    },
+  }
+}
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // A container may run under a user id that has no name.
+    return String(process.getuid?.() ?? 'unknown')
+  }
+}

@@ -1,0 +1,38 @@
+/** Results on stdout (tables on a terminal, JSON in a pipe), everything else on stderr. */
+import type { Host } from '../host.ts'
+import { type Colours, coloursFor } from './colours.ts'
+import { type Column, table } from './table.ts'
+
+export interface Output {
+  /** True: one JSON document on stdout. */
+  readonly json: boolean
+  /** For stdout. */
+  readonly colours: Colours
+  /** The result of the command, once. `text` is only called where text is wanted. */
+  result(data: unknown, text: () => string): void
+  table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string
+  /** Progress and advice. */
+  note(text: string): void
+  /** The command to run next. */
+  next(command: string, why?: string): void
+}
+
+export function createOutput(host: Host, options: { readonly json?: boolean }): Output {
+  const json = options.json ?? !host.stdout.isTerminal
+  const colours = coloursFor(host.stdout, host.env)
+  const advice = coloursFor(host.stderr, host.env)
+  return {
+    json,
+    colours,
+    result(data, text) {
+      host.stdout.write(`${json ? JSON.stringify(data, null, 2) : text()}\n`)
+    },
+    table: (columns, rows) => table(columns, rows, { width: host.stdout.width, heading: colours.dim }),
+    note(text) {
+      host.stderr.write(`${text}\n`)
+    },
+    next(command, why) {
+      host.stderr.write(`${advice.dim('Next:')} ${advice.accent(command)}${why ? advice.dim(`  ${why}`) : ''}\n`)
+    },
+  }
+}

@@ -1,0 +1,204 @@
+import { STATUS_CODES } from 'node:http'
+import type { EndpointSettings, IdempotencySettings, IntegrationSettings } from '../config/settings.ts'
+import { configurationError, HoldfastError } from '../core/errors.ts'
+import type { Json } from '../core/json.ts'
+import { classifyAnswer, classifyNetworkFault } from '../policy/classify.ts'
+import { type AttemptParts, attemptWith, factsOf, type Judged, obeyBackpressure } from './attempt.ts'
+import { type Answer, type AttemptResult, DEFAULT_TENANT, laneName, type OutboundCall } from './call.ts'
+import type { ClientOptions } from './client-types.ts'
+import { readAnswer } from './incoming.ts'
+import { type Address, addressOf, traceIdOf, traceparent } from './outgoing.ts'
+import { type InlineParts, persevere } from './persistence.ts'
+import { prebuffer } from './prebuffer.ts'
+import { resolveEndpoint } from './request.ts'
+import type { TransportAnswer } from './transport.ts'
+import { eitherSignal } from './waiting.ts'
+
+/** Request bodies up to this size can be sent again; larger ones, and streams, are sent once. */
+const REPLAYABLE_BODY_BYTES = 8 * 1024 * 1024
+/** As much of an error's body is read to understand it; the caller gets all of it. */
+const ERROR_BODY_BYTES = 256 * 1024
+const IDEMPOTENCY_HEADER = 'idempotency-key'
+const KEY_LIFETIME_MS = 24 * 3_600_000
+/** Ours to say, or the connection's: a caller's copy of them would contradict what is sent. */
+const NOT_FORWARDED = ['host', 'connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'expect', 'content-length']
+
+/**
+ * A drop-in `fetch` for SDKs that take one. Exactly the WHATWG signature; a real, streaming `Response`. Beneath it: breakers,
+ * gates, limits, timeouts, and retries where they are safe (a safe method, or an idempotency key in the headers).
+ *
+ * As `fetch` does, it returns the last HTTP error as a Response, throws `TypeError('fetch failed')` with the HoldfastError as
+ * `cause` for the network and for what holds the call, and the signal's reason on abort. Unlike `fetch`, it does not follow
+ * redirects. Error answers carry `x-should-retry: false`: SDKs that know it do not multiply the retries made here.
+ * @throws HoldfastError `foreign_origin` for a URL that is not the integration's.
+ */
+export function createFetch(
+  parts: InlineParts,
+  integration: IntegrationSettings,
+  options: ClientOptions = {},
+): typeof globalThis.fetch {
+  return async function fetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+    const request = new Request(input, init)
+    const url = new URL(request.url)
+    const address = addressOf(integration)
+    if (url.origin !== address.origin) throw foreignOrigin(integration, url.origin)
+    const ownSignal = init?.signal ?? (input instanceof Request ? input.signal : undefined)
+    const signal = eitherSignal(options.signal, ownSignal ?? undefined)
+    signal?.throwIfAborted()
+    const body = await bodyOf(request, init?.body instanceof ReadableStream)
+    const call = callOf(parts, integration, options, request, url, body, signal)
+    return send(parts, call, address, request)
+  }
+}
+
+/** What can be sent again is bytes; the rest is a stream. */
+async function bodyOf(
+  request: Request,
+  isStream: boolean,
+): Promise<Uint8Array | ReadableStream<Uint8Array> | undefined> {
+  if (!request.body) return undefined
+  if (isStream) return request.body
+  const { bytes, rest } = await prebuffer(request.body, REPLAYABLE_BODY_BYTES)
+  return rest ?? bytes
+}
+
+function callOf(
+  parts: InlineParts,
+  integration: IntegrationSettings,
+  options: ClientOptions,
+  request: Request,
+  url: URL,
+  body: OutboundCall['body'],
+  signal: AbortSignal | undefined,
+): OutboundCall {
+  const address = addressOf(integration)
+  const tenant = options.tenant ?? DEFAULT_TENANT
+  const { method } = request
+  const endpoint = resolveEndpoint(integration, method, pathBelow(address, url.pathname))
+  const { headers, idempotency } = outgoingHeaders(parts, address, request, endpoint)
+  const correlationId = headers['x-correlation-id'] ?? parts.newId()
+  const traceId = traceIdOf(headers['traceparent']) ?? correlationId.replaceAll('-', '')
+  return {
+    integration,
+    endpoint: { ...endpoint, idempotency: body instanceof ReadableStream ? { kind: 'unsafe' } : idempotency },
+    lane: laneName(integration.name, integration.credential, tenant),
+    tenant,
+    method,
+    path: url.pathname + url.search,
+    headers: { ...headers, 'x-correlation-id': correlationId },
+    body,
+    responseSchema: undefined,
+    expects: 'any',
+    idempotencyKey: idempotency.kind === 'key' ? headers[idempotency.header] : undefined,
+    correlationId,
+    traceId,
+    itemId: undefined,
+    attempt: 1,
+    signal,
+  }
+}
+
+/** The caller's headers win; ours fill in what is missing, authentication included. */
+function outgoingHeaders(
+  parts: InlineParts,
+  address: Address,
+  request: Request,
+  { idempotency }: EndpointSettings,
+): { headers: Record<string, string>; idempotency: IdempotencySettings } {
+  const own = Object.fromEntries(request.headers)
+  for (const name of NOT_FORWARDED) delete own[name]
+  const headers: Record<string, string> = { ...address.allHeaders, accept: '*/*', ...own }
+  const keyHeader = idempotency.kind === 'key' ? idempotency.header.toLowerCase() : IDEMPOTENCY_HEADER
+  if (idempotency.kind === 'key') headers[keyHeader] ??= parts.newId()
+  if (headers[keyHeader] === undefined) return { headers, idempotency }
+  return { headers, idempotency: { kind: 'key', header: keyHeader, lifetimeMs: KEY_LIFETIME_MS } }
+}
+
+async function send(parts: InlineParts, call: OutboundCall, address: Address, request: Request): Promise<Response> {
+  try {
+    const end = await persevere(parts, call, call.endpoint.retry.inlineMs, (next) => attempt(next, parts, address))
+    if (end.kind === 'succeeded') return toResponse(end.answer, request, false)
+    if (end.answer) return toResponse(end.answer, request, true)
+    throw end.error
+  } catch (error) {
+    if (call.signal?.aborted) throw call.signal.reason
+    if (!(error instanceof HoldfastError) || error.class === 'configuration') throw error
+    throw new TypeError('fetch failed', { cause: error })
+  }
+}
+
+function attempt(call: OutboundCall, parts: AttemptParts, address: Address): Promise<AttemptResult> {
+  const span = { traceparent: traceparent(call.traceId, parts.random) }
+  const request = {
+    origin: address.origin,
+    path: call.path,
+    method: call.method,
+    headers: { ...call.headers, ...(call.headers['traceparent'] === undefined ? span : undefined) },
+    body: call.body as Uint8Array | ReadableStream<Uint8Array> | undefined,
+    timeouts: call.endpoint.timeouts,
+    maxResponseBytes: call.endpoint.maxResponseBytes,
+    signal: call.signal,
+    streamBody: true,
+  }
+  return attemptWith(call, parts, request, judgeStream)
+}
+
+/** Good answers are handed on as they come. Bad ones are read first, because their body says what to do. */
+async function judgeStream(call: OutboundCall, parts: AttemptParts, raw: TransportAnswer): Promise<Judged> {
+  const receivedAtMs = parts.clock.wallMs()
+  const { status, headers, stream } = raw
+  if (status < 400 || !stream) {
+    obeyBackpressure(call, parts, headers, receivedAtMs)
+    return { answer: { status, headers, data: stream } }
+  }
+  let buffered: { bytes: Uint8Array; whole: ReadableStream<Uint8Array> }
+  try {
+    buffered = await prebuffer(stream, ERROR_BODY_BYTES)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : 'the body of the answer broke off'
+    const fault = { code: 'terminated', phase: 'reading_body' as const, status, message }
+    const cancelledByCaller = call.signal?.aborted === true
+    return { failure: classifyNetworkFault(factsOf(call), { ...fault, cancelledByCaller }) }
+  }
+  const read = readAnswer({ ...raw, body: buffered.bytes })
+  const answer: Answer = { status, headers, data: buffered.whole }
+  const facts = { status, headers, body: read.json as Json | undefined, bodyText: read.text, receivedAtMs }
+  const failure = classifyAnswer(factsOf(call), facts, call.integration)
+  return failure ? { failure, answer } : { answer }
+}
+
+const STATUSES_WITHOUT_BODY = [204, 205, 304]
+
+function toResponse({ status, headers, data }: Answer, request: Request, gaveUp: boolean): Response {
+  if (request.redirect === 'error' && status >= 300 && status < 400) {
+    throw new TypeError('fetch failed', { cause: new Error('unexpected redirect') })
+  }
+  const all = new Headers()
+  for (const [name, value] of Object.entries(headers)) {
+    for (const one of name === 'set-cookie' ? value.split('\n') : [value]) all.append(name, one)
+  }
+  if (gaveUp) all.set('x-should-retry', 'false')
+  const stream = data as ReadableStream<Uint8Array> | undefined
+  const withoutBody = STATUSES_WITHOUT_BODY.includes(status)
+  const response = new Response(withoutBody ? null : stream, {
+    status,
+    statusText: STATUS_CODES[status] ?? '',
+    headers: all,
+  })
+  // A Response made by hand has no URL; SDKs log it.
+  Object.defineProperty(response, 'url', { value: request.url })
+  return response
+}
+
+function pathBelow({ basePath }: Address, path: string): string {
+  return path.startsWith(`${basePath}/`) ? path.slice(basePath.length) : path
+}
+
+function foreignOrigin(integration: IntegrationSettings, origin: string): HoldfastError {
+  return configurationError(
+    'foreign_origin',
+    `The fetch of integration "${integration.name}" was asked for ${origin}, which is not its baseUrl`,
+    "Set the SDK's base URL to the integration's, or give that API an integration of its own.",
+    { integration: integration.name, origin },
+  )
+}

@@ -1,0 +1,78 @@
+import { Pool } from 'undici'
+import type { Clock } from '../core/clock.ts'
+import { createDeadlines } from './deadlines.ts'
+import { Exchange } from './exchange.ts'
+import type { Transport, TransportRequest, TransportResult } from './transport.ts'
+
+export interface UndiciTransportOptions {
+  readonly clock: Clock
+  /** Connections per origin and process; further requests wait for a free one. Default 256. */
+  readonly connections?: number
+  /** An idle connection is closed after this, unless the server names a time of its own. Default 4,000. */
+  readonly keepAliveMs?: number
+}
+
+const DEFAULT_CONNECTIONS = 256
+const DEFAULT_KEEP_ALIVE_MS = 4000
+
+/**
+ * The network, over undici's pools. HTTP/1.1 only: one exchange at a time on a connection is what makes it certain which
+ * request a broken connection has hurt. Never follows redirects, never retries, never asks for compression.
+ */
+export function createUndiciTransport(options: UndiciTransportOptions): Transport {
+  const { clock, connections = DEFAULT_CONNECTIONS, keepAliveMs = DEFAULT_KEEP_ALIVE_MS } = options
+  const deadlines = createDeadlines(clock)
+  const poolsByOrigin = new Map<string, Map<number, Pool>>()
+  let closed = false
+
+  /** The connect timeout is a property of the pool: endpoints that want another one get a pool of their own. */
+  function poolFor(origin: string, connectMs: number): Pool {
+    let pools = poolsByOrigin.get(origin)
+    if (!pools) {
+      pools = new Map()
+      poolsByOrigin.set(origin, pools)
+    }
+    let pool = pools.get(connectMs)
+    if (!pool) {
+      pool = new Pool(origin, {
+        connections,
+        connectTimeout: connectMs,
+        keepAliveTimeout: keepAliveMs,
+        allowH2: false,
+        pipelining: 1,
+      })
+      pools.set(connectMs, pool)
+    }
+    return pool
+  }
+
+  return {
+    send(request: TransportRequest): Promise<TransportResult> {
+      const refusal = refuse(request, closed)
+      if (refusal) return Promise.resolve(refusal)
+      return new Promise((resolve) => {
+        const pool = poolFor(request.origin, request.timeouts.connectMs)
+        const exchange = new Exchange(request, clock, deadlines, resolve)
+        pool.dispatch(exchange.options(), exchange)
+      })
+    },
+    async close() {
+      closed = true
+      const pools = [...poolsByOrigin.values()].flatMap((byTimeout) => [...byTimeout.values()])
+      poolsByOrigin.clear()
+      await Promise.all(pools.map((pool) => pool.close()))
+    },
+  }
+}
+
+function refuse(request: TransportRequest, closed: boolean): TransportResult | undefined {
+  if (request.signal?.aborted) {
+    return notSent('cancelled', 'The caller cancelled the request before it was sent', true)
+  }
+  return closed ? notSent('UND_ERR_CLOSED', 'The client is closed', false) : undefined
+}
+
+function notSent(code: string, message: string, cancelledByCaller: boolean): TransportResult {
+  const fault = { code, message, phase: 'before_send' as const, bytesWritten: 0 }
+  return { ok: false, fault: cancelledByCaller ? { ...fault, cancelledByCaller } : fault }
+}

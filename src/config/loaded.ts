@@ -1,0 +1,77 @@
+/** A configuration after loading: checked whole, every default filled in. What the composition root works on. */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { IdempotencySettings, IntegrationSettings } from './settings.ts'
+
+export interface LoadedConfig {
+  /** The file it came from; `undefined` where it was given as a value. */
+  readonly file: string | undefined
+  readonly store: StoreSettings
+  readonly integrations: readonly IntegrationSettings[]
+  readonly pipelines: readonly ConfiguredPipeline[]
+  readonly worker: WorkerSettings
+  /** Ended runs older than this are forgotten. `undefined`: nothing is. */
+  readonly retentionMs: number | undefined
+  /** The largest input of a run. */
+  readonly maxPayloadBytes: number
+  /** Called before anything starts; what it gives is called after everything ended. */
+  readonly setup: Setup | undefined
+}
+
+export type Setup = () => Promise<() => Promise<void>>
+
+export interface StoreSettings {
+  readonly kind: 'sqlite'
+  /** Absolute, or `:memory:`. */
+  readonly path: string
+}
+
+export interface WorkerSettings {
+  /** Items at the same time in one process. */
+  readonly concurrency: number
+  /** How long a claim lasts without renewal. */
+  readonly leaseMs: number
+  /** How often the store is asked, behind wake-ups. */
+  readonly pollMs: number
+}
+
+/**
+ * A pipeline as the engine takes it, known here by its shape only (the engine is above this room). Declarative ones are
+ * built by `pipelines.ts`; those written in code pass through as they are.
+ */
+export interface ConfiguredPipeline {
+  readonly name: string
+  readonly inputSchema: StandardSchemaV1<unknown, unknown> | undefined
+  readonly steps: ReadonlyMap<string, ConfiguredStep>
+}
+
+export interface ConfiguredStep {
+  readonly integration: string
+  readonly request: ConfiguredRequest
+  readonly after: readonly string[]
+  readonly optional: boolean
+  readonly idempotency?: IdempotencySettings
+  readonly maxAttempts?: number
+  /** Milliseconds. */
+  readonly maxAge?: number
+  readonly reconcile?: {
+    readonly request: ConfiguredRequest
+    readonly match: (answer: ConfiguredAnswer, context: object) => Promise<unknown>
+  }
+  readonly operation?: (context: object) => Promise<string>
+  readonly parse?: (answer: ConfiguredAnswer, context: object) => Promise<unknown>
+}
+
+export interface ConfiguredRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
+  readonly path: string
+  readonly params?: (context: object) => Promise<Record<string, string | number>>
+  readonly query?: (context: object) => Promise<Record<string, string | number | boolean>>
+  readonly headers?: (context: object) => Promise<Record<string, string>>
+  readonly body?: (context: object) => Promise<unknown>
+}
+
+export interface ConfiguredAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly data: unknown
+}

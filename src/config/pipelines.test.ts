@@ -1,0 +1,182 @@
+import { describe, expect, it } from 'vitest'
+import { isHoldfastError } from '../core/errors.ts'
+import type { ConfiguredStep } from './loaded.ts'
+import { resolveConfig } from './resolve.ts'
+
+const crm = { baseUrl: 'https://api.example.com' }
+const get = { method: 'GET', path: '/x' }
+
+function steps(written: Record<string, unknown>): [string, ConfiguredStep][] {
+  const input = { integrations: { crm }, pipelines: { p: { steps: written } } }
+  const config = resolveConfig(input, { env: {}, baseDirectory: '/' })
+  return [...(config.pipelines[0]?.steps ?? [])]
+}
+
+function step(written: Record<string, unknown>): ConfiguredStep {
+  const [only] = steps({ s: { integration: 'crm', ...written } })
+  if (!only) throw new Error('no step')
+  return only[1]
+}
+
+function problemsIn(written: Record<string, unknown>): string[] {
+  try {
+    steps(written)
+  } catch (error) {
+    if (!isHoldfastError(error)) throw error
+    const problems = error.details['problems'] as { path: string; message: string }[]
+    return problems.map(({ path, message }) => `${path}: ${message}`)
+  }
+  return []
+}
+
+const context = {
+  input: { email: 'a@b.c', phone: undefined, company: { name: 'Acme' } },
+  outputs: { score: { points: 12 } },
+  key: 'k1',
+  labels: { campaign: 'spring' },
+  tenant: 'default',
+  runId: 'r1',
+  idempotencyKey: 'i1',
+  correlationId: 'c1',
+}
+
+describe('declarative pipelines', () => {
+  it('steps stand after those they need, in whatever order they are written', () => {
+    const written = {
+      enrol: { integration: 'crm', request: get, after: ['create', 'score'] },
+      create: { integration: 'crm', request: get, after: ['score'] },
+      score: { integration: 'crm', request: get, optional: true },
+    }
+    expect(steps(written).map(([name, { after, optional }]) => [name, after, optional])).toEqual([
+      ['score', [], true],
+      ['create', ['score'], false],
+      ['enrol', ['create', 'score'], false],
+    ])
+  })
+
+  it('a request is filled in from the record, the labels and the steps before', async () => {
+    const { request } = step({
+      request: {
+        method: 'PUT',
+        path: '/companies/{company}/people/{key}',
+        params: { company: '{{ input.company.name }}', key: '{{ key }}' },
+        query: { campaign: '{{ labels.campaign }}', phone: '{{ input.phone }}', dry: false },
+        headers: { 'x-run': 'run {{ runId }}', 'idempotency-key': '{{ idempotencyKey }}' },
+        body: { mail: '{{ input.email }}', points: '{{ outputs.score.points }}', none: '{{ input.phone }}' },
+      },
+    })
+    expect([request.method, request.path]).toEqual(['PUT', '/companies/{company}/people/{key}'])
+    expect(await request.params?.(context)).toEqual({ company: 'Acme', key: 'k1' })
+    expect(await request.query?.(context)).toEqual({ campaign: 'spring', dry: false })
+    expect(await request.headers?.(context)).toEqual({ 'x-run': 'run r1', 'idempotency-key': 'i1' })
+    expect(await request.body?.(context)).toEqual({ mail: 'a@b.c', points: 12 })
+  })
+
+  it('R094 R095: reconcile looks, and `found` tells the effect or that there is none', async () => {
+    const { reconcile } = step({
+      request: { method: 'POST', path: '/people', body: '{{ input }}' },
+      reconcile: {
+        request: { method: 'GET', path: '/people', query: { email: '{{ input.email }}' } },
+        found: '{{ answer.data.people[email = $$.input.email][0] }}',
+      },
+    })
+    const answer = (people: object[]) => ({ status: 200, headers: {}, data: { people } })
+    expect(await reconcile?.match(answer([{ email: 'x' }, { email: 'a@b.c', id: 9 }]), context)).toEqual({
+      email: 'a@b.c',
+      id: 9,
+    })
+    expect(await reconcile?.match(answer([{ email: 'x' }]), context)).toBeUndefined()
+  })
+
+  it.each([['{{ null }}'], ['{{ false }}'], ['{{ answer.data.nothing }}']])(
+    '`found: %s` means: not there',
+    async (found) => {
+      const { reconcile } = step({ request: get, reconcile: { request: get, found } })
+      expect(await reconcile?.match({ status: 200, headers: {}, data: {} }, context)).toBeUndefined()
+    },
+  )
+
+  it('output reads the answer; without it the engine decides', async () => {
+    const { parse } = step({ request: get, output: '{{ answer.data.id & "-" & input.email }}' })
+    expect(await parse?.({ status: 200, headers: {}, data: { id: 5 } }, context)).toBe('5-a@b.c')
+    expect(step({ request: get })).not.toHaveProperty('parse')
+  })
+
+  it('D17: operation names the operation, and a record without a name is refused', async () => {
+    const { operation } = step({ request: get, operation: '{{ input.email }}' })
+    expect(await operation?.(context)).toBe('a@b.c')
+    await expect(operation?.({ ...context, input: {} })).rejects.toMatchObject({ code: 'operation_without_name' })
+  })
+
+  it('a step may override attempts, age and idempotency', () => {
+    expect(
+      step({ request: get, maxAttempts: 2, maxAge: '15m', idempotency: { key: 'Idempotency-Key', lifetime: '1h' } }),
+    ).toMatchObject({
+      maxAttempts: 2,
+      maxAge: 900_000,
+      idempotency: { kind: 'key', header: 'Idempotency-Key', lifetimeMs: 3_600_000 },
+    })
+  })
+
+  it.each<[string, Record<string, unknown>, string]>([
+    [
+      'an unknown integration',
+      { s: { integration: 'crn', request: get } },
+      'pipelines.p.steps.s.integration: there is no integration "crn"; did you mean "crm"?',
+    ],
+    [
+      'an integration far from any',
+      { s: { integration: 'billing', request: get } },
+      'there is no integration "billing"; there are: crm',
+    ],
+    [
+      'a step that is not there',
+      { a: { integration: 'crm', request: get, after: ['scor'] }, score: { integration: 'crm', request: get } },
+      'pipelines.p.steps.a.after[0]: there is no step "scor" in this pipeline; did you mean "score"?',
+    ],
+    [
+      'steps that wait for each other',
+      { a: { integration: 'crm', request: get, after: ['b'] }, b: { integration: 'crm', request: get, after: ['a'] } },
+      'the steps wait for each other: a -> b -> a',
+    ],
+    [
+      'a step that waits for itself',
+      { a: { integration: 'crm', request: get, after: ['a'] } },
+      'wait for each other: a -> a',
+    ],
+    [
+      'a path parameter without value',
+      { s: { integration: 'crm', request: { method: 'GET', path: '/x/{id}' } } },
+      's.request.params: "{id}" of the path has no value here',
+    ],
+    [
+      'a value without a place',
+      { s: { integration: 'crm', request: { method: 'GET', path: '/x/{id}', params: { id: 1, idd: 2 } } } },
+      's.request.params.idd: the path has no "{idd}"',
+    ],
+    [
+      'an expression in the path',
+      { s: { integration: 'crm', request: { method: 'GET', path: '/x/{{input.id}}' } } },
+      'expressions cannot stand in a path',
+    ],
+    [
+      'a wrong expression',
+      { s: { integration: 'crm', request: { ...get, body: { a: ['{{ input. }}'] } } } },
+      's.request.body: "input." is not a usable JSONata expression',
+    ],
+    ['a wrong output', { s: { integration: 'crm', request: get, output: '{{ ( }}' } }, 's.output: "(" is not a usable'],
+    ['no steps', {}, 'pipelines.p.steps: expected at least one step'],
+    [
+      'a method that is none',
+      { s: { integration: 'crm', request: { method: 'get', path: '/x' } } },
+      'got "get"; did you mean "GET"?',
+    ],
+    [
+      'an unknown part',
+      { s: { integration: 'crm', request: get, retries: 3 } },
+      'pipelines.p.steps.s.retries: unknown key; known here: integration, request',
+    ],
+  ])('refuses %s', (_what, written, message) => {
+    expect(problemsIn(written).join('\n')).toContain(message)
+  })
+})

@@ -1,0 +1,167 @@
+/** Declarative pipelines: from written steps to what the engine runs, every name and expression checked. */
+import { durationMs } from '../core/duration.ts'
+import { configurationError, HoldfastError, messageOf } from '../core/errors.ts'
+import { idempotencySettings } from './integration.ts'
+import type { ConfiguredPipeline, ConfiguredRequest, ConfiguredStep } from './loaded.ts'
+import { didYouMean } from './nearest.ts'
+import type { Path, Problem } from './problems.ts'
+import type { WrittenPipeline, WrittenRequest, WrittenStep } from './schema.ts'
+import { compileExpression, compileTemplate, type Template, type TemplateScope } from './template.ts'
+
+/** Builds all of them; what is wrong goes into `problems`, and then the result is not to be used. */
+export function buildPipelines(
+  written: Readonly<Record<string, WrittenPipeline>>,
+  integrations: ReadonlySet<string>,
+  problems: Problem[],
+): ConfiguredPipeline[] {
+  return Object.entries(written).map(([name, pipeline]) => {
+    const path = ['pipelines', name, 'steps']
+    const order = inOrder(pipeline.steps, path, problems)
+    const steps = order.map((step): [string, ConfiguredStep] => {
+      const definition = pipeline.steps[step] as WrittenStep
+      return [step, buildStep(definition, integrations, [...path, step], problems)]
+    })
+    return { name, inputSchema: undefined, steps: new Map(steps) }
+  })
+}
+
+/** Steps so that each stands after those it needs; people write them in any order. */
+function inOrder(steps: Readonly<Record<string, WrittenStep>>, path: Path, problems: Problem[]): string[] {
+  const ordered = new Set<string>()
+  const names = new Set(Object.keys(steps))
+
+  function visit(name: string, above: readonly string[]): void {
+    if (ordered.has(name)) return
+    if (above.includes(name)) {
+      const circle = [...above.slice(above.indexOf(name)), name].join(' -> ')
+      problems.push({ path: [...path, name, 'after'], message: `the steps wait for each other: ${circle}` })
+      return
+    }
+    for (const [index, needed] of (steps[name]?.after ?? []).entries()) {
+      if (names.has(needed)) visit(needed, [...above, name])
+      else {
+        const message = `there is no step "${needed}" in this pipeline${didYouMean(needed, names)}`
+        problems.push({ path: [...path, name, 'after', index], message })
+      }
+    }
+    ordered.add(name)
+  }
+
+  for (const name of names) visit(name, [])
+  return [...ordered]
+}
+
+function buildStep(
+  step: WrittenStep,
+  integrations: ReadonlySet<string>,
+  path: Path,
+  problems: Problem[],
+): ConfiguredStep {
+  if (!integrations.has(step.integration)) {
+    const near = didYouMean(step.integration, integrations)
+    const message = `there is no integration "${step.integration}"${near || knownNames(integrations)}`
+    problems.push({ path: [...path, 'integration'], message })
+  }
+  return {
+    integration: step.integration,
+    request: buildRequest(step.request, [...path, 'request'], problems),
+    after: [...new Set(step.after ?? [])],
+    optional: step.optional ?? false,
+    ...(step.idempotency && { idempotency: idempotencySettings(step.idempotency) }),
+    ...(step.maxAttempts !== undefined && { maxAttempts: step.maxAttempts }),
+    ...(step.maxAge !== undefined && { maxAge: durationMs(step.maxAge) }),
+    ...(step.reconcile && { reconcile: buildReconcile(step.reconcile, [...path, 'reconcile'], problems) }),
+    ...(step.operation !== undefined && { operation: buildOperation(step.operation, path, problems) }),
+    ...(step.output !== undefined && { parse: buildReader(step.output, [...path, 'output'], problems) }),
+  }
+}
+
+function knownNames(names: ReadonlySet<string>): string {
+  return names.size > 0 ? `; there are: ${[...names].join(', ')}` : '; none is defined'
+}
+
+function buildReconcile(
+  written: NonNullable<WrittenStep['reconcile']>,
+  path: Path,
+  problems: Problem[],
+): NonNullable<ConfiguredStep['reconcile']> {
+  const find = buildReader(written.found, [...path, 'found'], problems)
+  return {
+    request: buildRequest(written.request, [...path, 'request'], problems),
+    async match(answer, context) {
+      const found = await find(answer, context)
+      return found === null || found === false ? undefined : found
+    },
+  }
+}
+
+function buildReader(text: string, path: Path, problems: Problem[]): NonNullable<ConfiguredStep['parse']> {
+  const read = compiled(() => compileExpression(text), path, problems)
+  return (answer, context) => read({ ...scopeOf(context), answer })
+}
+
+function buildOperation(text: string, path: Path, problems: Problem[]): NonNullable<ConfiguredStep['operation']> {
+  const name = compiled(() => compileExpression(text), [...path, 'operation'], problems)
+  return async (context) => {
+    const value = await name(scopeOf(context))
+    if ((typeof value === 'string' && value !== '') || typeof value === 'number') return String(value)
+    throw new HoldfastError({
+      code: 'operation_without_name',
+      class: 'validation',
+      message: `"operation" (${text}) gave no name for this record`,
+      hint: 'It must give a text or a number that names the operation; correct the record, or change the pipeline.',
+    })
+  }
+}
+
+function buildRequest(written: WrittenRequest, path: Path, problems: Problem[]): ConfiguredRequest {
+  checkParameters(written, path, problems)
+  const part = <Filled>(name: 'params' | 'query' | 'headers' | 'body') => {
+    if (written[name] === undefined) return {}
+    const fill = compiled(() => compileTemplate(written[name]), [...path, name], problems)
+    return { [name]: (context: object) => fill(scopeOf(context)) as Promise<Filled> }
+  }
+  return {
+    method: written.method,
+    path: written.path,
+    ...part<Record<string, string | number>>('params'),
+    ...part<Record<string, string | number | boolean>>('query'),
+    ...part<Record<string, string>>('headers'),
+    ...part<unknown>('body'),
+  }
+}
+
+/** Every `{name}` of the path needs a value, and every value a place. */
+function checkParameters(written: WrittenRequest, path: Path, problems: Problem[]): void {
+  if (written.path.includes('{{')) {
+    const message = 'expressions cannot stand in a path; write "{name}" here and its value in "params"'
+    problems.push({ path: [...path, 'path'], message })
+    return
+  }
+  const inPath = new Set([...written.path.matchAll(/\{([^{}]*)\}/g)].map((match) => match[1] as string))
+  const given = new Set(Object.keys(written.params ?? {}))
+  for (const name of inPath.difference(given)) {
+    problems.push({ path: [...path, 'params'], message: `"{${name}}" of the path has no value here` })
+  }
+  for (const name of given.difference(inPath)) {
+    const message = `the path has no "{${name}}"${didYouMean(name, inPath)}`
+    problems.push({ path: [...path, 'params', name], message })
+  }
+}
+
+function compiled(compile: () => Template, path: Path, problems: Problem[]): Template {
+  try {
+    return compile()
+  } catch (error) {
+    problems.push({ path, message: messageOf(error) })
+    return async () => {
+      throw configurationError('invalid_config', 'This pipeline has problems', 'See the problems of the configuration.')
+    }
+  }
+}
+
+/** Getters become values: expressions see plain data. */
+function scopeOf(context: object): TemplateScope {
+  const { input, outputs, key, labels, tenant, runId, idempotencyKey, correlationId } = context as TemplateScope
+  return { input, outputs, key, labels, tenant, runId, idempotencyKey, correlationId }
+}

@@ -1,0 +1,82 @@
+/** A try that failed: decide, tell the lane, and word the settlement. */
+import type { Failure } from '../core/failure.ts'
+import type { Settlement } from '../ledger/port.ts'
+import { type Disposition, decideRetry } from '../policy/retry.ts'
+import { type Execution, failureFacts } from './execute.ts'
+import { rememberFailure } from './memo.ts'
+import { cancelledSettlement, givenBack, settlementFor } from './verdict.ts'
+
+export async function afterFailure(execution: Execution, failure: Failure): Promise<Settlement> {
+  const { item, parts } = execution
+  const nowMs = parts.clock.wallMs()
+  const memo = rememberFailure(execution.memo, failure)
+  const disposition = dispositionOf(execution, failure, memo.inARow)
+  if (disposition === 'give_back') return givenBack(item, 'given back: the worker stopped before it was sent')
+  if (item.cancelRequested && disposition.kind === 'retry') return cancelledSettlement(item)
+  if (disposition.kind === 'suspend_lane') {
+    // Before the item is given back: else it would be claimed again at once.
+    await parts.ledger.suspendLanes([{ lane: item.lane, reason: disposition.reason, atMs: nowMs }])
+  }
+  if (disposition.kind === 'close_gate') {
+    parts.health.closeGate(item.lane, nowMs + disposition.delayMs, disposition.reason)
+  }
+  return settlementFor(disposition, {
+    ...failureFacts(execution, failure),
+    memo,
+    nowMs,
+    attempt: {
+      startedAtMs: execution.startedAtMs,
+      endedAtMs: nowMs,
+      outcome: 'failed',
+      counts: true,
+      failure,
+      ...(failure.status !== undefined && { status: failure.status }),
+    },
+  })
+}
+
+function dispositionOf(execution: Execution, failure: Failure, inARow: number): Disposition | 'give_back' {
+  const { item, plan, parts, claim } = execution
+  if (failure.class === 'cancelled' && claim.signal?.aborted) return afterShutdown(execution, failure)
+  const retry =
+    plan.kind === 'request' && plan.endpoint.eventuallyConsistent && failure.class === 'not_found'
+      ? lateRecord(plan.endpoint.eventuallyConsistent, inARow)
+      : undefined
+  if (retry) return retry
+  return decideRetry(
+    {
+      failure,
+      repeatable: plan.repeatable,
+      attempts: item.counters.attempts + 1 - item.attemptsBeforeBudget,
+      sameClassInARow: inARow,
+      // The slow lane has its own budget of age.
+      ageMs: item.from === 'dead_lettered' ? 0 : parts.clock.wallMs() - item.budgetFromMs,
+      ...(execution.memo.previousDelayMs !== undefined && { previousDelayMs: execution.memo.previousDelayMs }),
+    },
+    // A dead letter on a slow-lane try gets that one try; the slow lane spaces them.
+    item.from === 'dead_lettered' ? { ...plan.retry, maxAttempts: 1 } : plan.retry,
+    parts.random,
+  )
+}
+
+/** The worker is ending and broke the call off itself: not the API's fault, and no reason to lose or double anything. */
+function afterShutdown(execution: Execution, failure: Failure): Disposition | 'give_back' {
+  if (failure.certainty === 'not_sent') return 'give_back'
+  if (execution.plan.repeatable) {
+    return { kind: 'retry', delayMs: 0, reason: 'the worker stopped while it ran; repeating it is safe' }
+  }
+  return { kind: 'unknown_outcome', reason: 'the worker stopped while it ran; it may have happened' }
+}
+
+/** A record that shows up late (R014, D04). */
+function lateRecord(
+  settings: { readonly retries: number; readonly delayMs: number },
+  inARow: number,
+): Disposition | undefined {
+  if (inARow > settings.retries) return undefined
+  return {
+    kind: 'retry',
+    delayMs: settings.delayMs * 2 ** (inARow - 1),
+    reason: `not found yet, look ${inARow} of ${settings.retries}: the endpoint is eventually consistent (R014)`,
+  }
+}

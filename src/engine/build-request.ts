@@ -1,0 +1,76 @@
+/** From a request template and a context to a call that can be sent. */
+import type { OutboundCall } from '../client/call.ts'
+import { expandPath, withQuery } from '../client/request.ts'
+import type { ClaimedItem } from '../ledger/port.ts'
+import type { RequestPlan } from './catalog.ts'
+import { idempotencyKeyOf } from './context.ts'
+import type { RequestTemplate, StepContext } from './pipeline.ts'
+
+/**
+ * @throws whatever the template's functions throw, and HoldfastError for a missing path parameter: nothing was sent then.
+ */
+export async function buildCall(
+  plan: RequestPlan,
+  item: ClaimedItem,
+  context: StepContext,
+  signal: AbortSignal | undefined,
+): Promise<OutboundCall> {
+  const template = plan.definition.request as RequestTemplate<StepContext>
+  return {
+    ...(await templateParts(template, context)),
+    integration: plan.integration,
+    endpoint: plan.endpoint,
+    lane: item.lane,
+    tenant: item.tenant,
+    responseSchema: plan.definition.response,
+    expects: plan.definition.response ? 'json' : 'any',
+    idempotencyKey: idempotencyKeyOf(item),
+    correlationId: item.correlationId,
+    traceId: traceIdOf(item.runId),
+    itemId: item.itemId,
+    attempt: item.counters.attempts + 1,
+    signal,
+  }
+}
+
+/** The look for a lost effect: a read through the same integration, lane and health, with an endpoint of its own. */
+export async function buildLookup(
+  plan: RequestPlan,
+  template: RequestTemplate<StepContext>,
+  item: ClaimedItem,
+  context: StepContext,
+  signal: AbortSignal | undefined,
+): Promise<OutboundCall> {
+  const call = await buildCall(plan, item, context, signal)
+  return {
+    ...call,
+    ...(await templateParts(template, context)),
+    endpoint: {
+      ...plan.endpoint,
+      endpoint: `${template.method} ${template.path}`,
+      idempotency: { kind: 'safe' },
+    },
+    responseSchema: undefined,
+    idempotencyKey: undefined,
+    expects: 'any',
+  }
+}
+
+async function templateParts(
+  template: RequestTemplate<StepContext>,
+  context: StepContext,
+): Promise<Pick<OutboundCall, 'method' | 'path' | 'headers' | 'body'>> {
+  const params = template.params ? await template.params(context) : {}
+  const query = template.query ? await template.query(context) : undefined
+  return {
+    method: template.method,
+    path: withQuery(expandPath(template.path, params), query),
+    headers: template.headers ? await template.headers(context) : {},
+    body: template.body ? await template.body(context) : undefined,
+  }
+}
+
+/** One trace for one run: its id without the dashes is 32 hex digits, as W3C trace context wants. */
+function traceIdOf(runId: string): string {
+  return runId.replaceAll('-', '')
+}

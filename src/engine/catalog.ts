@@ -1,0 +1,171 @@
+/**
+ * What this process knows how to do: integrations and pipelines, each step resolved to the settings it runs under.
+ */
+import { laneName } from '../client/call.ts'
+import { resolveEndpoint } from '../client/request.ts'
+import type { EndpointSettings, IdempotencySettings, IntegrationSettings, RetrySettings } from '../config/settings.ts'
+import { durationMs } from '../core/duration.ts'
+import { configurationError, type HoldfastError } from '../core/errors.ts'
+import { isRepeatable } from '../policy/classify.ts'
+import { DEFAULT_CODE_CONCURRENCY, DEFAULT_CODE_RETRY, DEFAULT_CODE_TIMEOUT_MS } from './defaults.ts'
+import type { AnyCodeStep, AnyPipeline, AnyRequestStep } from './pipeline.ts'
+
+interface CommonPlan {
+  readonly pipeline: string
+  readonly step: string
+  readonly endpointName: string
+  readonly after: readonly string[]
+  readonly optional: boolean
+  readonly retry: RetrySettings
+  /** Repeating it without looking first is safe: by nature or by key (rule 3). */
+  readonly repeatable: boolean
+  readonly concurrency: number
+  laneFor(tenant: string): string
+}
+
+export interface RequestPlan extends CommonPlan {
+  readonly kind: 'request'
+  readonly definition: AnyRequestStep
+  readonly integration: IntegrationSettings
+  readonly endpoint: EndpointSettings
+}
+
+export interface CodePlan extends CommonPlan {
+  readonly kind: 'code'
+  readonly definition: AnyCodeStep
+  readonly timeoutMs: number
+}
+
+export type StepPlan = RequestPlan | CodePlan
+
+export interface Catalog {
+  readonly integrations: ReadonlyMap<string, IntegrationSettings>
+  readonly pipelines: ReadonlyMap<string, AnyPipeline>
+  integration(name: string): IntegrationSettings
+  pipeline(name: string): AnyPipeline
+  /** `undefined`: this process does not know it (an older deployment, a renamed step). */
+  plan(pipeline: string, step: string): StepPlan | undefined
+  plansOf(pipeline: string): readonly StepPlan[]
+}
+
+/** @throws HoldfastError `invalid_pipeline`, `unknown_integration`, `duplicate_name` */
+export function createCatalog(
+  integrationList: readonly IntegrationSettings[],
+  pipelineList: readonly AnyPipeline[],
+): Catalog {
+  const integrations = byName('integration', integrationList)
+  const pipelines = byName('pipeline', pipelineList)
+  const plans = new Map<string, StepPlan>()
+  const plansByPipeline = new Map<string, StepPlan[]>()
+
+  for (const pipeline of pipelines.values()) {
+    if (pipeline.steps.size === 0) {
+      throw configurationError('invalid_pipeline', `Pipeline "${pipeline.name}" has no steps`, 'Add at least one step.')
+    }
+    const ofPipeline = [...pipeline.steps].map(([step, definition]) =>
+      'run' in definition
+        ? planCode(pipeline.name, step, definition)
+        : planRequest(pipeline.name, step, definition, integrations),
+    )
+    plansByPipeline.set(pipeline.name, ofPipeline)
+    for (const plan of ofPipeline) plans.set(planKey(pipeline.name, plan.step), plan)
+  }
+
+  return {
+    integrations,
+    pipelines,
+    integration: (name) => integrations.get(name) ?? raise(unknownName('integration', name, integrations)),
+    pipeline: (name) => pipelines.get(name) ?? raise(unknownName('pipeline', name, pipelines)),
+    plan: (pipeline, step) => plans.get(planKey(pipeline, step)),
+    plansOf: (pipeline) => plansByPipeline.get(pipeline) ?? raise(unknownName('pipeline', pipeline, pipelines)),
+  }
+}
+
+function planCode(pipeline: string, step: string, definition: AnyCodeStep): CodePlan {
+  const lane = `code/${pipeline}.${step}`
+  return {
+    kind: 'code',
+    pipeline,
+    step,
+    definition,
+    endpointName: `run ${step}`,
+    after: (definition.after ?? []) as readonly string[],
+    optional: definition.optional ?? false,
+    retry: withStepOverrides(DEFAULT_CODE_RETRY, definition),
+    repeatable: definition.safe ?? false,
+    concurrency: definition.concurrency ?? DEFAULT_CODE_CONCURRENCY,
+    timeoutMs: definition.timeout === undefined ? DEFAULT_CODE_TIMEOUT_MS : durationMs(definition.timeout),
+    laneFor: (tenant) => (tenant === 'default' ? lane : `${lane}/${tenant}`),
+  }
+}
+
+function planRequest(
+  pipeline: string,
+  step: string,
+  definition: AnyRequestStep,
+  integrations: ReadonlyMap<string, IntegrationSettings>,
+): RequestPlan {
+  const integration = integrations.get(definition.integration)
+  if (!integration) {
+    const error = unknownName('integration', definition.integration, integrations)
+    throw configurationError(error.code, `Pipeline "${pipeline}", step "${step}": ${error.message}`, error.hint)
+  }
+  const configured = resolveEndpoint(integration, definition.request.method, definition.request.path)
+  const idempotency: IdempotencySettings = definition.idempotency ?? configured.idempotency
+  const endpoint: EndpointSettings = {
+    ...configured,
+    endpoint: `${definition.request.method} ${definition.request.path}`,
+    idempotency,
+  }
+  return {
+    kind: 'request',
+    pipeline,
+    step,
+    definition,
+    integration,
+    endpoint,
+    endpointName: endpoint.endpoint,
+    after: (definition.after ?? []) as readonly string[],
+    optional: definition.optional ?? false,
+    retry: withStepOverrides(endpoint.retry, definition),
+    repeatable: isRepeatable(idempotency),
+    concurrency: integration.limits.concurrency,
+    laneFor: (tenant) => laneName(integration.name, integration.credential, tenant),
+  }
+}
+
+function withStepOverrides(retry: RetrySettings, definition: AnyCodeStep | AnyRequestStep): RetrySettings {
+  return {
+    ...retry,
+    ...(definition.maxAge !== undefined && { maxAgeMs: durationMs(definition.maxAge) }),
+    ...(definition.maxAttempts !== undefined && { maxAttempts: definition.maxAttempts }),
+  }
+}
+
+function byName<Named extends { readonly name: string }>(kind: string, list: readonly Named[]): Map<string, Named> {
+  const map = new Map<string, Named>()
+  for (const named of list) {
+    if (map.has(named.name)) {
+      throw configurationError('duplicate_name', `There are two ${kind}s named "${named.name}"`, 'Rename one of them.')
+    }
+    map.set(named.name, named)
+  }
+  return map
+}
+
+function unknownName(kind: string, name: string, known: ReadonlyMap<string, unknown>): HoldfastError {
+  return configurationError(
+    `unknown_${kind}`,
+    `There is no ${kind} "${name}"`,
+    known.size > 0 ? `Known: ${[...known.keys()].join(', ')}.` : `Define the ${kind} in the configuration.`,
+    { [kind]: name },
+  )
+}
+
+function planKey(pipeline: string, step: string): string {
+  return `${pipeline}.${step}`
+}
+
+function raise(error: Error): never {
+  throw error
+}

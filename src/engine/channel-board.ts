@@ -1,0 +1,196 @@
+/**
+ * What this worker believes about the channels (lane + endpoint): what is due when, what is under way, what not to ask for
+ * yet. Beliefs may be late; the ledger decides. A channel that was asked and gave nothing is left alone for a moment, so
+ * that a wrong belief never becomes a busy loop.
+ */
+import type { Health, HealthChannel } from '../client/health.ts'
+import type { Clock } from '../core/clock.ts'
+import type { ClaimedItem, Ledger, Settlement, SettleReceipt } from '../ledger/port.ts'
+import type { Catalog, StepPlan } from './catalog.ts'
+import { type ClaimCandidate, type PlannedClaim, planClaims } from './claim-plan.ts'
+import type { EngineSettings } from './defaults.ts'
+
+interface Channel {
+  readonly lane: string
+  readonly endpoint: string
+  earliestDueMs: number
+  /** Not asked before this: it gave nothing, or health said no. */
+  notBeforeMs: number
+}
+
+export interface ChannelBoard {
+  /** Asks the ledger what is due, where something may have changed. */
+  refresh(): Promise<void>
+  plan(capacity: number): PlannedClaim[]
+  claimed(plan: readonly PlannedClaim[], items: readonly ClaimedItem[]): void
+  started(item: ClaimedItem): void
+  ended(item: ClaimedItem): void
+  settled(item: ClaimedItem, settlement: Settlement, receipt: SettleReceipt): void
+  markDirty(): void
+  isDirty(): boolean
+  /** When the earliest channel may be asked again. */
+  nextDueMs(): number
+}
+
+export interface BoardParts {
+  readonly ledger: Ledger
+  readonly catalog: Catalog
+  readonly health: Health
+  readonly clock: Clock
+  readonly settings: EngineSettings
+  readonly onlyLanes: ReadonlySet<string> | undefined
+}
+
+/** A place to rest for a channel that promised work and gave none. */
+const DISAPPOINTED_MS = 25
+
+export function createChannelBoard(parts: BoardParts): ChannelBoard {
+  const { ledger, clock, health } = parts
+  const healthOf = createHealthLookup(parts.catalog)
+  const laneInFlight = new Map<string, number>()
+  let channels = new Map<string, Channel>()
+  let dirty = true
+  let turn = 0
+
+  async function refresh(): Promise<void> {
+    if (!dirty) return
+    dirty = false
+    const due = await ledger.channels()
+    const fresh = new Map<string, Channel>()
+    for (const { lane, endpoint, earliestDueMs } of due) {
+      if (parts.onlyLanes && !parts.onlyLanes.has(lane)) continue
+      const key = channelKey(lane, endpoint)
+      fresh.set(key, { lane, endpoint, earliestDueMs, notBeforeMs: channels.get(key)?.notBeforeMs ?? 0 })
+    }
+    channels = fresh
+  }
+
+  function plan(capacity: number): PlannedClaim[] {
+    const nowMs = clock.wallMs()
+    const candidates: ClaimCandidate[] = []
+    for (const channel of channels.values()) {
+      if (channel.earliestDueMs > nowMs || channel.notBeforeMs > nowMs) continue
+      const candidate = candidateFor(channel, capacity, nowMs)
+      if (candidate) candidates.push(candidate)
+    }
+    return planClaims(candidates, capacity, turn++)
+  }
+
+  function candidateFor(channel: Channel, capacity: number, nowMs: number): ClaimCandidate | undefined {
+    const { lane, endpoint } = channel
+    const known = healthOf(lane, endpoint)
+    const laneConcurrency = known?.plan.concurrency ?? UNKNOWN_LANE_CONCURRENCY
+    const inFlight = laneInFlight.get(lane) ?? 0
+    const wanted = Math.min(capacity, laneConcurrency - inFlight)
+    if (wanted <= 0) return undefined
+    let limit = wanted
+    if (known?.channel) {
+      const allowance = health.allowance(known.channel, wanted)
+      limit = Math.min(wanted, allowance.limit)
+      if (limit <= 0) {
+        channel.notBeforeMs = Math.max(nowMs + 1, allowance.retryAtMs)
+        return undefined
+      }
+    }
+    return { lane, endpoint, limit, laneConcurrency, laneInFlight: inFlight }
+  }
+
+  function claimed(planned: readonly PlannedClaim[], items: readonly ClaimedItem[]): void {
+    const counts = new Map<string, number>()
+    for (const item of items) add(counts, channelKey(item.lane, item.endpoint), 1)
+    const nowMs = clock.wallMs()
+    for (const { lane, endpoint, limit } of planned) {
+      const key = channelKey(lane, endpoint)
+      const got = counts.get(key) ?? 0
+      if (got >= limit) continue
+      // It ran dry, or the store knows of a gate, a suspension or other workers: look again before asking again.
+      dirty = true
+      const channel = channels.get(key)
+      if (channel && got === 0) channel.notBeforeMs = nowMs + DISAPPOINTED_MS
+    }
+  }
+
+  return {
+    refresh,
+    plan,
+    claimed,
+    started(item) {
+      add(laneInFlight, item.lane, 1)
+    },
+    ended(item) {
+      add(laneInFlight, item.lane, -1)
+    },
+    settled(_item, settlement, receipt) {
+      if (receipt.outcome === 'settled' && (receipt.queued.length > 0 || isBackSoon(settlement))) dirty = true
+    },
+    markDirty() {
+      dirty = true
+      // A closer look is wanted now; health answers anew.
+      for (const channel of channels.values()) channel.notBeforeMs = Math.min(channel.notBeforeMs, clock.wallMs())
+    },
+    isDirty: () => dirty,
+    nextDueMs() {
+      let earliestMs = Number.POSITIVE_INFINITY
+      for (const channel of channels.values()) {
+        earliestMs = Math.min(earliestMs, Math.max(channel.earliestDueMs, channel.notBeforeMs))
+      }
+      return earliestMs
+    },
+  }
+}
+
+/** Lanes whose steps nobody here knows still move: their items are looked at, and held with a reason. */
+const UNKNOWN_LANE_CONCURRENCY = 5
+
+interface KnownChannel {
+  readonly plan: StepPlan
+  readonly channel: HealthChannel | undefined
+}
+
+/** Which settings rule a channel. Lanes carry the tenant in their name, so each is resolved once and remembered. */
+function createHealthLookup(catalog: Catalog): (lane: string, endpoint: string) => KnownChannel | undefined {
+  const remembered = new Map<string, KnownChannel | undefined>()
+  const plans = [...catalog.pipelines.keys()].flatMap((name) => catalog.plansOf(name))
+  return (lane, endpoint) => {
+    const key = channelKey(lane, endpoint)
+    if (remembered.has(key)) return remembered.get(key)
+    const found = plans.find((plan) => plan.endpointName === endpoint && isLaneOf(plan, lane))
+    const known = found && { plan: found, channel: healthChannelOf(found, lane, endpoint) }
+    if (remembered.size > REMEMBERED_CHANNELS) remembered.clear()
+    remembered.set(key, known)
+    return known
+  }
+}
+
+const REMEMBERED_CHANNELS = 10_000
+
+function isLaneOf(plan: StepPlan, lane: string): boolean {
+  const shared = plan.laneFor('default')
+  return lane === shared || lane.startsWith(`${shared}/`)
+}
+
+function healthChannelOf(plan: StepPlan, lane: string, endpoint: string): HealthChannel | undefined {
+  if (plan.kind !== 'request') return undefined
+  const shared = plan.laneFor('default')
+  return {
+    integration: plan.integration,
+    endpoint,
+    breaker: plan.endpoint.breaker,
+    lane,
+    tenant: lane === shared ? 'default' : lane.slice(shared.length + 1),
+  }
+}
+
+function isBackSoon(settlement: Settlement): boolean {
+  return settlement.to.state === 'retrying' || settlement.to.state === 'queued'
+}
+
+function channelKey(lane: string, endpoint: string): string {
+  return `${lane} ${endpoint}`
+}
+
+function add(counts: Map<string, number>, key: string, by: number): void {
+  const next = (counts.get(key) ?? 0) + by
+  if (next <= 0) counts.delete(key)
+  else counts.set(key, next)
+}

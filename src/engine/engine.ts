@@ -1,0 +1,193 @@
+/**
+ * Puts the rooms below together into one running Holdfast. Everything that touches the world is handed in: the composition
+ * root (`system/`) brings the real clock, chance, store and network, the simulator brings others.
+ */
+
+import { createDeadlines } from '../client/deadlines.ts'
+import { createFetch } from '../client/fetch-adapter.ts'
+import { createHealth } from '../client/health-registry.ts'
+import { createInlineCaller } from '../client/inline.ts'
+import type { Transport } from '../client/transport.ts'
+import type { IntegrationSettings } from '../config/settings.ts'
+import type { Clock } from '../core/clock.ts'
+import { HoldfastError, messageOf } from '../core/errors.ts'
+import { createEventBus, type EventBus } from '../core/events.ts'
+import { newId } from '../core/ids.ts'
+import type { Random } from '../core/random.ts'
+import type { Ledger } from '../ledger/port.ts'
+import type { Holdfast } from './api.ts'
+import { type Catalog, createCatalog } from './catalog.ts'
+import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './defaults.ts'
+import { drain } from './drain.ts'
+import type { ExecuteParts } from './execute.ts'
+import { startHealthLoop } from './health-loop.ts'
+import { createOperations } from './operations.ts'
+import type { AnyPipeline } from './pipeline.ts'
+import { wakeWhenHealthy } from './recovery.ts'
+import { createSettler } from './settler.ts'
+import { submitRecords } from './submit.ts'
+import { type EngineWorker, startWorker } from './worker.ts'
+
+export interface EngineParts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly ledger: Ledger
+  readonly transport: Transport
+  readonly integrations: readonly IntegrationSettings[]
+  readonly pipelines: readonly AnyPipeline[]
+  readonly settings?: Partial<EngineSettings>
+  /** Run after everything else is closed: what the caller opened for this engine. */
+  readonly onClose?: () => Promise<void>
+}
+
+/** @throws HoldfastError `invalid_pipeline`, `unknown_integration`, `duplicate_name` */
+export function createEngine(parts: EngineParts): Holdfast {
+  const { clock, random, ledger, transport } = parts
+  const settings: EngineSettings = { ...DEFAULT_ENGINE_SETTINGS, ...parts.settings }
+  const events: EventBus = createEventBus((error, event) => {
+    // An observer's failure is told to the other observers, once: never back to itself for its own trouble event.
+    if (event.type === 'engine.trouble') return
+    events.emit('engine.trouble', clock.wallMs(), {
+      where: `listener of ${event.type}`,
+      message: messageOf(error),
+      cause: error,
+    })
+  })
+  const catalog = createCatalog(parts.integrations, parts.pipelines)
+  const processId = newId(clock, random)
+  const health = createHealth({ ledger, clock, random, events, workerId: processId })
+  const attempt = { health, transport, clock, random, events }
+  const healthLoop = startHealthLoop(health, clock)
+  const deadlines = createDeadlines(clock)
+  const settler = createSettler({ ledger, clock, events })
+  const execute: ExecuteParts = {
+    catalog,
+    ledger,
+    health,
+    attempt,
+    clock,
+    random,
+    settings,
+    startDeadline(delayMs, onTimeout) {
+      const expirable = { deadlineBucket: undefined, deadlineIndex: 0, expire: onTimeout }
+      deadlines.add(expirable, delayMs)
+      return () => deadlines.remove(expirable)
+    },
+  }
+  const crew = createCrew()
+  const watching = ledger.watch(() => crew.wake())
+  const recovering = wakeWhenHealthy({ ledger, events, clock, wake: () => crew.wake() })
+  const operations = createOperations({ ledger, catalog, health, clock, events, wake: () => crew.wake() })
+  const inlineParts = { ledger, health, transport, clock, random, events, newId: () => newId(clock, random) }
+  const submitParts = { catalog, ledger, clock, random, maxPayloadBytes: settings.maxPayloadBytes }
+  let closing: Promise<void> | undefined
+
+  async function close(): Promise<void> {
+    await crew.stop()
+    await settler.flushed()
+    watching[Symbol.dispose]()
+    recovering[Symbol.dispose]()
+    await healthLoop.stop()
+    await transport.close()
+    await ledger.close()
+    await parts.onClose?.()
+  }
+
+  function openOrThrow(): void {
+    if (!closing) return
+    throw new HoldfastError({
+      code: 'closed',
+      class: 'configuration',
+      message: 'This Holdfast is closed',
+      hint: 'Submit before `close()`, or open a new one.',
+    })
+  }
+
+  const holdfast: Holdfast = {
+    events,
+    operations,
+    async submit(pipeline, input, options) {
+      openOrThrow()
+      const [receipt] = await submitRecords(submitParts, pipelineOf(catalog, pipeline), [
+        { input, ...(options && { options }) },
+      ])
+      crew.wake()
+      if (receipt?.ok) return receipt
+      throw receipt?.error ?? new Error('no receipt')
+    },
+    async submitMany(pipeline, records) {
+      openOrThrow()
+      const receipts = await submitRecords(submitParts, pipelineOf(catalog, pipeline), records)
+      crew.wake()
+      return receipts
+    },
+    client: (name, options) => createInlineCaller(inlineParts, catalog.integration(name), options),
+    fetch: (name, options) => createFetch(inlineParts, catalog.integration(name), options),
+    startWorker(options = {}) {
+      openOrThrow()
+      const worker = startWorker({
+        id: newId(clock, random),
+        ledger,
+        catalog,
+        health,
+        clock,
+        events,
+        settler,
+        execute,
+        settings,
+        concurrency: options.concurrency ?? settings.concurrency,
+        onlyLanes: options.lanes && new Set(options.lanes),
+        onIdle: () => crew.idle(),
+        onStopped: () => crew.remove(worker),
+      })
+      crew.add(worker)
+      return worker
+    },
+    drain: (options) =>
+      drain({ ledger, clock, nextIdle: (limitMs, signal) => crew.nextIdle(clock, limitMs, signal) }, options),
+    close() {
+      closing ??= close()
+      return closing
+    },
+    [Symbol.asyncDispose]() {
+      return holdfast.close()
+    },
+  }
+  return holdfast
+}
+
+function pipelineOf(catalog: Catalog, pipeline: { readonly name: string } | string): AnyPipeline {
+  return catalog.pipeline(typeof pipeline === 'string' ? pipeline : pipeline.name)
+}
+
+/** The workers of this process, as one thing to wake, wait for and stop. */
+function createCrew() {
+  const workers = new Set<EngineWorker>()
+  const waiting = new Set<() => void>()
+
+  return {
+    add: (worker: EngineWorker) => void workers.add(worker),
+    remove: (worker: EngineWorker) => void workers.delete(worker),
+    wake() {
+      for (const worker of workers) worker.wake()
+    },
+    idle() {
+      for (const resolve of waiting) resolve()
+      waiting.clear()
+    },
+    async nextIdle(clock: Clock, limitMs: number, signal: AbortSignal | undefined): Promise<void> {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      waiting.add(resolve)
+      const timer = clock.setTimer(limitMs, resolve)
+      const onAbort = () => resolve()
+      signal?.addEventListener('abort', onAbort, { once: true })
+      await promise
+      timer.cancel()
+      signal?.removeEventListener('abort', onAbort)
+      waiting.delete(resolve)
+    },
+    async stop() {
+      await Promise.all([...workers].map((worker) => worker.stop()))
+    },
+  }
+}

@@ -1,0 +1,113 @@
+/** A code step: the user's function, within its time. */
+import { HoldfastError, messageOf } from '../core/errors.ts'
+import type { Failure } from '../core/failure.ts'
+import { toJson } from '../core/json.ts'
+import type { Settlement } from '../ledger/port.ts'
+import { classifyThrown } from '../policy/classify.ts'
+import { afterFailure } from './after-failure.ts'
+import type { CodePlan } from './catalog.ts'
+import { createCodeContext } from './context.ts'
+import type { Execution } from './execute.ts'
+import { fence, givenBack } from './verdict.ts'
+
+export async function runCodeStep(execution: Execution, plan: CodePlan): Promise<Settlement | undefined> {
+  const { item, claim } = execution
+  if (!claim.leaseIsLive()) return undefined
+  if (claim.signal?.aborted) return givenBack(item, 'given back: the worker is stopping')
+  const ended = await runWithin(execution, plan, (context) => plan.definition.run(context))
+  if (ended.kind === 'failed') return afterFailure(execution, ended.failure)
+  try {
+    return succeededCode(execution, toJson(ended.value ?? null))
+  } catch (thrown) {
+    return afterFailure(execution, unusableOutput(plan, thrown))
+  }
+}
+
+export type CodeEnd<Value> =
+  | { readonly kind: 'returned'; readonly value: Value }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+
+/** Runs user code until it returns, throws, or its time is over. Code that ignores its signal is left behind, not waited for. */
+export async function runWithin<Value>(
+  execution: Execution,
+  plan: CodePlan,
+  run: (context: ReturnType<typeof createCodeContext>['context']) => Value | Promise<Value>,
+): Promise<CodeEnd<Value>> {
+  const { item, claim, parts } = execution
+  const { context, abort } = createCodeContext(item)
+  let stop: ((failure: Failure) => void) | undefined
+  claim.abort = (reason) => {
+    abort(reason)
+    stop?.(stoppedFailure(plan))
+  }
+  try {
+    const pending = run(context)
+    if (!(pending instanceof Promise)) return { kind: 'returned', value: pending }
+    return await new Promise<CodeEnd<Value>>((resolve) => {
+      stop = (failure) => resolve({ kind: 'failed', failure })
+      const cancelDeadline = parts.startDeadline(plan.timeoutMs, () => {
+        const failure = timeoutFailure(plan)
+        abort(new HoldfastError({ ...failure, code: failure.code, class: failure.class }))
+        stop?.(failure)
+      })
+      pending
+        .then(
+          (value) => resolve({ kind: 'returned', value }),
+          (thrown) => resolve({ kind: 'failed', failure: classifyThrown(thrown, plan.repeatable) }),
+        )
+        .finally(cancelDeadline)
+    })
+  } catch (thrown) {
+    return { kind: 'failed', failure: classifyThrown(thrown, plan.repeatable) }
+  }
+}
+
+function succeededCode(execution: Execution, output: string): Settlement {
+  const { item, parts, startedAtMs } = execution
+  return {
+    ...fence(item),
+    to: { state: 'succeeded', output },
+    attempt: { startedAtMs, endedAtMs: parts.clock.wallMs(), outcome: 'succeeded', counts: true },
+  }
+}
+
+function timeoutFailure(plan: CodePlan): Failure {
+  return {
+    class: 'transient',
+    code: 'step_timeout',
+    message: `Step "${plan.step}" did not end within ${plan.timeoutMs} ms`,
+    userMessage: 'This takes longer than expected.',
+    certainty: 'maybe_applied',
+    hint: 'Make the step honour `ctx.signal`, raise its `timeout`, or split it.',
+    rule: 'engine: step timeout (R149)',
+    countsAgainstBreaker: false,
+  }
+}
+
+function stoppedFailure(plan: CodePlan): Failure {
+  return {
+    class: 'cancelled',
+    code: 'worker_stopped',
+    message: `Step "${plan.step}" was broken off because its worker stopped`,
+    userMessage: 'This was interrupted and will be continued.',
+    certainty: 'maybe_applied',
+    hint: 'Nothing to do: it is tried again, or looked for.',
+    rule: 'engine: shutdown',
+    countsAgainstBreaker: false,
+  }
+}
+
+/** What the step returned cannot be stored. Its effect has happened, so an unsafe step is not simply run again (D07). */
+function unusableOutput(plan: CodePlan, thrown: unknown): Failure {
+  return {
+    class: 'malformed_response',
+    code: 'step_output_invalid',
+    message: `Step "${plan.step}" returned something that cannot be stored: ${messageOf(thrown)}`,
+    userMessage: 'This could not be completed.',
+    certainty: 'applied',
+    hint: 'Return plain JSON data: no functions, BigInt, cycles or class instances with cycles.',
+    rule: 'engine: step output (D07)',
+    maxRetries: 2,
+    countsAgainstBreaker: false,
+  }
+}

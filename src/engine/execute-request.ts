@@ -1,0 +1,141 @@
+/** A declarative step: build the call, reserve the operation, send, read the answer. */
+import { makeAttempt } from '../client/attempt.ts'
+import type { Answer, OutboundCall } from '../client/call.ts'
+import { HoldfastError, isHoldfastError, messageOf } from '../core/errors.ts'
+import type { Failure } from '../core/failure.ts'
+import { fingerprintOf, toJson } from '../core/json.ts'
+import type { EffectEnd, Settlement } from '../ledger/port.ts'
+import { classifyMalformed, classifyThrown, isAlreadyExists } from '../policy/classify.ts'
+import { afterFailure } from './after-failure.ts'
+import { buildCall } from './build-request.ts'
+import type { RequestPlan } from './catalog.ts'
+import { createStepContext } from './context.ts'
+import { type Execution, failureFacts } from './execute.ts'
+import { type OperationGrant, reserveOperation } from './operation.ts'
+import type { StepContext } from './pipeline.ts'
+import { deadLetter, fence, givenBack, heldSettlement } from './verdict.ts'
+
+export async function runRequestStep(execution: Execution, plan: RequestPlan): Promise<Settlement | undefined> {
+  const { item, claim, parts } = execution
+  const context = createStepContext(item)
+  let call: OutboundCall
+  try {
+    call = await buildCall(plan, item, context, claim.signal)
+  } catch (thrown) {
+    return notBuilt(execution, thrown)
+  }
+  const operation = await reserveOperation(execution, plan, context, () =>
+    fingerprintOf([call.path, call.body ?? null]),
+  )
+  if (operation.kind === 'settled') return operation.settlement
+  if (!claim.leaseIsLive()) return undefined
+  if (claim.signal?.aborted) return withEffect(givenBack(item, 'given back: the worker is stopping'), operation, false)
+
+  const result = await makeAttempt(call, parts.attempt)
+  if (result.kind === 'held') {
+    const held = heldSettlement({ item, plan, memo: execution.memo, untilMs: result.untilMs, reason: result.reason })
+    return withEffect(held, operation, false)
+  }
+  if (result.kind === 'failed') {
+    if (isOurs(plan, result.failure)) return alreadyThere(execution, operation, result.failure)
+    return withEffect(await afterFailure(execution, result.failure), operation, result.failure.certainty !== 'not_sent')
+  }
+  return readAnswer(execution, plan, context, call, result.answer, operation)
+}
+
+async function readAnswer(
+  execution: Execution,
+  plan: RequestPlan,
+  context: StepContext,
+  call: OutboundCall,
+  answer: Answer,
+  operation: OperationGrant,
+): Promise<Settlement> {
+  try {
+    const output = plan.definition.parse ? await plan.definition.parse(answer, context) : answer.data
+    return succeededRequest(execution, call, toJson(output ?? null), answer.status, operation)
+  } catch (thrown) {
+    const failure = classifyMalformed(
+      { method: call.method, endpoint: call.endpoint.endpoint, idempotency: plan.endpoint.idempotency },
+      { status: answer.status, bodyText: '' },
+      `\`parse\` of step "${plan.step}" could not read it: ${messageOf(thrown)}`,
+    )
+    return withEffect(await afterFailure(execution, failure), operation, true)
+  }
+}
+
+function succeededRequest(
+  execution: Execution,
+  call: OutboundCall,
+  output: string,
+  status: number,
+  operation: OperationGrant,
+): Settlement {
+  const { item, parts, startedAtMs } = execution
+  const sentKey = call.endpoint.idempotency.kind === 'key' ? call.idempotencyKey : undefined
+  return {
+    ...fence(item),
+    to: { state: 'succeeded', output },
+    attempt: {
+      startedAtMs,
+      endedAtMs: parts.clock.wallMs(),
+      outcome: 'succeeded',
+      counts: true,
+      status,
+      ...(sentKey !== undefined && { idempotencyKey: sentKey }),
+    },
+    ...(operation.key !== undefined && { effect: { key: operation.key, done: true, output } }),
+  }
+}
+
+/** "Already there", where the API keeps one record per natural key: what we wanted is the case (D05). */
+function isOurs(plan: RequestPlan, failure: Failure): boolean {
+  return plan.endpoint.idempotency.kind === 'natural' && isAlreadyExists(failure)
+}
+
+function alreadyThere(execution: Execution, operation: OperationGrant, failure: Failure): Settlement {
+  const { item, parts, startedAtMs } = execution
+  const output = toJson({ alreadyExists: true })
+  const note = 'the API already had it, under the same natural key (D05)'
+  return {
+    ...fence(item),
+    to: { state: 'succeeded', output, note },
+    attempt: {
+      startedAtMs,
+      endedAtMs: parts.clock.wallMs(),
+      outcome: 'succeeded',
+      counts: true,
+      ...(failure.status !== undefined && { status: failure.status }),
+      note,
+    },
+    ...(operation.key !== undefined && { effect: { key: operation.key, done: true, output } }),
+  }
+}
+
+/** The step's own code could not say what to send: it would fail the same way again, and nothing has left. */
+function notBuilt(execution: Execution, thrown: unknown): Settlement {
+  const error = isHoldfastError(thrown)
+    ? thrown
+    : new HoldfastError({
+        code: 'request_not_built',
+        class: 'configuration',
+        message: `Step "${execution.plan.step}" could not build its request: ${messageOf(thrown)}`,
+        hint: "Fix the functions of the step's `request`, or correct the payload and replay.",
+        cause: thrown,
+      })
+  const failure = { ...classifyThrown(error, true), certainty: 'not_sent' as const }
+  const settlement = deadLetter(failureFacts(execution, failure), failure.message)
+  return { ...settlement, attempt: { ...unsentAttempt(execution), failure } }
+}
+
+function unsentAttempt(execution: Execution) {
+  const endedAtMs = execution.parts.clock.wallMs()
+  return { startedAtMs: execution.startedAtMs, endedAtMs, outcome: 'failed' as const, counts: false }
+}
+
+/** Ends the reservation with the item: kept while it may have happened, free again where it surely did not. */
+export function withEffect(settlement: Settlement, operation: OperationGrant, maybeApplied: boolean): Settlement {
+  if (operation.key === undefined || maybeApplied) return settlement
+  const effect: EffectEnd = { key: operation.key, done: false }
+  return { ...settlement, effect }
+}

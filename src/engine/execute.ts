@@ -1,0 +1,136 @@
+/**
+ * One claimed item, from claim to settlement. The order is the request lifecycle of design.md: what is already done is not
+ * done again, what may have happened is looked for first, and only then is anything sent.
+ */
+
+import type { AttemptParts } from '../client/attempt.ts'
+import type { Health } from '../client/health.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Random } from '../core/random.ts'
+import type { ClaimedItem, Ledger, Settlement } from '../ledger/port.ts'
+import { decideCrash } from '../policy/retry.ts'
+import type { Catalog, StepPlan } from './catalog.ts'
+import type { EngineSettings } from './defaults.ts'
+import { runCodeStep } from './execute-code.ts'
+import { runRequestStep } from './execute-request.ts'
+import { type Memo, parseMemo } from './memo.ts'
+import { reconcile } from './reconcile.ts'
+import { cancelledSettlement, deadLetter, fence, noFailureKnown, unknownOutcome, type VerdictFacts } from './verdict.ts'
+
+export interface ExecuteParts {
+  readonly catalog: Catalog
+  readonly ledger: Ledger
+  readonly health: Health
+  readonly attempt: AttemptParts
+  readonly clock: Clock
+  readonly random: Random
+  readonly settings: EngineSettings
+  /** Starts a shared timer for code steps; call the result to stop it. */
+  readonly startDeadline: (delayMs: number, onTimeout: () => void) => () => void
+}
+
+/** A claim under way, as the worker sees it. */
+export interface Claim {
+  readonly item: ClaimedItem
+  /** False once the lease may have passed to someone else: nothing may be sent any more (C1). */
+  leaseIsLive(): boolean
+  /** Aborts when the worker must end at once. */
+  readonly signal: AbortSignal | undefined
+  /** Set by a running step, so that a lost lease or a shutdown can stop it. */
+  abort?: (reason: unknown) => void
+}
+
+export interface Execution {
+  readonly parts: ExecuteParts
+  readonly claim: Claim
+  readonly item: ClaimedItem
+  readonly plan: StepPlan
+  readonly memo: Memo
+  readonly startedAtMs: number
+}
+
+/** `undefined`: the lease was lost on the way, and there is nothing to settle. Never throws for what a step does. */
+export async function executeClaim(parts: ExecuteParts, claim: Claim): Promise<Settlement | undefined> {
+  const { item } = claim
+  const plan = parts.catalog.plan(item.pipeline, item.step)
+  if (!plan) return unknownStep(parts, item)
+  const execution: Execution = {
+    parts,
+    claim,
+    item,
+    plan,
+    memo: parseMemo(item.memo),
+    startedAtMs: parts.clock.wallMs(),
+  }
+  if (execution.memo.unresolved) return reconcile(execution)
+  if (item.cancelRequested) return cancelledSettlement(item)
+  if (item.from === 'processing') {
+    const settlement = afterCrash(execution)
+    if (settlement) return settlement
+  }
+  const late = tooLate(execution)
+  if (late) return late
+  return plan.kind === 'request' ? runRequestStep(execution, plan) : runCodeStep(execution, plan)
+}
+
+/** A deployment that knows the step may be on its way: hold it, use no attempt. */
+function unknownStep(parts: ExecuteParts, item: ClaimedItem): Settlement {
+  return {
+    ...fence(item),
+    to: {
+      state: 'parked',
+      dueAtMs: parts.clock.wallMs() + UNKNOWN_STEP_DELAY_MS,
+      reason: `no worker here knows step "${item.step}" of pipeline "${item.pipeline}"`,
+    },
+    deferral: true,
+  }
+}
+
+const UNKNOWN_STEP_DELAY_MS = 30_000
+
+/** Taken over from a worker that was lost: the step may or may not have been done (R097). */
+function afterCrash(execution: Execution): Settlement | undefined {
+  const { item, plan, parts } = execution
+  const decision = decideCrash({
+    repeatable: plan.repeatable,
+    crashes: item.counters.crashes,
+    maxCrashes: parts.settings.maxCrashes,
+    reconcilable: plan.definition.reconcile !== undefined,
+  })
+  if (decision.kind === 'retry') return undefined
+  const failure = {
+    ...noFailureKnown(decision.reason, 'worker_lost'),
+    class: 'unknown' as const,
+    certainty: 'maybe_applied' as const,
+    hint: 'Look at what the step does to its process: memory, native crashes, endless loops. Then replay.',
+    rule: 'engine: lease expired (R097, D18)',
+  }
+  const facts = failureFacts(execution, failure)
+  return decision.kind === 'unknown_outcome'
+    ? unknownOutcome(facts, decision.reason)
+    : deadLetter(facts, decision.reason)
+}
+
+/** Older than its age budget: sending it now may do harm (D09, C17). The slow lane has its own budget. */
+function tooLate(execution: Execution): Settlement | undefined {
+  const { item, plan, parts } = execution
+  if (item.from === 'dead_lettered') return undefined
+  const ageMs = parts.clock.wallMs() - item.budgetFromMs
+  if (ageMs <= plan.retry.maxAgeMs) return undefined
+  const reason = `older than its age limit when its turn came (max_age)`
+  return deadLetter(failureFacts(execution, item.lastFailure ?? noFailureKnown(reason, 'max_age')), reason)
+}
+
+/** Facts for a verdict about something that was not an attempt. */
+export function failureFacts(execution: Execution, failure: VerdictFacts['failure']): VerdictFacts {
+  const { item, plan, memo, parts } = execution
+  return {
+    item,
+    plan,
+    memo,
+    failure,
+    nowMs: parts.clock.wallMs(),
+    attempt: undefined,
+    reconcileDelayMs: plan.definition.reconcile ? parts.settings.reconcileDelayMs : undefined,
+  }
+}

@@ -1,0 +1,107 @@
+/** Keeps this worker's leases alive, and takes over those that others let go (C15, C16: continuously, not at start-up). */
+import type { Clock, Timer } from '../core/clock.ts'
+import { messageOf } from '../core/errors.ts'
+import type { EventBus } from '../core/events.ts'
+import type { ClaimedItem, Fence, Ledger } from '../ledger/port.ts'
+import type { EngineSettings } from './defaults.ts'
+import { fence } from './verdict.ts'
+
+interface HeldLease {
+  readonly item: ClaimedItem
+  leaseDeadlineMs: number
+  abort?: (reason: unknown) => void
+}
+
+export interface LeaseKeeper {
+  /** Its settlement is on its way to the store: the lease is kept until that is done. */
+  settling(lease: HeldLease): void
+  settled(item: ClaimedItem): void
+  isSettling(): boolean
+  stop(): void
+}
+
+export interface LeaseKeeperParts {
+  readonly id: string
+  readonly ledger: Ledger
+  readonly clock: Clock
+  readonly events: EventBus
+  readonly settings: EngineSettings
+  readonly concurrency: number
+  readonly running: ReadonlyMap<string, HeldLease>
+  readonly onTakenOver: (items: readonly ClaimedItem[], leaseFromMs: number) => void
+}
+
+export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
+  const { ledger, clock, events, settings, running } = parts
+  const settling = new Map<string, HeldLease>()
+  const everyMs = Math.max(MINIMUM_ROUND_MS, Math.floor(settings.leaseMs / 3))
+  let stopped = false
+  let timer: Timer = clock.setTimer(0, round)
+
+  function round(): void {
+    void Promise.allSettled([guard('extend leases', extend), guard('take over leases', takeOver)]).then(() => {
+      if (!stopped) timer = clock.setTimer(everyMs, round)
+    })
+  }
+
+  async function extend(): Promise<void> {
+    const held = [...running.values(), ...settling.values()]
+    if (held.length === 0) return
+    const fromMs = clock.monotonicMs()
+    const lost = await ledger.extendLeases(
+      held.map((lease) => fence(lease.item)),
+      clock.wallMs() + settings.leaseMs,
+    )
+    const lostKeys = new Set(lost.map(keyOf))
+    for (const lease of held) {
+      if (lostKeys.has(keyOf(lease.item))) lose(lease)
+      else lease.leaseDeadlineMs = fromMs + settings.leaseMs
+    }
+  }
+
+  /** What it still does is void: stop it, and let nothing more be sent. */
+  function lose(lease: HeldLease): void {
+    lease.leaseDeadlineMs = 0
+    lease.abort?.(new Error('the lease was lost'))
+  }
+
+  async function takeOver(): Promise<void> {
+    if (stopped) return
+    const limit = Math.max(0, parts.concurrency - running.size)
+    if (limit === 0) return
+    const nowMs = clock.wallMs()
+    const fromMs = clock.monotonicMs()
+    const items = await ledger.reclaimExpired({
+      workerId: parts.id,
+      nowMs,
+      leaseUntilMs: nowMs + settings.leaseMs,
+      limit,
+    })
+    if (items.length > 0) parts.onTakenOver(items, fromMs)
+  }
+
+  async function guard(where: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      events.emit('engine.trouble', clock.wallMs(), { where, message: messageOf(error), cause: error })
+    }
+  }
+
+  return {
+    settling: (lease) => settling.set(lease.item.itemId, lease),
+    settled: (item) => settling.delete(item.itemId),
+    isSettling: () => settling.size > 0,
+    stop() {
+      stopped = true
+      timer.cancel()
+    },
+  }
+}
+
+/** Often enough for short leases in tests, without a busy loop. */
+const MINIMUM_ROUND_MS = 20
+
+function keyOf(reference: Pick<Fence, 'itemId' | 'token'>): string {
+  return `${reference.itemId}#${reference.token}`
+}

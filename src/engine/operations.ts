@@ -1,0 +1,188 @@
+/** What the person on call can see and do. Thin: it words selections and hands them to the ledger. */
+import type { Health } from '../client/health.ts'
+import type { Clock } from '../core/clock.ts'
+import { configurationError } from '../core/errors.ts'
+import type { EventBus } from '../core/events.ts'
+import { toJson } from '../core/json.ts'
+import type { ItemSummary, Ledger, OperatorReceipt } from '../ledger/port.ts'
+import type { IntegrationView, Operations, Selection } from './api.ts'
+import type { Catalog } from './catalog.ts'
+import { explainItem } from './explain.ts'
+import { replay } from './replay.ts'
+import { selectItems } from './selection.ts'
+
+export interface OperationsParts {
+  readonly ledger: Ledger
+  readonly catalog: Catalog
+  readonly health: Health
+  readonly clock: Clock
+  readonly events: EventBus
+  readonly wake: () => void
+}
+
+const PAGE = 50
+const WAVE = 500
+
+export function createOperations(parts: OperationsParts): Operations {
+  const { ledger, clock, health } = parts
+  return {
+    run: (runId) => ledger.run(runId),
+    item: (itemId) => ledger.item(itemId),
+    items: (filter = {}, page = {}) => ledger.items(filter, { limit: PAGE, ...page }),
+    groups: (filter = {}) => ledger.groups(filter),
+    balance: (filter = {}) => ledger.balance(filter),
+    audit: () => ledger.audit(),
+    async explain(itemId) {
+      const item = await ledger.item(itemId)
+      if (!item) return undefined
+      const lane = (await ledger.lanes()).find((candidate) => candidate.lane === item.lane)
+      return explainItem({ item, lane, nowMs: clock.wallMs() })
+    },
+    replay: (request) => replay(parts, request),
+    discard: async (selection, reason, by) =>
+      inWaves(parts, selection, requireReason(reason), (items) =>
+        ledger.discard(
+          items.map((item) => ({ itemId: item.itemId, by, reason })),
+          clock.wallMs(),
+        ),
+      ),
+    cancel: async (selection, reason, by) =>
+      inWaves(parts, selection, requireReason(reason), (items) =>
+        ledger.cancel(
+          items.map((item) => ({ itemId: item.itemId, by, reason })),
+          clock.wallMs(),
+        ),
+      ),
+    resolve: (itemId, verdict, by) => resolve(parts, itemId, verdict, by),
+    lanes: () => ledger.lanes(),
+    integrations: () => integrationViews(parts),
+    suspend: (integration, reason) => suspend(parts, integration, requireReason(reason)),
+    resume: (integration) => resume(parts, integration),
+    async breakers() {
+      await health.sync()
+      return health.breakers()
+    },
+    async resetBreaker(key) {
+      const known = await health.resetBreaker(key)
+      parts.wake()
+      return known
+    },
+    retain(maxAgeMs) {
+      const nowMs = clock.wallMs()
+      return retainAll(ledger, nowMs - maxAgeMs, nowMs)
+    },
+  }
+}
+
+async function inWaves(
+  parts: OperationsParts,
+  selection: Selection,
+  _reason: string,
+  act: (items: readonly { itemId: string }[]) => Promise<OperatorReceipt[]>,
+): Promise<OperatorReceipt[]> {
+  const receipts: OperatorReceipt[] = []
+  let wave: { itemId: string; item: ItemSummary | undefined }[] = []
+  for await (const entry of selectItems(parts.ledger, selection)) {
+    wave.push(entry)
+    if (wave.length < WAVE) continue
+    receipts.push(...(await act(wave)))
+    wave = []
+  }
+  if (wave.length > 0) receipts.push(...(await act(wave)))
+  parts.wake()
+  return receipts
+}
+
+async function resolve(
+  parts: OperationsParts,
+  itemId: string,
+  verdict: Parameters<Operations['resolve']>[1],
+  by: string,
+): Promise<OperatorReceipt> {
+  const { ledger, clock } = parts
+  const nowMs = clock.wallMs()
+  const [receipt] = verdict.happened
+    ? await ledger.resolve(
+        [
+          {
+            itemId,
+            by,
+            output: toJson(verdict.output ?? null),
+            reason: verdict.reason ?? 'a person looked: it happened',
+            ...(verdict.externalId !== undefined && { externalId: verdict.externalId }),
+          },
+        ],
+        nowMs,
+      )
+    : await ledger.replay([{ itemId, by, knownNotApplied: true, dueAtMs: nowMs }], nowMs)
+  parts.wake()
+  return receipt ?? { outcome: 'not_found', itemId }
+}
+
+async function integrationViews(parts: OperationsParts): Promise<IntegrationView[]> {
+  await parts.health.sync()
+  const [lanes, channels] = await Promise.all([parts.ledger.lanes(), parts.ledger.channels()])
+  const nowMs = parts.clock.wallMs()
+  return [...parts.catalog.integrations.values()].map((integration) => ({
+    name: integration.name,
+    baseUrl: integration.baseUrl,
+    lanes: lanes.filter((lane) => belongsTo(integration.name, lane.lane)),
+    breakers: parts.health
+      .breakers()
+      .filter((view) => view.key === integration.name || view.key.startsWith(`${integration.name}:`)),
+    due: channels.filter((channel) => belongsTo(integration.name, channel.lane) && channel.earliestDueMs <= nowMs)
+      .length,
+  }))
+}
+
+async function lanesOf(parts: OperationsParts, integrationName: string): Promise<string[]> {
+  const integration = parts.catalog.integration(integrationName)
+  const [lanes, channels] = await Promise.all([parts.ledger.lanes(), parts.ledger.channels()])
+  const names = [...lanes, ...channels].map((entry) => entry.lane).filter((lane) => belongsTo(integration.name, lane))
+  return [...new Set([`${integration.name}/${integration.credential}`, ...names])]
+}
+
+async function suspend(parts: OperationsParts, integration: string, reason: string): Promise<string[]> {
+  const lanes = await lanesOf(parts, integration)
+  const atMs = parts.clock.wallMs()
+  await parts.ledger.suspendLanes(lanes.map((lane) => ({ lane, reason, atMs })))
+  for (const lane of lanes) parts.events.emit('lane.suspended', atMs, { lane, reason })
+  return lanes
+}
+
+async function resume(parts: OperationsParts, integration: string): Promise<string[]> {
+  const lanes = await lanesOf(parts, integration)
+  const nowMs = parts.clock.wallMs()
+  await parts.ledger.resumeLanes(lanes)
+  for (const lane of lanes) {
+    await parts.ledger.wake({ lane, what: 'parked', limit: WAKE_LIMIT }, nowMs)
+    parts.events.emit('lane.resumed', nowMs, { lane })
+  }
+  parts.wake()
+  return lanes
+}
+
+const WAKE_LIMIT = 100_000
+
+async function retainAll(
+  ledger: Ledger,
+  endedBeforeMs: number,
+  nowMs: number,
+): Promise<{ runs: number; effects: number }> {
+  const total = { runs: 0, effects: 0 }
+  for (;;) {
+    const removed = await ledger.retain({ endedBeforeMs, nowMs, limit: WAVE })
+    total.runs += removed.runs
+    total.effects += removed.effects
+    if (removed.runs < WAVE && removed.effects < WAVE) return total
+  }
+}
+
+function belongsTo(integration: string, lane: string): boolean {
+  return lane.startsWith(`${integration}/`)
+}
+
+function requireReason(reason: string): string {
+  if (reason.trim() !== '') return reason
+  throw configurationError('reason_missing', 'This needs a reason', 'Say why: those who come later will want to know.')
+}

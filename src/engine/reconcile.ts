@@ -1,0 +1,156 @@
+/**
+ * An effect whose outcome is unknown: look for it (rule 3, R094, R095). Found: done. Not found, twice with a pause between:
+ * not done, and it may be sent again. Cannot tell: a person decides.
+ */
+import { makeAttempt } from '../client/attempt.ts'
+import type { Failure } from '../core/failure.ts'
+import { toJson } from '../core/json.ts'
+import type { AttemptRecord, Settlement } from '../ledger/port.ts'
+import { backoffDelayMs } from '../policy/backoff.ts'
+import { classifyThrown } from '../policy/classify.ts'
+import { buildLookup } from './build-request.ts'
+import type { CodePlan, RequestPlan } from './catalog.ts'
+import { createStepContext } from './context.ts'
+import { type Execution, failureFacts } from './execute.ts'
+import { runWithin } from './execute-code.ts'
+import type { Reconciliation, RequestReconciliation, StepContext } from './pipeline.ts'
+import { fence, heldSettlement, noFailureKnown, unknownOutcome } from './verdict.ts'
+
+type Look =
+  | { readonly kind: 'looked'; readonly found: Reconciliation<unknown> }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'held'; readonly untilMs: number; readonly reason: string }
+
+export async function reconcile(execution: Execution): Promise<Settlement | undefined> {
+  const { plan, claim } = execution
+  if (!plan.definition.reconcile) {
+    return unknownOutcome(
+      failureFacts(execution, originalFailure(execution)),
+      'nothing here can look for it: a person decides',
+    )
+  }
+  if (!claim.leaseIsLive()) return undefined
+  const look = plan.kind === 'request' ? await lookByRequest(execution, plan) : await lookByCode(execution, plan)
+  if (look.kind === 'held') return heldSettlement({ ...execution, untilMs: look.untilMs, reason: look.reason })
+  if (look.kind === 'failed') return lookAgain(execution, look.failure)
+  switch (look.found.outcome) {
+    case 'applied':
+      return foundIt(execution, look.found.output)
+    case 'not_applied':
+      return notThere(execution)
+    case 'cannot_tell':
+      return {
+        ...unknownOutcome(
+          { ...failureFacts(execution, originalFailure(execution)), reconcileDelayMs: undefined },
+          'looked for it, and cannot tell: a person decides',
+        ),
+        attempt: lookRecord(execution, 'reconciled', 'looked: cannot tell'),
+      }
+  }
+}
+
+async function lookByRequest(execution: Execution, plan: RequestPlan): Promise<Look> {
+  const { item, claim, parts } = execution
+  const rule = plan.definition.reconcile as RequestReconciliation<StepContext, unknown>
+  const context = createStepContext(item)
+  try {
+    const call = await buildLookup(plan, rule.request, item, context, claim.signal)
+    const result = await makeAttempt(call, parts.attempt)
+    if (result.kind === 'held') return result
+    if (result.kind === 'failed') {
+      // A lookup by id that answers 404 has looked, and found nothing.
+      if (result.failure.class !== 'not_found') return result
+      return { kind: 'looked', found: { outcome: 'not_applied' } }
+    }
+    const output = await rule.match(result.answer, context)
+    return { kind: 'looked', found: output === undefined ? { outcome: 'not_applied' } : { outcome: 'applied', output } }
+  } catch (thrown) {
+    return { kind: 'failed', failure: classifyThrown(thrown, true) }
+  }
+}
+
+async function lookByCode(execution: Execution, plan: CodePlan): Promise<Look> {
+  const look = plan.definition.reconcile as (context: unknown) => Promise<Reconciliation<unknown>>
+  const ended = await runWithin(execution, plan, (context) => look(context))
+  if (ended.kind === 'failed') return ended
+  const outcome = (ended.value as { outcome?: unknown } | undefined)?.outcome
+  if (outcome === 'applied' || outcome === 'not_applied' || outcome === 'cannot_tell') {
+    return { kind: 'looked', found: ended.value }
+  }
+  const message = `\`reconcile\` of step "${plan.step}" returned no known outcome`
+  return { kind: 'failed', failure: { ...noFailureKnown(message, 'reconcile_output_invalid'), class: 'configuration' } }
+}
+
+function foundIt(execution: Execution, output: unknown): Settlement {
+  try {
+    return {
+      ...fence(execution.item),
+      to: { state: 'succeeded', output: toJson(output ?? null), note: 'found: it had happened' },
+      attempt: lookRecord(execution, 'reconciled', 'looked for the effect and found it'),
+      memo: null,
+    }
+  } catch (thrown) {
+    return lookAgain(execution, classifyThrown(thrown, true))
+  }
+}
+
+/** One look that finds nothing may come too early: the API may still be working on it. */
+function notThere(execution: Execution): Settlement {
+  const { item, memo, parts } = execution
+  const looks = (memo.looks ?? 0) + 1
+  const attempt = lookRecord(
+    execution,
+    'not_found',
+    `looked for the effect: not there (${looks} of ${parts.settings.reconcileLooks})`,
+  )
+  if (looks < parts.settings.reconcileLooks) {
+    const facts = { ...failureFacts(execution, originalFailure(execution)), memo: { ...memo, looks } }
+    return {
+      ...unknownOutcome(facts, `not found yet; looking again (${looks} of ${parts.settings.reconcileLooks})`),
+      attempt,
+    }
+  }
+  const { unresolved: _resolved, looks: _looks, ...rest } = memo
+  return {
+    ...fence(item),
+    to: {
+      state: 'retrying',
+      dueAtMs: parts.clock.wallMs(),
+      reason: 'looked for it and it is not there: sending it again is safe',
+    },
+    attempt,
+    memo: JSON.stringify(rest),
+  }
+}
+
+/** Looking failed: that says nothing about the effect. Look again later; a person after as many tries as a call gets. */
+function lookAgain(execution: Execution, failure: Failure): Settlement {
+  const { memo, parts, plan, item } = execution
+  const inARow = (memo.inARow ?? 0) + 1
+  const attempt = { ...lookRecord(execution, 'reconciled', 'could not look for the effect'), failure }
+  const nextMemo = { ...memo, inARow }
+  const ageMs = parts.clock.wallMs() - item.budgetFromMs
+  const facts = { ...failureFacts(execution, originalFailure(execution)), memo: nextMemo }
+  if (ageMs > plan.retry.maxAgeMs || failure.class === 'configuration') {
+    const reason = `could not look for it: ${failure.message}`
+    return { ...unknownOutcome({ ...facts, reconcileDelayMs: undefined }, reason), attempt }
+  }
+  const delayMs = Math.max(failure.retryAfterMs ?? 0, backoffDelayMs(plan.retry, Math.min(inARow, 10), parts.random))
+  const reason = `could not look for it (${failure.code}); looking again`
+  return { ...unknownOutcome({ ...facts, reconcileDelayMs: delayMs }, reason), attempt }
+}
+
+/** Looking uses no attempt: it sends nothing that could have an effect. */
+function lookRecord(execution: Execution, outcome: AttemptRecord['outcome'], note: string): AttemptRecord {
+  return {
+    startedAtMs: execution.startedAtMs,
+    endedAtMs: execution.parts.clock.wallMs(),
+    outcome,
+    counts: false,
+    note,
+  }
+}
+
+function originalFailure(execution: Execution): Failure {
+  return execution.item.lastFailure ?? noFailureKnown('the worker was lost while it ran', 'worker_lost')
+}

@@ -1,0 +1,249 @@
+/**
+ * The worker: claims what is due and allowed, runs it, settles it, keeps leases alive, takes over what others lost. It
+ * never waits inside an item: everything that waits is a row with a due time (rule 4).
+ */
+import type { Health } from '../client/health.ts'
+import type { Clock, Timer } from '../core/clock.ts'
+import { messageOf } from '../core/errors.ts'
+import type { EventBus } from '../core/events.ts'
+import type { ClaimedItem, Ledger, Settlement, SettleReceipt } from '../ledger/port.ts'
+import type { Worker } from './api.ts'
+import type { Catalog } from './catalog.ts'
+import { createChannelBoard } from './channel-board.ts'
+import type { EngineSettings } from './defaults.ts'
+import { type Claim, type ExecuteParts, executeClaim } from './execute.ts'
+import { itemRefOf, settledEvent } from './item-events.ts'
+import { createLeaseKeeper } from './leases.ts'
+import type { Settler } from './settler.ts'
+
+export interface WorkerParts {
+  readonly id: string
+  readonly ledger: Ledger
+  readonly catalog: Catalog
+  readonly health: Health
+  readonly clock: Clock
+  readonly events: EventBus
+  readonly settler: Settler
+  readonly execute: ExecuteParts
+  readonly settings: EngineSettings
+  readonly concurrency: number
+  readonly onlyLanes: ReadonlySet<string> | undefined
+  /** Called when nothing is under way and nothing is due: what `drain` waits for. */
+  readonly onIdle: () => void
+  readonly onStopped: () => void
+}
+
+export interface EngineWorker extends Worker {
+  /** Something may have become due. */
+  wake(): void
+  readonly idle: boolean
+}
+
+interface Running extends Claim {
+  readonly item: ClaimedItem
+  leaseDeadlineMs: number
+}
+
+export function startWorker(parts: WorkerParts): EngineWorker {
+  const { clock, events, ledger, settings } = parts
+  const running = new Map<string, Running>()
+  const shutdown = new AbortController()
+  const board = createChannelBoard(parts)
+  const leases = createLeaseKeeper({ ...parts, running, onTakenOver: startAll })
+  let stopping = false
+  let stopped: Promise<void> | undefined
+  let claiming = false
+  let turnScheduled = false
+  let idle = false
+  let timer: Timer | undefined
+  let onDrained: (() => void) | undefined
+
+  /** One claim per turn of the event loop: freed places and new work of the same turn share it, and the store's commit. */
+  function scheduleTurn(): void {
+    if (turnScheduled || stopping) return
+    turnScheduled = true
+    clock.nextTurn(() => {
+      turnScheduled = false
+      void takeTurn()
+    })
+  }
+
+  async function takeTurn(): Promise<void> {
+    if (claiming || stopping) return
+    claiming = true
+    timer?.cancel()
+    timer = undefined
+    let again = false
+    try {
+      again = await claimOnce()
+    } catch (error) {
+      events.emit('engine.trouble', clock.wallMs(), { where: 'claim', message: messageOf(error), cause: error })
+    } finally {
+      claiming = false
+    }
+    if (again) scheduleTurn()
+    else rest()
+  }
+
+  /** True where another turn should follow at once. */
+  async function claimOnce(): Promise<boolean> {
+    const capacity = parts.concurrency - running.size
+    if (capacity <= 0) return false
+    await board.refresh()
+    if (stopping) return false
+    const plan = board.plan(capacity)
+    if (plan.length === 0) return board.isDirty()
+    const nowMs = clock.wallMs()
+    const leaseFromMs = clock.monotonicMs()
+    const claimed = await ledger.claim({
+      workerId: parts.id,
+      nowMs,
+      leaseUntilMs: nowMs + settings.leaseMs,
+      channels: plan,
+    })
+    board.claimed(plan, claimed)
+    startAll(claimed, leaseFromMs)
+    return claimed.length > 0 || board.isDirty()
+  }
+
+  function startAll(claimed: readonly ClaimedItem[], leaseFromMs: number): void {
+    for (const item of claimed) start(item, leaseFromMs + settings.leaseMs)
+  }
+
+  function start(item: ClaimedItem, leaseDeadlineMs: number): void {
+    const claim: Running = {
+      item,
+      leaseDeadlineMs,
+      signal: shutdown.signal,
+      leaseIsLive: () => clock.monotonicMs() < claim.leaseDeadlineMs,
+    }
+    idle = false
+    running.set(item.itemId, claim)
+    board.started(item)
+    if (events.wants('item.claimed')) {
+      const { counters, from, token } = item
+      events.emit('item.claimed', clock.wallMs(), {
+        ...itemRefOf(item),
+        claim: token,
+        attempts: counters.attempts,
+        from,
+      })
+    }
+    void run(claim)
+  }
+
+  async function run(claim: Running): Promise<void> {
+    let settlement: Settlement | undefined
+    try {
+      settlement = await executeClaim(parts.execute, claim)
+    } catch (error) {
+      // A defect of ours: the item goes back by its lease, never lost, and the trouble is said aloud.
+      const where = `execute ${claim.item.itemId}`
+      events.emit('engine.trouble', clock.wallMs(), { where, message: messageOf(error), cause: error })
+    }
+    await end(claim, settlement)
+  }
+
+  async function end(claim: Running, settlement: Settlement | undefined): Promise<void> {
+    // The place is free as soon as the settlement is on its way: the store keeps the order, so the next claim sees it.
+    if (settlement) scheduleTurn()
+    const pending = settlement ? parts.settler.settle(settlement) : undefined
+    release(claim)
+    const receipt = pending ? await pending : undefined
+    leases.settled(claim.item)
+    if (settlement && receipt) announce(claim.item, settlement, receipt)
+    else events.emit('item.lease_lost', clock.wallMs(), { ...itemRefOf(claim.item), claim: claim.item.token })
+    scheduleTurn()
+    if (running.size === 0) onDrained?.()
+  }
+
+  function release(claim: Running): void {
+    leases.settling(claim)
+    running.delete(claim.item.itemId)
+    board.ended(claim.item)
+  }
+
+  function announce(item: ClaimedItem, settlement: Settlement, receipt: SettleReceipt): void {
+    if (receipt.outcome === 'lease_lost') {
+      events.emit('item.lease_lost', clock.wallMs(), { ...itemRefOf(item), claim: item.token })
+      return
+    }
+    board.settled(item, settlement, receipt)
+    if (events.wants('item.settled'))
+      events.emit('item.settled', clock.wallMs(), settledEvent(item, settlement, receipt))
+  }
+
+  /** Nothing more to do now: sleep until the next due time, a wake-up, or the poll. */
+  function rest(): void {
+    if (stopping || timer) return
+    const delayMs = Math.max(1, Math.min(settings.pollMs, board.nextDueMs() - clock.wallMs()))
+    timer = clock.setTimer(delayMs, () => {
+      timer = undefined
+      board.markDirty()
+      scheduleTurn()
+    })
+    if (running.size === 0 && !leases.isSettling() && !board.isDirty()) {
+      idle = true
+      parts.onIdle()
+    }
+  }
+
+  function wake(): void {
+    idle = false
+    board.markDirty()
+    scheduleTurn()
+  }
+
+  async function stop(graceMs: number): Promise<void> {
+    stopping = true
+    timer?.cancel()
+    const released = running.size
+    if (running.size > 0) await waitForRunning(graceMs)
+    if (running.size > 0) {
+      const reason = new Error('the worker is stopping')
+      shutdown.abort(reason)
+      for (const claim of running.values()) claim.abort?.(reason)
+      await waitForRunning(ABORT_GRACE_MS)
+    }
+    // Whatever still ignores its signal keeps its lease and is taken over when that ends.
+    await parts.settler.flushed()
+    leases.stop()
+    events.emit('worker.stopped', clock.wallMs(), { workerId: parts.id, released: Math.min(released, running.size) })
+    parts.onStopped()
+  }
+
+  async function waitForRunning(limitMs: number): Promise<void> {
+    if (running.size === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    onDrained = resolve
+    const limit = clock.setTimer(limitMs, resolve)
+    await promise
+    limit.cancel()
+    onDrained = undefined
+  }
+
+  events.emit('worker.started', clock.wallMs(), { workerId: parts.id })
+  scheduleTurn()
+
+  return {
+    id: parts.id,
+    wake,
+    get idle() {
+      return idle
+    },
+    get inFlight() {
+      return running.size
+    },
+    stop(options) {
+      stopped ??= stop(options?.graceMs ?? DEFAULT_GRACE_MS)
+      return stopped
+    },
+    async [Symbol.asyncDispose]() {
+      await this.stop()
+    },
+  }
+}
+
+const DEFAULT_GRACE_MS = 10_000
+/** After aborting: time for broken-off calls to settle as what they are. */
+const ABORT_GRACE_MS = 2000

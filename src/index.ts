@@ -1,0 +1,35 @@
+/** `holdfast`: the library. */
+
+export type { ConfigInput, NamedIntegration } from './config/define.ts'
+export { defineConfig, defineIntegration } from './config/define.ts'
+export type { Clock, Timer } from './core/clock.ts'
+export { type Duration, durationMs, formatDuration } from './core/duration.ts'
+export { HoldfastError, isHoldfastError } from './core/errors.ts'
+export type { EventCatalogue, EventName, EventOf, EventSource, HoldfastEvent } from './core/events.ts'
+export type { Certainty, Failure, FailureClass } from './core/failure.ts'
+export type { ItemState } from './core/item-state.ts'
+export type { Json } from './core/json.ts'
+export type * from './engine/api.ts'
+export {
+  type CodeContext,
+  type CodeStep,
+  definePipeline,
+  type Pipeline,
+  type Reconciliation,
+  type RequestReconciliation,
+  type RequestStep,
+  type RequestTemplate,
+  type StepContext,
+} from './engine/pipeline.ts'
+export type {
+  AuditReport,
+  Balance,
+  DeadLetterGroup,
+  ItemFilter,
+  ItemRecord,
+  ItemSummary,
+  LaneState,
+  PageOf,
+  RunRecord,
+} from './ledger/port.ts'
+export { type HoldfastOptions, holdfast } from './system/open.ts'

@@ -1,0 +1,117 @@
+/**
+ * What must be true of every row, as queries that find the rows of which it is not. Each looks at the runs numbered
+ * above ?1 up to ?2 and returns one `example` per violation.
+ */
+import { END_STATES, ITEM_STATES } from '../../core/item-state.ts'
+
+export interface AuditCheck {
+  readonly name: string
+  readonly description: string
+  readonly sql: string
+}
+
+const IN_RANGE = 'i.run > ?1 AND i.run <= ?2'
+const ITEM = `coalesce((SELECT id FROM runs WHERE no = i.run), 'run number ' || i.run) || '.' || i.step AS example`
+const ENDS = listed(END_STATES)
+const UNRELEASED = `(SELECT count(*) FROM json_each(i."after") need
+  LEFT JOIN items before ON before.run = i.run AND before.step = need.value WHERE before.released IS NOT 1)`
+
+export const AUDIT_CHECKS: readonly AuditCheck[] = [
+  {
+    name: 'runs_complete',
+    description: 'each run has exactly the items it was accepted with',
+    sql: `SELECT r.id AS example FROM runs r WHERE r.no > ?1 AND r.no <= ?2
+      AND r.item_count <> (SELECT count(*) FROM items WHERE run = r.no)`,
+  },
+  itemCheck(
+    'items_belong',
+    'each item belongs to a run, to its book and to a channel',
+    `NOT EXISTS (SELECT 1 FROM runs r WHERE r.no = i.run AND r.book = i.book)
+      OR NOT EXISTS (SELECT 1 FROM channels c WHERE c.id = i.channel)`,
+  ),
+  itemCheck('states_known', 'each item is in a known state', `i.state NOT IN (${listed(ITEM_STATES)})`),
+  itemCheck(
+    'processing_is_leased',
+    'an item is being processed exactly while it is leased',
+    `(i.state = 'processing') <> (i.lease_until_ms IS NOT NULL)
+      OR (i.lease_until_ms IS NOT NULL AND (i.lease_worker IS NULL OR i.lease_from_ms IS NULL OR i.lease_token < 1))`,
+  ),
+  itemCheck(
+    'due_is_claimable',
+    'an item has a due time only where it can be claimed, and always where only time holds it',
+    `(i.due_at_ms IS NOT NULL
+        AND i.state NOT IN ('queued', 'retrying', 'parked', 'unknown_outcome', 'dead_lettered'))
+      OR (i.due_at_ms IS NULL AND i.state IN ('queued', 'retrying', 'parked'))`,
+  ),
+  itemCheck(
+    'waiting_for_something',
+    'a waiting item waits for as many steps as have not released it, and for at least one',
+    `i.state = 'waiting' AND (i.unmet < 1 OR i.unmet <> ${UNRELEASED})`,
+  ),
+  itemCheck(
+    'order_kept',
+    'no item was queued before the steps it needs released it',
+    `i."after" IS NOT NULL AND i.state NOT IN ('waiting', 'superseded', 'cancelled', 'discarded')
+      AND ${UNRELEASED} > 0`,
+  ),
+  itemCheck(
+    'no_waiting_for_ever',
+    'no item waits for a step that will never end well',
+    `i.state = 'waiting' AND EXISTS (SELECT 1 FROM json_each(i."after") need
+      JOIN items before ON before.run = i.run AND before.step = need.value
+      WHERE before.released = 0 AND before.state IN ('superseded', 'cancelled', 'discarded'))`,
+  ),
+  itemCheck(
+    'released_rightly',
+    'an item has released its dependents where it ended well, and else only where it is optional',
+    `i.dependents IS NOT NULL AND CASE WHEN i.state IN ('succeeded', 'skipped') THEN i.released = 0
+      ELSE i.released = 1 AND i.optional = 0 END`,
+  ),
+  itemCheck(
+    'ended_at_known',
+    'an item has an end time exactly where it has ended',
+    `(i.state IN (${ENDS})) <> (i.ended_at_ms IS NOT NULL)`,
+  ),
+  itemCheck(
+    'output_of_success',
+    'an item has an output exactly where it succeeded',
+    `(i.state = 'succeeded') <> (i.output IS NOT NULL)`,
+  ),
+  itemCheck(
+    'dead_letters_explained',
+    'each dead letter and unknown outcome says why, and nothing else does (but one that is being tried again)',
+    `CASE WHEN i.state IN ('dead_lettered', 'unknown_outcome')
+        THEN i.fingerprint IS NULL OR i.summary IS NULL OR i.hint IS NULL OR i.cause IS NULL OR i.dead_since_ms IS NULL
+      ELSE i.fingerprint IS NOT NULL AND i.state <> 'processing' END`,
+  ),
+  itemCheck(
+    'attempts_counted',
+    'the number of attempts equals the recorded attempts that count',
+    'i.attempts <> (SELECT count(*) FROM attempts a WHERE a.run = i.run AND a.step = i.step AND a.counts = 1)',
+  ),
+  itemCheck(
+    'attempts_numbered',
+    'the recorded attempts of each item are numbered from 1 without gaps',
+    `i.recorded <> (SELECT count(*) FROM attempts a WHERE a.run = i.run AND a.step = i.step)
+      OR i.recorded <> (SELECT coalesce(max(number), 0) FROM attempts a WHERE a.run = i.run AND a.step = i.step)`,
+  ),
+  itemCheck(
+    'edits_counted',
+    'each edited payload is kept',
+    'i.edits <> (SELECT count(*) FROM edits e WHERE e.run = i.run AND e.step = i.step)',
+  ),
+  ...['attempts', 'edits', 'operations'].map((table) => ({
+    name: `no_orphan_${table}`,
+    description: `no row of ${table} is without its item`,
+    sql: `SELECT ${ITEM} FROM ${table} i WHERE ${IN_RANGE}
+      AND NOT EXISTS (SELECT 1 FROM items own WHERE own.run = i.run AND own.step = i.step)`,
+  })),
+]
+
+function itemCheck(name: string, description: string, violation: string): AuditCheck {
+  return { name, description, sql: `SELECT ${ITEM} FROM items i WHERE ${IN_RANGE} AND (${violation})` }
+}
+
+function listed(states: readonly string[]): string {
+  return states.map((state) => `'${state}'`).join(', ')
+}

@@ -1,0 +1,74 @@
+/** `balance` of the port. */
+import { ITEM_STATES, type ItemState } from '../../core/item-state.ts'
+import type { Balance, BalanceFilter } from '../port.ts'
+import { type Database, prepare } from './connection.ts'
+import { balanceConditions, NEEDS_PERSON } from './filter.ts'
+import { ACCEPTED, ARCHIVED_PREFIX } from './tally.ts'
+
+export type StateCounts = Record<ItemState, number>
+
+export function noStates(): StateCounts {
+  return Object.fromEntries(ITEM_STATES.map((state) => [state, 0])) as StateCounts
+}
+
+export function balanceOf(accepted: number, states: StateCounts, needsPerson: number): Balance {
+  const counted = Object.values(states).reduce((sum, count) => sum + count, 0)
+  return { accepted, states, needsPerson, balanced: accepted === counted }
+}
+
+/**
+ * From the tallies, which is cheap enough to be asked for several times a second on any store. For labels, which are not
+ * tallied, by counting the rows that are still there, without what was archived.
+ */
+export function readBalance(database: Database, filter: BalanceFilter): Balance {
+  const byLabel = Object.keys(filter.labels ?? {}).length > 0
+  const { accepted, states } = byLabel ? countRows(database, filter) : readTallies(database, filter)
+  return balanceOf(accepted, states, countNeedsPerson(database, filter))
+}
+
+interface Counts {
+  readonly accepted: number
+  readonly states: StateCounts
+}
+
+function readTallies(database: Database, filter: BalanceFilter): Counts {
+  const { sql, values } = balanceConditions(filter)
+  const rows = prepare<{ kind: string; count: number }>(
+    database,
+    `SELECT t.kind, sum(t.count) AS count FROM tallies t JOIN books b ON b.id = t.book WHERE ${sql} GROUP BY t.kind`,
+  ).all(...values)
+  const states = noStates()
+  let accepted = 0
+  for (const { kind, count } of rows) {
+    if (kind === ACCEPTED) accepted += count
+    else states[kind.replace(ARCHIVED_PREFIX, '') as ItemState] += count
+  }
+  return { accepted, states }
+}
+
+function countRows(database: Database, filter: BalanceFilter): Counts {
+  const { sql, values } = balanceConditions(filter)
+  const accepted = prepare<{ accepted: number | null }>(
+    database,
+    `SELECT sum(r.item_count) AS accepted FROM runs r JOIN books b ON b.id = r.book WHERE ${sql}`,
+  ).get(...values)
+  const states = noStates()
+  const rows = prepare<{ state: ItemState; count: number }>(
+    database,
+    `SELECT i.state, count(*) AS count FROM runs r JOIN books b ON b.id = r.book JOIN items i ON i.run = r.no
+     WHERE ${sql} GROUP BY i.state`,
+  ).all(...values)
+  for (const { state, count } of rows) states[state] = count
+  return { accepted: accepted?.accepted ?? 0, states }
+}
+
+function countNeedsPerson(database: Database, filter: BalanceFilter): number {
+  const { sql, values } = balanceConditions(filter)
+  const row = prepare<{ count: number }>(
+    database,
+    `SELECT count(*) AS count
+     FROM items i INDEXED BY items_dead JOIN books b ON b.id = i.book JOIN runs r ON r.no = i.run
+     WHERE i.fingerprint IS NOT NULL AND ${NEEDS_PERSON} AND ${sql}`,
+  ).get(...values)
+  return row?.count ?? 0
+}

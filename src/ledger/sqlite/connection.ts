@@ -1,0 +1,31 @@
+/** The only file that knows the driver: `node:sqlite`, with typed rows on top. */
+import * as sqlite from 'node:sqlite'
+
+export type Database = sqlite.DatabaseSync
+
+/** Node's documentation announces `Database` as the later name of the class. */
+const DatabaseClass = (sqlite as { Database?: typeof sqlite.DatabaseSync }).Database ?? sqlite.DatabaseSync
+
+export type SqlValue = string | number | null
+
+/** A prepared statement, typed by what it is known to return. */
+export interface Statement<Row = never> {
+  get(...values: SqlValue[]): Row | undefined
+  all(...values: SqlValue[]): Row[]
+  iterate(...values: SqlValue[]): IterableIterator<Row>
+  run(...values: SqlValue[]): { readonly changes: number; readonly lastInsertRowid: number }
+}
+
+export interface ConnectionOptions {
+  /** How long one statement may block the thread while another connection writes. */
+  readonly busyWaitMs: number
+  readonly readOnly?: boolean
+}
+
+export function connect(path: string, options: ConnectionOptions): Database {
+  return new DatabaseClass(path, { timeout: options.busyWaitMs, readOnly: options.readOnly ?? false })
+}
+
+export function prepare<Row = never>(database: Database, sql: string): Statement<Row> {
+  return database.prepare(sql) as unknown as Statement<Row>
+}

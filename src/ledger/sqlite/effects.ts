@@ -1,0 +1,80 @@
+/** `beginEffects` and `endEffects` of the port, to be called inside a transaction. */
+import type { EffectReceipt, EndedEffect, NewEffect } from '../port.ts'
+import { type Database, prepare } from './connection.ts'
+
+export interface Effects {
+  begin(effect: NewEffect, nowMs: number): EffectReceipt
+  end(effect: EndedEffect): void
+  /** A person's word: what this owner reserved has happened, or has not. */
+  endAllOf(owner: string, verdict: { readonly output: string; readonly externalId?: string } | 'not_done'): void
+}
+
+interface EffectRow {
+  fingerprint: string
+  owner: string
+  done: number
+  reserved_until_ms: number
+  keep_until_ms: number
+  external_id: string | null
+  output: string | null
+}
+
+export function prepareEffects(database: Database): Effects {
+  const select = prepare<EffectRow>(
+    database,
+    `SELECT fingerprint, owner, done, reserved_until_ms, keep_until_ms, external_id, output FROM effects
+     WHERE tenant = ? AND key = ?`,
+  )
+  const reserve = prepare(
+    database,
+    `INSERT OR REPLACE INTO effects (tenant, key, fingerprint, owner, done, reserved_until_ms, keep_until_ms)
+     VALUES (?, ?, ?, ?, 0, ?, ?)`,
+  )
+  const confirm = prepare(
+    database,
+    'UPDATE effects SET done = 1, output = ?, external_id = ? WHERE tenant = ? AND key = ? AND owner = ? AND done = 0',
+  )
+  const free = prepare(database, 'DELETE FROM effects WHERE tenant = ? AND key = ? AND owner = ? AND done = 0')
+  const confirmAll = prepare(
+    database,
+    'UPDATE effects SET done = 1, output = ?, external_id = ? WHERE owner = ? AND done = 0',
+  )
+  const freeAll = prepare(database, 'DELETE FROM effects WHERE owner = ? AND done = 0')
+
+  function begin(effect: NewEffect, nowMs: number): EffectReceipt {
+    const found = select.get(effect.tenant, effect.key)
+    const known = found && found.keep_until_ms > nowMs ? found : undefined
+    if (known) {
+      const refusal = refusalOf(known, effect, nowMs)
+      if (refusal) return refusal
+    }
+    reserve.run(effect.tenant, effect.key, effect.fingerprint, effect.owner, effect.reservedUntilMs, effect.keepUntilMs)
+    return { outcome: 'started' }
+  }
+
+  return {
+    begin,
+    end(effect) {
+      if (effect.done) confirm.run(effect.output, effect.externalId ?? null, effect.tenant, effect.key, effect.owner)
+      else free.run(effect.tenant, effect.key, effect.owner)
+    },
+    endAllOf(owner, verdict) {
+      if (verdict === 'not_done') freeAll.run(owner)
+      else confirmAll.run(verdict.output, verdict.externalId ?? null, owner)
+    },
+  }
+}
+
+/** Why a known operation is not started again; `undefined` where its own owner retries, perhaps with a corrected payload. */
+function refusalOf(known: EffectRow, effect: NewEffect, nowMs: number): EffectReceipt | undefined {
+  const { owner } = known
+  if (known.done === 0 && owner === effect.owner) return undefined
+  if (known.fingerprint !== effect.fingerprint) return { outcome: 'mismatch', owner }
+  if (known.done === 1) {
+    const externalId = known.external_id === null ? {} : { externalId: known.external_id }
+    return { outcome: 'done', output: known.output ?? 'null', ...externalId }
+  }
+  if (known.reserved_until_ms > nowMs)
+    return { outcome: 'in_progress', owner, reservedUntilMs: known.reserved_until_ms }
+  return { outcome: 'unknown', owner }
+}

@@ -1,0 +1,75 @@
+/** `ItemFilter` and `BalanceFilter` as SQL: conditions over `items i`, `runs r`, `channels c` and `books b`. */
+import type { ItemState } from '../../core/item-state.ts'
+import type { BalanceFilter, ItemFilter } from '../port.ts'
+import type { SqlValue } from './connection.ts'
+
+export interface Conditions {
+  /** `TRUE` where everything matches. */
+  readonly sql: string
+  readonly values: readonly SqlValue[]
+}
+
+type Condition = readonly [sql: string, ...values: SqlValue[]]
+
+export function itemConditions(filter: ItemFilter): Conditions {
+  const conditions: Condition[] = [
+    ...equal('r.pipeline', filter.pipeline),
+    ...equal('i.step', filter.step),
+    ...equal('c.lane', filter.lane),
+    ...equal('c.endpoint', filter.endpoint),
+    ...equal('r.id', filter.runId),
+    ...equal('r.key', filter.key),
+    ...equal('r.tenant', filter.tenant),
+    ...equal('b.batch', filter.batch),
+    ...equal('i.fingerprint', filter.fingerprint),
+    ...labelled(filter.labels),
+  ]
+  if (filter.states) conditions.push([`i.state IN (${filter.states.map(() => '?').join(', ')})`, ...filter.states])
+  if (filter.needsPerson) conditions.push([NEEDS_PERSON])
+  return joined(conditions)
+}
+
+export function balanceConditions(filter: BalanceFilter): Conditions {
+  return joined([
+    ...equal('b.batch', filter.batch),
+    ...equal('b.pipeline', filter.pipeline),
+    ...labelled(filter.labels),
+  ])
+}
+
+/** No machine will touch it again by itself. */
+export const NEEDS_PERSON = `(i.state IN ('dead_lettered', 'unknown_outcome') AND i.due_at_ms IS NULL)`
+
+/**
+ * The partial index that holds all items of these states, for lists of what is at hand: short, however long the history.
+ * `undefined` where none does.
+ */
+export function hotIndexFor(filter: ItemFilter): { readonly name: string; readonly condition: string } | undefined {
+  const { states } = filter
+  const within = (...hot: ItemState[]): boolean => states?.every((state) => hot.includes(state)) ?? false
+  if (filter.needsPerson || filter.fingerprint !== undefined || within('dead_lettered', 'unknown_outcome')) {
+    return { name: 'items_dead', condition: 'i.fingerprint IS NOT NULL' }
+  }
+  if (within('processing')) return { name: 'items_leased', condition: 'i.lease_until_ms IS NOT NULL' }
+  if (within('retrying', 'parked')) return { name: 'items_due', condition: 'i.due_at_ms IS NOT NULL' }
+  return undefined
+}
+
+function equal(column: string, value: string | undefined): Condition[] {
+  return value === undefined ? [] : [[`${column} = ?`, value]]
+}
+
+function labelled(labels: Readonly<Record<string, string>> | undefined): Condition[] {
+  return Object.entries(labels ?? {}).map(([key, value]) => [
+    'EXISTS (SELECT 1 FROM json_each(r.labels) l WHERE l.key = ? AND l.value = ?)',
+    key,
+    value,
+  ])
+}
+
+function joined(conditions: readonly Condition[]): Conditions {
+  return {
+    sql: conditions.length === 0 ? 'TRUE' : conditions.map(([sql]) => sql).join(' AND '),
+    values: conditions.flatMap(([, ...values]) => values),
+  }
+}

@@ -1,0 +1,155 @@
+/** The port over one SQLite connection: every write through the group commit, every read directly. */
+import type { Clock } from '../../core/clock.ts'
+import type { Ledger } from '../port.ts'
+import { prepareAttempts } from './attempts.ts'
+import { auditStore } from './audit.ts'
+import { readBalance } from './balance.ts'
+import { prepareClaims } from './claim.ts'
+import { connect, type Database } from './connection.ts'
+import { prepareDependents } from './dependents.ts'
+import { prepareEffects } from './effects.ts'
+import { storeClosed, storeError } from './errors.ts'
+import { listGroups } from './groups.ts'
+import { prepareHealth } from './health.ts'
+import { prepareLanes } from './lanes.ts'
+import { prepareLeasing } from './lease.ts'
+import { createNames } from './names.ts'
+import { prepareOperators } from './operators.ts'
+import { prepareReading } from './read.ts'
+import { prepareRetain } from './retain.ts'
+import { prepareSettle } from './settle.ts'
+import { assertRuns, prepareSubmit } from './submit.ts'
+import { createTally } from './tally.ts'
+import { prepareWake } from './wake.ts'
+import { createWatcher } from './watch.ts'
+import { createWriter } from './writer.ts'
+
+export interface LedgerParts {
+  readonly database: Database
+  /** A file, or `:memory:`. */
+  readonly path: string
+  readonly clock: Clock
+  readonly busyTimeoutMs: number
+  /** How long one statement may block the thread while another process writes. */
+  readonly busyWaitMs: number
+}
+
+/** How long an audit runs before other work gets its turn. */
+const AUDIT_STRETCH_MS = 20
+
+export function createLedger(parts: LedgerParts): Ledger {
+  const { database, clock } = parts
+  const description = `sqlite:${parts.path}`
+  const tally = createTally(database)
+  const names = createNames(database)
+  const attempts = prepareAttempts(database)
+  const lanes = prepareLanes(database)
+  const effects = prepareEffects(database)
+  const health = prepareHealth(database)
+  const dependents = prepareDependents(database, tally)
+  const submit = prepareSubmit(database, names, tally)
+  const claims = prepareClaims(database, names, prepareLeasing(database, attempts, tally))
+  const settle = prepareSettle({ database, attempts, dependents, effects, lanes, tally })
+  const operators = prepareOperators(database, { dependents, effects, tally })
+  const wake = prepareWake(database, tally)
+  const retain = prepareRetain(database, tally)
+  const reading = prepareReading(database, attempts)
+  const watcher = createWatcher(database, clock)
+  const { write, close } = createWriter({
+    database,
+    clock,
+    store: description,
+    busyTimeoutMs: parts.busyTimeoutMs,
+    beforeCommit: tally.write,
+    afterRollback: () => {
+      tally.drop()
+      names.forget()
+    },
+  })
+
+  /** Reads see what is committed; a promise that was resolved is. */
+  async function read<Result>(work: () => Result): Promise<Result> {
+    if (!database.isOpen) throw storeClosed(description)
+    try {
+      return work()
+    } catch (error) {
+      throw storeError(error, description)
+    }
+  }
+
+  async function closeAll(): Promise<void> {
+    watcher.stop()
+    await close()
+    if (database.isOpen) database.close()
+  }
+
+  return {
+    description,
+    submit: async (runs) => {
+      assertRuns(runs)
+      return write(() => submit(runs))
+    },
+    channels: () => read(claims.channels),
+    claim: (request) => write(() => claims.claim(request)),
+    reclaimExpired: (request) => write(() => claims.reclaimExpired(request)),
+    extendLeases: (fences, leaseUntilMs) => write(() => claims.extendLeases(fences, leaseUntilMs)),
+    settle: (settlements, nowMs) => write(() => settle(settlements, nowMs)),
+    beginEffects: (begun, nowMs) => write(() => begun.map((effect) => effects.begin(effect, nowMs))),
+    endEffects: (ended) => write(() => ended.forEach(effects.end)),
+    closeGates: (gates) => write(() => gates.forEach(lanes.closeGate)),
+    openGates: (opened) => write(() => opened.forEach(lanes.openGate)),
+    suspendLanes: (suspensions) => write(() => suspensions.forEach(lanes.suspend)),
+    resumeLanes: (resumed) => write(() => resumed.forEach(lanes.resume)),
+    lanes: () => read(lanes.all),
+    readHealth: (sinceRevision) => read(() => health.changedSince(sinceRevision)),
+    updateHealth: (changes, nowMs) => write(() => changes.map((change) => health.update(change, nowMs))),
+    replay: (orders, nowMs) => write(() => orders.map((order) => operators.replay(order, nowMs))),
+    discard: (orders, nowMs) => write(() => orders.map((order) => operators.discard(order, nowMs))),
+    cancel: (orders, nowMs) => write(() => orders.map((order) => operators.cancel(order, nowMs))),
+    resolve: (orders, nowMs) => write(() => orders.map((order) => operators.resolve(order, nowMs))),
+    wake: (request, nowMs) => write(() => wake(request, nowMs)),
+    run: (runId) => read(() => reading.run(runId)),
+    item: (itemId) => read(() => reading.item(itemId)),
+    items: (filter, page) => read(() => reading.items(filter, page)),
+    groups: (filter) => read(() => listGroups(database, filter)),
+    balance: (filter) => read(() => readBalance(database, filter)),
+    audit: async () => {
+      if (!database.isOpen) throw storeClosed(description)
+      return audit(parts, description)
+    },
+    retain: (request) => write(() => retain(request)),
+    watch: (listener) => watcher.watch(listener),
+    close: closeAll,
+  }
+}
+
+/**
+ * A file is audited through a connection of its own, whose read transaction is the snapshot. A store in memory has only
+ * the one connection: it is audited in one go, for in between its rows would change.
+ */
+async function audit(parts: LedgerParts, description: string): ReturnType<Ledger['audit']> {
+  const inMemory = parts.path === ':memory:'
+  const { database } = parts
+  try {
+    if (inMemory) return await auditStore(database, () => undefined)
+    using snapshot = connect(parts.path, { busyWaitMs: parts.busyWaitMs, readOnly: true })
+    snapshot.exec('BEGIN')
+    return await auditStore(snapshot, stretchesOf(parts.clock, AUDIT_STRETCH_MS))
+  } catch (error) {
+    throw storeError(error, description)
+  }
+}
+
+/** Lets the event loop go on whenever `stretchMs` have passed. */
+function stretchesOf(clock: Clock, stretchMs: number): () => Promise<void> | undefined {
+  let sinceMs = clock.monotonicMs()
+  return () => {
+    if (clock.monotonicMs() - sinceMs < stretchMs) return undefined
+    return new Promise((resolve) => {
+      clock.nextTurn(() => {
+        sinceMs = clock.monotonicMs()
+        resolve()
+      })
+    })
+  }
+}

@@ -1,0 +1,136 @@
+/** The embedded store: one SQLite file, or a database in memory for tests and simulations. */
+import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Clock } from '../../core/clock.ts'
+import { HoldfastError } from '../../core/errors.ts'
+import type { Ledger } from '../port.ts'
+import { connect, type Database, prepare } from './connection.ts'
+import { isBusy, storeBusy, storeError } from './errors.ts'
+import { createLedger } from './ledger.ts'
+import { type MigrationReport, migrate, pendingOf } from './migrate.ts'
+import { enforceLegalTransitions } from './transitions.ts'
+
+export interface SqliteLedgerOptions {
+  /** A file, made where it is missing; `:memory:` for a store that ends with the process. */
+  readonly path: string
+  readonly clock: Clock
+  /**
+   * How long a write waits while another process writes, in milliseconds, without blocking this one. Default 30,000; then
+   * it is refused with `store_busy`.
+   */
+  readonly busyTimeoutMs?: number
+}
+
+export type SqliteLedger = Ledger & { readonly migrationReport: MigrationReport }
+
+const DEFAULT_BUSY_TIMEOUT_MS = 30_000
+/** SQLite waits with the thread: long enough for another's commit, short enough for the event loop. */
+const BUSY_WAIT_MS = 10
+const BUSY_RETRY_DELAY_MS = 20
+/** Pages of the write-ahead log before it is copied back: 16 MiB, so that the copy is rare and the log stays small. */
+const CHECKPOINT_PAGES = 4000
+const CACHE_KIBIBYTES = 65_536
+
+/**
+ * Opens the store, and brings it to the newest schema. Any number of processes of one machine may open one file.
+ * @throws HoldfastError `store_folder_missing`, `store_unavailable`, `store_corrupt`, `store_foreign`, `store_read_only`,
+ *   `store_full`, `store_busy`, `schema_too_new`
+ */
+export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<SqliteLedger> {
+  const { path, clock } = options
+  const busyTimeoutMs = options.busyTimeoutMs ?? DEFAULT_BUSY_TIMEOUT_MS
+  const store = `sqlite:${path}`
+  return opened(path, store, async (database) => {
+    const patiently = { clock, store, busyTimeoutMs }
+    // Before anything is changed: it may be a file of somebody else.
+    await whenNotBusy(patiently, () => pendingOf(database, store))
+    await whenNotBusy(patiently, () => configure(database, path))
+    const migrationReport = await whenNotBusy(patiently, () => migrate(database, store))
+    enforceLegalTransitions(database)
+    const ledger = createLedger({ database, path, clock, busyTimeoutMs, busyWaitMs: BUSY_WAIT_MS })
+    return { ...ledger, migrationReport }
+  })
+}
+
+/**
+ * Names of the migrations that opening the file would apply, oldest first; changes nothing. All of them where the file
+ * does not exist.
+ * @throws HoldfastError as {@link openSqliteLedger}
+ */
+export async function pendingMigrations(path: string): Promise<string[]> {
+  const inMemory = path === ':memory:' || !existsSync(path)
+  const store = `sqlite:${path}`
+  return opened(inMemory ? ':memory:' : path, store, async (database) => {
+    const names = pendingOf(database, store).map((migration) => migration.name)
+    database.close()
+    return names
+  })
+}
+
+/** Hands over a connection, and closes it where that fails. */
+async function opened<Result>(
+  path: string,
+  store: string,
+  use: (database: Database) => Promise<Result>,
+): Promise<Result> {
+  assertFolder(path)
+  let database: Database | undefined
+  try {
+    database = connect(path, { busyWaitMs: BUSY_WAIT_MS })
+    return await use(database)
+  } catch (error) {
+    if (database?.isOpen) database.close()
+    throw storeError(error, store)
+  }
+}
+
+function configure(database: Database, path: string): void {
+  // FULL: a commit is on disk before anyone hears of it (rule 1). WAL: readers and the writer do not wait for each other.
+  database.exec('PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF')
+  database.exec(`PRAGMA cache_size = -${CACHE_KIBIBYTES}; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
+  const mode = prepare<{ journal_mode: string }>(database, 'PRAGMA journal_mode = WAL').get()?.journal_mode
+  if (path !== ':memory:' && mode !== 'wal') throw noWriteAheadLog(path, mode)
+}
+
+interface Patience {
+  readonly clock: Clock
+  readonly store: string
+  readonly busyTimeoutMs: number
+}
+
+/** Opening takes locks too, and several processes may start at once. */
+async function whenNotBusy<Result>(patience: Patience, work: () => Result): Promise<Result> {
+  const sinceMs = patience.clock.monotonicMs()
+  for (;;) {
+    try {
+      return work()
+    } catch (error) {
+      if (!isBusy(error)) throw error
+      const waitedMs = patience.clock.monotonicMs() - sinceMs
+      if (waitedMs >= patience.busyTimeoutMs) throw storeBusy(patience.store, waitedMs)
+    }
+    await patience.clock.sleep(BUSY_RETRY_DELAY_MS)
+  }
+}
+
+function assertFolder(path: string): void {
+  const folder = dirname(resolve(path))
+  if (path === ':memory:' || existsSync(folder)) return
+  throw new HoldfastError({
+    code: 'store_folder_missing',
+    class: 'configuration',
+    message: `The folder of the store ${path} does not exist: ${folder}`,
+    hint: `Make it (mkdir -p ${folder}), or correct "store" in the configuration.`,
+    details: { path, folder },
+  })
+}
+
+function noWriteAheadLog(path: string, mode: string | undefined): HoldfastError {
+  return new HoldfastError({
+    code: 'store_unavailable',
+    class: 'configuration',
+    message: `The store ${path} cannot use a write-ahead log; SQLite offers "${mode}" there`,
+    hint: 'SQLite needs a local disk: put the store on one, not on a network folder.',
+    details: { path, mode },
+  })
+}

@@ -1,0 +1,165 @@
+/** What people, and the engine on their behalf, do to items: to be called inside a transaction. */
+import { parseItemId } from '../../core/ids.ts'
+import { type ItemState, isEndState } from '../../core/item-state.ts'
+import type { CancelOrder, DiscardOrder, OperatorOrder, OperatorReceipt, ReplayOrder, ResolveOrder } from '../port.ts'
+import { type Database, prepare } from './connection.ts'
+import type { Dependents } from './dependents.ts'
+import type { Effects } from './effects.ts'
+import type { Tally } from './tally.ts'
+
+export interface Operators {
+  replay(order: ReplayOrder, nowMs: number): OperatorReceipt
+  discard(order: DiscardOrder, nowMs: number): OperatorReceipt
+  cancel(order: CancelOrder, nowMs: number): OperatorReceipt
+  resolve(order: ResolveOrder, nowMs: number): OperatorReceipt
+}
+
+interface ItemRow {
+  itemId: string
+  run: number
+  step: string
+  book: number
+  state: ItemState
+  replays: number
+  edits: number
+  optional: number
+  dependents: string | null
+  summary: string | null
+  reason: string | null
+}
+
+/** `undefined`: it may be done. */
+type Refusal = string | undefined
+
+const NO_DEAD_LETTER = 'fingerprint = NULL, summary = NULL, hint = NULL, cause = NULL, dead_since_ms = NULL'
+
+export function prepareOperators(
+  database: Database,
+  parts: { readonly dependents: Dependents; readonly effects: Effects; readonly tally: Tally },
+): Operators {
+  const { dependents, effects, tally } = parts
+  const select = prepare<ItemRow>(
+    database,
+    `SELECT ? AS itemId, run, step, book, state, replays, edits, optional, dependents, summary, reason FROM items
+     WHERE run = (SELECT no FROM runs WHERE id = ?) AND step = ?`,
+  )
+  const requeue = prepare(
+    database,
+    `UPDATE items SET state = 'queued', due_at_ms = ?, updated_at_ms = ?, budget_from_ms = ?, reason = ?,
+       edits = edits + ?, replays = replays + 1, memo = NULL, attempts_before_budget = attempts, ${NO_DEAD_LETTER}
+     WHERE run = ? AND step = ?`,
+  )
+  const end = prepare(
+    database,
+    `UPDATE items SET state = ?, reason = ?, ended_at_ms = ?, updated_at_ms = ?, output = ?, external_id = ?,
+       due_at_ms = NULL, ${NO_DEAD_LETTER}
+     WHERE run = ? AND step = ?`,
+  )
+  const mark = prepare(database, 'UPDATE items SET cancel_reason = ?, updated_at_ms = ? WHERE run = ? AND step = ?')
+  const insertEdit = prepare(
+    database,
+    'INSERT INTO edits (run, step, number, replay, by, at_ms, input) VALUES (?, ?, ?, ?, ?, ?, ?)',
+  )
+  const insertOperation = prepare(
+    database,
+    'INSERT INTO operations (run, step, what, by, at_ms, note) VALUES (?, ?, ?, ?, ?, ?)',
+  )
+
+  /** The frame of every order: find the item, refuse what does not fit its state, else do it and write down who did. */
+  function carryOut<Order extends OperatorOrder>(
+    order: Order,
+    refusalFor: (state: ItemState) => Refusal,
+    action: (row: ItemRow) => OperatorReceipt,
+  ): OperatorReceipt {
+    const { itemId } = order
+    const at = parseItemId(itemId)
+    const row = at && select.get(itemId, at.runId, at.step)
+    if (!row) return { outcome: 'not_found', itemId }
+    const why = refusalFor(row.state)
+    return why === undefined ? action(row) : { outcome: 'refused', itemId, state: row.state, why }
+  }
+
+  function note(row: ItemRow, what: string, order: OperatorOrder, nowMs: number, text: string): void {
+    insertOperation.run(row.run, row.step, what, order.by, nowMs, text)
+  }
+
+  function moved(row: ItemRow, state: ItemState, nowMs: number): OperatorReceipt {
+    tally.move(row.book, row.state, state)
+    if (isEndState(state)) dependents.followUp({ ...row, optional: row.optional === 1 }, state, nowMs)
+    return { outcome: 'done', itemId: row.itemId, state }
+  }
+
+  function replayRow(row: ItemRow, order: ReplayOrder, nowMs: number): OperatorReceipt {
+    const edited = order.editedInput !== undefined
+    if (edited) insertEdit.run(row.run, row.step, row.edits + 1, row.replays + 1, order.by, nowMs, order.editedInput)
+    if (row.state === 'unknown_outcome') effects.endAllOf(row.itemId, 'not_done')
+    note(row, 'replay', order, nowMs, `was ${row.state}: ${row.summary ?? row.reason ?? ''}`)
+    const reason = `replayed by ${order.by}${edited ? ', with an edited payload' : ''}`
+    requeue.run(order.dueAtMs, nowMs, nowMs, reason, edited ? 1 : 0, row.run, row.step)
+    return moved(row, 'queued', nowMs)
+  }
+
+  function endRow(
+    row: ItemRow,
+    state: 'discarded' | 'cancelled',
+    order: DiscardOrder | CancelOrder,
+    nowMs: number,
+  ): OperatorReceipt {
+    const facts = row.summary === null ? '' : ` (was ${row.state}: ${row.summary})`
+    note(row, state === 'discarded' ? 'discard' : 'cancel', order, nowMs, order.reason + facts)
+    end.run(state, order.reason, nowMs, nowMs, null, null, row.run, row.step)
+    return moved(row, state, nowMs)
+  }
+
+  function markRow(row: ItemRow, order: CancelOrder, nowMs: number): OperatorReceipt {
+    note(row, 'cancel', order, nowMs, order.reason)
+    mark.run(order.reason, nowMs, row.run, row.step)
+    return { outcome: 'marked', itemId: row.itemId }
+  }
+
+  function resolveRow(row: ItemRow, order: ResolveOrder, nowMs: number): OperatorReceipt {
+    note(row, 'resolve', order, nowMs, `${order.reason} (was ${row.state}: ${row.summary ?? ''})`)
+    end.run('succeeded', order.reason, nowMs, nowMs, order.output, order.externalId ?? null, row.run, row.step)
+    effects.endAllOf(row.itemId, order)
+    return moved(row, 'succeeded', nowMs)
+  }
+
+  return {
+    replay: (order, nowMs) =>
+      carryOut(
+        order,
+        (state) => whyNoReplay(state, order),
+        (row) => replayRow(row, order, nowMs),
+      ),
+    discard: (order, nowMs) => carryOut(order, whyNoDiscard, (row) => endRow(row, 'discarded', order, nowMs)),
+    cancel: (order, nowMs) =>
+      carryOut(order, whyNoCancel, (row) =>
+        row.state === 'processing' ? markRow(row, order, nowMs) : endRow(row, 'cancelled', order, nowMs),
+      ),
+    resolve: (order, nowMs) => carryOut(order, whyNoResolve, (row) => resolveRow(row, order, nowMs)),
+  }
+}
+
+function whyNoReplay(state: ItemState, order: ReplayOrder): Refusal {
+  if (state === 'dead_lettered') return undefined
+  if (state === 'unknown_outcome') {
+    return order.knownNotApplied ? undefined : 'it may have happened: replay it only if you know that it did not'
+  }
+  return `only a dead letter or an unknown outcome can be replayed; this is ${state}`
+}
+
+function whyNoDiscard(state: ItemState): Refusal {
+  if (state === 'processing') return 'it is being processed: cancel it, or wait until it is not'
+  return isEndState(state) ? `it has ended: ${state}` : undefined
+}
+
+function whyNoCancel(state: ItemState): Refusal {
+  if (state === 'dead_lettered') return 'it is a dead letter: discard it'
+  if (state === 'unknown_outcome') return 'it may have happened: resolve or discard it'
+  return isEndState(state) ? `it has ended: ${state}` : undefined
+}
+
+function whyNoResolve(state: ItemState): Refusal {
+  if (state === 'dead_lettered' || state === 'unknown_outcome') return undefined
+  return `only a dead letter or an unknown outcome can be resolved; this is ${state}`
+}

@@ -1,0 +1,127 @@
+import { HoldfastError } from '../../core/errors.ts'
+import type { NewItem, NewRun, SubmitReceipt } from '../port.ts'
+import { type Database, prepare } from './connection.ts'
+import type { Names } from './names.ts'
+import type { Tally } from './tally.ts'
+
+export type Submit = (runs: readonly NewRun[]) => SubmitReceipt[]
+
+/** `submit` of the port, to be called inside a transaction with runs that `assertRuns` let through. */
+export function prepareSubmit(database: Database, names: Names, tally: Tally): Submit {
+  const insertRun = prepare(
+    database,
+    `INSERT INTO runs (id, tenant, pipeline, key, book, item_count, created_at_ms, correlation_id, labels,
+       input_fingerprint, input)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+  )
+  const insertItem = prepare(
+    database,
+    `INSERT INTO items (run, step, position, channel, book, state, due_at_ms, optional, unmet, updated_at_ms,
+       not_before_ms, "after", dependents)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  )
+  const selectKnown = prepare<{ id: string; input_fingerprint: string }>(
+    database,
+    'SELECT id, input_fingerprint FROM runs WHERE key = ? AND pipeline = ? AND tenant = ?',
+  )
+
+  function submitOne(run: NewRun): SubmitReceipt {
+    const book = names.book(run.batch, run.pipeline)
+    const inserted = insertRun.run(
+      run.id,
+      run.tenant,
+      run.pipeline,
+      run.key,
+      book,
+      run.items.length,
+      run.createdAtMs,
+      run.correlationId,
+      labelsText(run.labels),
+      run.inputFingerprint,
+      run.input,
+    )
+    if (inserted.changes === 0) return receiptOfKnown(run)
+    insertItems(inserted.lastInsertRowid, book, run)
+    return { outcome: 'accepted', runId: run.id }
+  }
+
+  function insertItems(no: number, book: number, run: NewRun): void {
+    for (const [position, item] of run.items.entries()) {
+      const waits = item.after.length > 0
+      const state = waits ? 'waiting' : 'queued'
+      insertItem.run(
+        no,
+        item.step,
+        position,
+        names.channel(item.lane, item.endpoint),
+        book,
+        state,
+        waits ? null : item.dueAtMs,
+        item.optional ? 1 : 0,
+        item.after.length,
+        run.createdAtMs,
+        waits && item.dueAtMs > run.createdAtMs ? item.dueAtMs : null,
+        waits ? JSON.stringify(item.after) : null,
+        dependentsText(item.step, run.items),
+      )
+      tally.accept(book, state, 1)
+    }
+  }
+
+  function receiptOfKnown(run: NewRun): SubmitReceipt {
+    const known = selectKnown.get(run.key, run.pipeline, run.tenant)
+    if (!known) throw invalidRun(run, 'its id belongs to another run', 'Make a new id for each run (core/ids.ts).')
+    const outcome = known.input_fingerprint === run.inputFingerprint ? 'duplicate' : 'conflict'
+    return { outcome, runId: known.id }
+  }
+
+  return (runs) => runs.map(submitOne)
+}
+
+/** @throws HoldfastError `invalid_run`: before anything is written. */
+export function assertRuns(runs: readonly NewRun[]): void {
+  for (const run of runs) {
+    if (run.id === '' || run.id.includes('.')) throw invalidRun(run, 'its id is empty or has a dot', 'Use a UUID.')
+    if (run.items.length === 0) throw invalidRun(run, 'it has no items', 'A run has at least one step.')
+    if (run.items.length > 1) assertSteps(run)
+    else if (run.items[0]?.after.length) throw unknownStep(run, run.items[0])
+  }
+}
+
+function assertSteps(run: NewRun): void {
+  const earlier = new Set<string>()
+  for (const item of run.items) {
+    if (earlier.has(item.step)) throw invalidRun(run, `it has two steps "${item.step}"`, 'Give each step its own name.')
+    const needed = new Set(item.after)
+    if (needed.size < item.after.length || needed.difference(earlier).size > 0) throw unknownStep(run, item)
+    earlier.add(item.step)
+  }
+}
+
+function unknownStep(run: NewRun, item: NewItem): HoldfastError {
+  return invalidRun(
+    run,
+    `step "${item.step}" needs ${JSON.stringify(item.after)}, which are not all earlier steps`,
+    'List the steps so that each comes after those it needs, and name each once in `after`.',
+  )
+}
+
+function invalidRun(run: NewRun, problem: string, hint: string): HoldfastError {
+  return new HoldfastError({
+    code: 'invalid_run',
+    class: 'configuration',
+    message: `Run "${run.id}" of pipeline "${run.pipeline}" cannot be stored: ${problem}`,
+    hint,
+    details: { runId: run.id, pipeline: run.pipeline },
+  })
+}
+
+function labelsText(labels: NewRun['labels']): string {
+  return JSON.stringify(labels)
+}
+
+function dependentsText(step: string, items: readonly NewItem[]): string | null {
+  if (items.length === 1) return null
+  const dependents = items.filter((item) => item.after.includes(step)).map((item) => item.step)
+  return dependents.length === 0 ? null : JSON.stringify(dependents)
+}

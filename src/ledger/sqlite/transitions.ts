@@ -1,0 +1,27 @@
+/** Legal transitions are enforced in the store itself, from the one table in core/item-state.ts. */
+import { ITEM_STATES, type ItemState, LEGAL_TRANSITIONS } from '../../core/item-state.ts'
+import type { Database } from './connection.ts'
+import { ILLEGAL_TRANSITION } from './errors.ts'
+
+/**
+ * A trigger of this connection, not of the file: it always holds the table of the program that runs, and no migration is
+ * needed when the table grows.
+ */
+export function enforceLegalTransitions(database: Database): void {
+  database.exec(`
+    CREATE TEMP TRIGGER legal_transitions BEFORE UPDATE OF state ON main.items
+    WHEN NOT ${legality()}
+    BEGIN
+      SELECT RAISE(ABORT, '${ILLEGAL_TRANSITION}' || ' of an item: ' || OLD.state || ' -> ' || NEW.state);
+    END`)
+}
+
+/** Comparisons joined by OR: SQLite would build a temporary index for each longer `IN` list, on each update. */
+function legality(): string {
+  const cases = ITEM_STATES.flatMap((from) => {
+    const targets = Object.keys(LEGAL_TRANSITIONS[from]) as ItemState[]
+    if (targets.length === 0) return []
+    return [`WHEN '${from}' THEN ${targets.map((to) => `NEW.state = '${to}'`).join(' OR ')}`]
+  })
+  return `CASE OLD.state ${cases.join(' ')} ELSE 0 END`
+}

@@ -1,0 +1,53 @@
+/** Notices, by a counter that SQLite keeps in shared memory, that another connection has committed something. */
+import type { Clock, Timer } from '../../core/clock.ts'
+import { type Database, prepare } from './connection.ts'
+
+export interface Watcher {
+  watch(listener: () => void): Disposable
+  stop(): void
+}
+
+/** Reading the counter costs some microseconds; whoever must not wait this long polls by itself. */
+const INTERVAL_MS = 200
+
+export function createWatcher(database: Database, clock: Clock): Watcher {
+  const selectVersion = prepare<{ data_version: number }>(database, 'PRAGMA data_version')
+  const listeners = new Set<() => void>()
+  let timer: Timer | undefined
+  let lastVersion: number | undefined
+
+  function look(): void {
+    timer = clock.setTimer(INTERVAL_MS, look)
+    const version = selectVersion.get()?.data_version
+    const changed = version !== lastVersion
+    lastVersion = version
+    if (changed) for (const listener of listeners) listener()
+  }
+
+  function stop(): void {
+    timer?.cancel()
+    timer = undefined
+  }
+
+  return {
+    watch(callback) {
+      // Its own function each time, so that the same callback may watch twice.
+      const listener = (): void => callback()
+      listeners.add(listener)
+      if (!timer) {
+        lastVersion = selectVersion.get()?.data_version
+        timer = clock.setTimer(INTERVAL_MS, look)
+      }
+      return {
+        [Symbol.dispose]: () => {
+          listeners.delete(listener)
+          if (listeners.size === 0) stop()
+        },
+      }
+    },
+    stop: () => {
+      listeners.clear()
+      stop()
+    },
+  }
+}

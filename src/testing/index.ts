@@ -1,0 +1,37 @@
+/**
+ * The test kit, `holdfast/testing`: an API that fails as told, faults in front of a real one, and time that moves only
+ * when told to.
+ */
+export { seededRandom } from '../core/random.ts'
+export { type FaultProxy, type FaultProxyOptions, type Forwarded, startFaultProxy } from './fault-proxy.ts'
+export type {
+  ActivePeriod,
+  BrownOutOptions,
+  OutageMode,
+  OutageOptions,
+  Period,
+} from './faults/availability.ts'
+export type { RequestCounts } from './faults/counts.ts'
+export type { Fault, FaultInput, FaultKind, FaultOf, FaultRule } from './faults/fault.ts'
+export type { ScriptStep, ScriptTarget } from './faults/fault-plan.ts'
+export type { FaultServer, FaultServerOptions } from './faults/fault-server.ts'
+export { FAULT_KINDS } from './faults/perform.ts'
+export { parseTwinSpec, type TwinSpec, type TwinSurroundings, twinFromSpec } from './twin/cli-spec.ts'
+export type { Duplicate, Effect } from './twin/effects.ts'
+export type { SentProblem, TwinOptions } from './twin/options.ts'
+export type { RateLimitOptions, ResetForm, RetryAfterForm } from './twin/rate-limit.ts'
+export type { Collection, IdStyle, RecordStore, TwinRecord } from './twin/record-store.ts'
+export type { TwinRequest } from './twin/request.ts'
+export { type ResourceOptions, resource } from './twin/resource.ts'
+export {
+  type FieldProblem,
+  type IdempotencyOptions,
+  type RouteOptions,
+  refusal,
+  route,
+  type TwinProblem,
+  type TwinResponse,
+  type TwinRoute,
+} from './twin/route.ts'
+export { startTwin, type Twin } from './twin/twin.ts'
+export { createVirtualClock, type VirtualClock, type VirtualClockOptions } from './virtual-clock.ts'

@@ -1,0 +1,191 @@
+import { type Duration, durationMs } from '../../core/duration.ts'
+import { messageOf } from '../../core/errors.ts'
+import { send, type WireAnswer, wireAnswer } from '../faults/exchange.ts'
+import type { Arrival, Handler } from '../faults/fault-server.ts'
+import type { Effect } from './effects.ts'
+import type { KeyMemory, KeyVerdict } from './idempotency.ts'
+import type { SentProblem, TwinOptions } from './options.ts'
+import { createRateLimiter, type RateLimiter, type RateLimitOptions, type RateVerdict } from './rate-limit.ts'
+import { type RecordStore, randomLetters } from './record-store.ts'
+import { parseRequest, parseTarget, type TwinRequest } from './request.ts'
+import {
+  effectKeys,
+  findRoute,
+  type IdempotencyOptions,
+  type RouteMatch,
+  refusal,
+  route,
+  type TwinResponse,
+  type TwinRoute,
+} from './route.ts'
+
+/** What a twin remembers. */
+export interface TwinMemory {
+  readonly store: RecordStore
+  readonly keys: KeyMemory
+  addEffect(effect: Effect): void
+  /** One request is done: keeps what it did. */
+  keep(): void
+}
+
+const DEFAULT_IDEMPOTENCY_HEADER = 'idempotency-key'
+
+/** The API itself, behind the faults: finds the route, enforces limits and keys, applies, remembers. */
+export function createApi(options: TwinOptions, memory: TwinMemory): Handler {
+  const { clock, random } = options
+  const limiterOf = createLimiters(options)
+
+  async function run({ route: of }: RouteMatch, request: TwinRequest, closing: AbortSignal): Promise<TwinResponse> {
+    if (request.malformed) return refusal(400, 'malformed_json', 'The body is not valid JSON')
+    const fields = of.validate?.(request, memory.store) ?? []
+    if (fields.length > 0) return refusal(422, 'validation_failed', 'Some fields are not valid', { fields })
+    const idempotency = idempotencyOf(of)
+    if (!idempotency) return apply(of, request, closing)
+    const key = request.idempotencyKey
+    if (key === undefined) return idempotency.required ? keyMissing() : apply(of, request, closing)
+    const verdict = memory.keys.begin(key, request)
+    if (verdict.type !== 'go') return answerForKey(verdict)
+    let response: TwinResponse | undefined
+    try {
+      response = await apply(of, request, closing)
+      return response
+    } finally {
+      memory.keys.finish(key, request, response, idempotency)
+    }
+  }
+
+  async function apply(of: TwinRoute, request: TwinRequest, closing: AbortSignal): Promise<TwinResponse> {
+    await work(of.work, closing)
+    const response = (await of.apply?.(request, memory.store)) ?? { status: 200, body: { ok: true } }
+    if (response.status < 400) for (const key of effectKeys(of, request, response)) addEffect(of, request, key)
+    return response
+  }
+
+  async function work(duration: Duration | undefined, closing: AbortSignal): Promise<void> {
+    if (duration !== undefined) await clock.sleep(durationMs(duration), closing)
+  }
+
+  function addEffect(of: TwinRoute, request: TwinRequest, key: string): void {
+    const { method, path, body, correlationId, idempotencyKey } = request
+    memory.addEffect({
+      key,
+      route: of.name,
+      method,
+      path,
+      body,
+      atMs: clock.wallMs(),
+      ...(correlationId !== undefined && { correlationId }),
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+    })
+  }
+
+  function toWire(response: TwinResponse, limit: RateVerdict | undefined): WireAnswer {
+    const requestId = `req_${randomLetters(random, 16)}`
+    const { problem, status } = response
+    const shape = options.errorBody ?? defaultErrorBody
+    const body = problem ? shape({ ...problem, status, requestId }) : response.body
+    const server = options.name ?? 'twin'
+    return wireAnswer(status, body, { server, 'x-request-id': requestId, ...limit?.headers, ...response.headers })
+  }
+
+  return (arrival: Arrival) => {
+    const { request, response, readBody, closing } = arrival
+    const match = matchOf(arrival, options.routes ?? [])
+    const limiter = limiterOf(match.route)
+    let limit: RateVerdict | undefined
+    let parsed: Promise<TwinRequest> | undefined
+
+    function parse(): Promise<TwinRequest> {
+      const header = idempotencyOf(match.route)?.header ?? DEFAULT_IDEMPOTENCY_HEADER
+      parsed ??= readBody().then((body) => parseRequest(request, body, match.params, header))
+      return parsed
+    }
+    async function execute(): Promise<WireAnswer> {
+      try {
+        return toWire(await run(match, await parse(), closing), limit)
+      } finally {
+        memory.keep()
+      }
+    }
+
+    return {
+      route: match.route.name,
+      async key() {
+        const parsedRequest = await parse()
+        return effectKeys(match.route, parsedRequest, { status: 200 })[0] ?? `${match.route.name} ${parsedRequest.path}`
+      },
+      refuse() {
+        limit = limiter?.(request.headers.authorization ?? '')
+        if (!limit || limit.allowed) return undefined
+        return toWire(refusal(limit.status, 'rate_limited', 'Too many requests'), limit)
+      },
+      execute,
+      async serve() {
+        const answer = await execute()
+        await send(response, answer)
+        return answer.status
+      },
+      trouble: (error) => toWire(refusal(500, 'twin_route_failed', messageOf(error)), undefined),
+    }
+  }
+}
+
+/** Unknown paths are routes too: they answer 404, and are counted together. */
+function matchOf({ request }: Arrival, routes: readonly TwinRoute[]): RouteMatch {
+  const method = request.method ?? 'GET'
+  const { path } = parseTarget(request)
+  const match = findRoute(routes, method, path)
+  if (typeof match === 'object') return match
+  const answer =
+    match === 'other_method'
+      ? refusal(405, 'method_not_allowed', `${method} is not allowed here`)
+      : refusal(404, 'route_not_found', `This API has no ${path}`)
+  return { route: route(method, '(unknown)', { apply: () => answer }), params: {} }
+}
+
+type Limiter = (credential: string) => RateVerdict
+
+/** The limit of the whole twin first, then that of the route. */
+function createLimiters(options: TwinOptions): (of: TwinRoute) => Limiter | undefined {
+  const limiters = new Map<RateLimitOptions, RateLimiter>()
+  function limiterFor(limit: RateLimitOptions): RateLimiter {
+    const limiter = limiters.get(limit) ?? createRateLimiter(limit, options.clock)
+    limiters.set(limit, limiter)
+    return limiter
+  }
+  return (of) => {
+    const limits = [options.rateLimit, of.rateLimit].filter((limit) => limit !== undefined)
+    if (limits.length === 0) return undefined
+    return (credential) => {
+      let verdict: RateVerdict | undefined
+      for (const limit of limits) {
+        verdict = limiterFor(limit).take(credential)
+        if (!verdict.allowed) break
+      }
+      return verdict as RateVerdict
+    }
+  }
+}
+
+function idempotencyOf(of: TwinRoute): IdempotencyOptions | undefined {
+  if (!of.idempotency) return undefined
+  return of.idempotency === true ? {} : of.idempotency
+}
+
+function answerForKey(verdict: Exclude<KeyVerdict, { type: 'go' }>): TwinResponse {
+  if (verdict.type === 'in_flight') {
+    return refusal(409, 'idempotency_key_in_use', 'A request with this idempotency key is still being processed')
+  }
+  if (verdict.type === 'other_request') {
+    return refusal(422, 'idempotency_key_reused', 'This idempotency key was used with another request')
+  }
+  return { ...verdict.response, headers: { ...verdict.response.headers, 'idempotent-replayed': 'true' } }
+}
+
+function keyMissing(): TwinResponse {
+  return refusal(400, 'idempotency_key_missing', 'This request needs an idempotency key')
+}
+
+function defaultErrorBody({ status, ...problem }: SentProblem): unknown {
+  return problem
+}

@@ -1,0 +1,86 @@
+import { createCounters } from '../faults/counts.ts'
+import type { FaultRule } from '../faults/fault.ts'
+import { type FaultServer, startFaultServer } from '../faults/fault-server.ts'
+import { createApi, type TwinMemory } from './api.ts'
+import { createEffectLog, type Duplicate, type Effect } from './effects.ts'
+import { createKeyMemory } from './idempotency.ts'
+import { type Journal, openJournal } from './journal.ts'
+import type { TwinOptions } from './options.ts'
+import { createRecordStore, type RecordStore, type WritableRecordStore } from './record-store.ts'
+
+/** A programmable API that fails as told, and knows exactly what it did (R197). */
+export interface Twin extends FaultServer {
+  /** Every effect, in order; with those of the journal. */
+  readonly effects: readonly Effect[]
+  /** Effects with the same key that were applied more than once. */
+  duplicates(): readonly Duplicate[]
+  has(effectKey: string): boolean
+  readonly store: RecordStore
+}
+
+/** @throws HoldfastError `cannot_listen`, `invalid_journal` */
+export async function startTwin(options: TwinOptions): Promise<Twin> {
+  const counters = createCounters()
+  const journal = options.journal === undefined ? undefined : openJournal(options.journal)
+  const effects = createEffectLog()
+  const store = createRecordStore(options.clock, options.random, (change) =>
+    journal?.add({ type: 'record', ...change }),
+  )
+  const keys = createKeyMemory(options.clock, (answer) => journal?.add({ type: 'answer', ...answer }))
+  const memory: TwinMemory = {
+    store,
+    keys,
+    addEffect(effect) {
+      effects.add(effect)
+      journal?.add({ type: 'effect', ...effect })
+    },
+    keep() {
+      journal?.flush()
+      counters.changed()
+    },
+  }
+  if (journal) restore(journal, { effects, store, keys })
+
+  const server = await startFaultServer(
+    { ...options, faults: allFaults(options) },
+    createApi(options, memory),
+    counters,
+  )
+
+  async function close(): Promise<void> {
+    await server.close()
+    journal?.close()
+  }
+  return {
+    ...server,
+    effects: effects.all,
+    duplicates: effects.duplicates,
+    has: effects.has,
+    store,
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+/** Those of the routes come first: they are more particular. */
+function allFaults(options: TwinOptions): FaultRule[] {
+  const ofRoutes = (options.routes ?? []).flatMap(({ name, faults = [] }) =>
+    faults.map((rule) => ({ ...rule, route: name })),
+  )
+  return [...ofRoutes, ...(options.faults ?? [])]
+}
+
+function restore(
+  journal: Journal,
+  into: {
+    readonly effects: ReturnType<typeof createEffectLog>
+    readonly store: WritableRecordStore
+    readonly keys: ReturnType<typeof createKeyMemory>
+  },
+): void {
+  for (const { type, ...entry } of journal.entries) {
+    if (type === 'effect') into.effects.add(entry as Effect)
+    else if (type === 'record') into.store.restore(entry as Parameters<WritableRecordStore['restore']>[0])
+    else into.keys.restore(entry as Parameters<typeof into.keys.restore>[0])
+  }
+}

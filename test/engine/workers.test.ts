@@ -1,0 +1,156 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { definePipeline } from '../../src/engine/pipeline.ts'
+import { testEngine } from '../support/engine.ts'
+
+const lead = z.object({ email: z.string() })
+
+const create = definePipeline('create', { input: lead }).step('crm', {
+  integration: 'crm',
+  request: { method: 'POST', path: '/contacts', body: ({ input }) => input },
+  reconcile: {
+    request: { method: 'GET', path: '/contacts', query: ({ input }) => ({ email: input.email }) },
+    match: (answer) => (answer.data as unknown[])[0],
+  },
+})
+
+describe('workers', () => {
+  test('R097, rule 6: a worker that stands still past its lease changes nothing; another takes over and looks first', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'holdfast-'))
+    const engine = await testEngine({ pipelines: [create], path: join(directory, 'test.db'), settings: { leaseMs: 3000 } })
+    // The first worker's process: claims, then never comes back.
+    await engine.hf.submit(create, { email: 'ada' })
+    const [lost] = await engine.ledger.claim({
+      workerId: 'lost',
+      nowMs: engine.clock.wallMs(),
+      leaseUntilMs: engine.clock.wallMs() + 3000,
+      channels: [{ lane: 'crm/default', endpoint: 'POST /contacts', limit: 1, laneConcurrency: 1 }],
+    })
+    engine.api.effects.push({ method: 'POST', path: '/contacts', body: { email: 'ada' }, headers: {}, atMs: 0 })
+    engine.api.reply = (request) => ({
+      status: 200,
+      body: request.method === 'GET' ? engine.api.effects.map((effect) => effect.body) : {},
+    })
+    engine.hf.startWorker()
+    const balance = await engine.clock.runUntil(engine.hf.drain())
+    expect(balance.states.succeeded).toBe(1)
+    expect(engine.api.requests.map((request) => request.method)).toEqual(['GET'])
+    // The zombie wakes up.
+    const [receipt] = await engine.ledger.settle(
+      [{ itemId: lost?.itemId ?? '', tenant: 'default', token: lost?.token ?? 0, to: { state: 'retrying', dueAtMs: 0, reason: 'zombie' } }],
+      engine.clock.wallMs(),
+    )
+    expect(receipt).toEqual({ outcome: 'lease_lost' })
+    const item = await engine.hf.operations.item(lost?.itemId ?? '')
+    expect(item).toMatchObject({ state: 'succeeded', counters: { crashes: 1 } })
+    await engine.finish()
+    rmSync(directory, { recursive: true })
+  })
+
+  test('long calls keep their lease: nobody else takes them over', async () => {
+    const engine = await testEngine({
+      pipelines: [create],
+      settings: { leaseMs: 3000 },
+      reply: () => ({ status: 201, body: { id: '1' }, delayMs: 20_000 }),
+    })
+    engine.hf.startWorker()
+    engine.hf.startWorker()
+    const { runId } = await engine.hf.submit(create, { email: 'ada' })
+    await engine.clock.runUntil(engine.hf.drain())
+    expect(engine.api.requests).toHaveLength(1)
+    expect(await engine.hf.operations.item(`${runId}.crm`)).toMatchObject({ state: 'succeeded', counters: { crashes: 0 } })
+    await engine.finish()
+  })
+
+  test('a step that kills its workers is given up, not passed on for ever', async () => {
+    const deadly = definePipeline('deadly', { input: lead }).step('boom', { safe: true, run: () => 'fine' })
+    const engine = await testEngine({ pipelines: [deadly], settings: { leaseMs: 1000, maxCrashes: 3 } })
+    const { runId } = await engine.hf.submit(deadly, { email: 'ada' })
+    const channels = [{ lane: 'code/deadly.boom', endpoint: 'run boom', limit: 1, laneConcurrency: 1 }]
+    const lease = () => ({ workerId: 'doomed', nowMs: engine.clock.wallMs(), leaseUntilMs: engine.clock.wallMs() + 1000 })
+    await engine.ledger.claim({ ...lease(), channels })
+    for (let crash = 0; crash < 3; crash++) {
+      await engine.clock.advance(1001)
+      if (crash < 2) await engine.ledger.reclaimExpired({ ...lease(), limit: 1 })
+    }
+    engine.hf.startWorker()
+    await engine.clock.runUntil(engine.hf.drain())
+    expect(await engine.hf.operations.item(`${runId}.boom`)).toMatchObject({ state: 'dead_lettered', counters: { crashes: 3 } })
+    await engine.finish()
+  })
+
+  test('graceful shutdown: what runs ends, what was not sent goes back, nothing is lost', async () => {
+    const engine = await testEngine({
+      pipelines: [create],
+      reply: () => ({ status: 201, body: { id: '1' }, delayMs: 5000 }),
+    })
+    const worker = engine.hf.startWorker()
+    for (let index = 0; index < 30; index++) await engine.hf.submit(create, { email: String(index) })
+    await engine.clock.advance(1000)
+    await engine.clock.runUntil(worker.stop({ graceMs: 60_000 }))
+    const balance = await engine.hf.operations.balance()
+    expect(balance.states).toMatchObject({ succeeded: 10, queued: 20, processing: 0 })
+    engine.hf.startWorker()
+    expect((await engine.clock.runUntil(engine.hf.drain())).states.succeeded).toBe(30)
+    expect(engine.api.duplicates()).toBe(0)
+    await engine.finish()
+  })
+
+  test('a code step that ignores the shutdown is left to its lease; a safe one is tried again', async () => {
+    let release: (() => void) | undefined
+    const stubborn = definePipeline('stubborn', { input: lead }).step('wait', {
+      safe: true,
+      run: () => new Promise<string>((resolve) => (release = () => resolve('late'))),
+    })
+    const engine = await testEngine({ pipelines: [stubborn] })
+    const worker = engine.hf.startWorker()
+    const { runId } = await engine.hf.submit(stubborn, { email: 'ada' })
+    await engine.clock.advance(10)
+    await engine.clock.runUntil(worker.stop({ graceMs: 1000 }))
+    release?.()
+    await engine.clock.settle()
+    expect(await engine.hf.operations.item(`${runId}.wait`)).toMatchObject({ state: 'retrying' })
+    await engine.finish()
+  })
+
+  test('R058, R108: a lane that floods does not starve another', async () => {
+    const pipelines = ['flood', 'quiet'].map((name) =>
+      definePipeline(name, { input: lead }).step('call', { integration: name, request: { method: 'PUT', path: '/x' } }),
+    )
+    const integration = { baseUrl: 'https://api.test', limits: { concurrency: 50 } }
+    const engine = await testEngine({
+      pipelines,
+      integrations: { flood: integration, quiet: integration },
+      settings: { concurrency: 20 },
+      reply: () => ({ status: 200, body: {}, delayMs: 100 }),
+    })
+    await engine.hf.submitMany('flood', Array.from({ length: 2000 }, (_, index) => ({ input: { email: String(index) } })))
+    await engine.hf.submitMany('quiet', Array.from({ length: 20 }, (_, index) => ({ input: { email: String(index) } })))
+    engine.hf.startWorker()
+    await engine.clock.advance(1000)
+    const quiet = await engine.hf.operations.balance({ pipeline: 'quiet' })
+    expect(quiet.states.succeeded).toBe(20)
+    await engine.clock.runUntil(engine.hf.drain())
+    await engine.finish()
+  })
+
+  test('rule 8: the same seed gives the same run', async () => {
+    async function trace(): Promise<string> {
+      const engine = await testEngine({
+        pipelines: [create],
+        seed: 'again',
+        reply: (request, count) =>
+          request.method === 'GET' ? { status: 200, body: [] } : count % 3 === 0 ? { lost: 'before_execution' } : { status: 201, body: { id: '1' } },
+      })
+      engine.hf.startWorker()
+      for (let index = 0; index < 30; index++) await engine.hf.submit(create, { email: String(index) })
+      await engine.clock.runUntil(engine.hf.drain())
+      await engine.finish()
+      return JSON.stringify(engine.events)
+    }
+    expect(await trace()).toBe(await trace())
+  })
+})
