@@ -31,7 +31,12 @@ export type Purpose = 'look' | 'send'
 
 export function createContext(host: Host, options: CommonOptions): CliContext {
   const output = createOutput(host, options)
-  const config = (purpose: Purpose) => loadFor(host, options, purpose)
+  const loaded = new Map<Purpose, Promise<LoadedConfig>>()
+  function config(purpose: Purpose): Promise<LoadedConfig> {
+    const known = loaded.get(purpose) ?? loadFor(host, options, purpose)
+    loaded.set(purpose, known)
+    return known
+  }
   return {
     host,
     output,

@@ -4,6 +4,9 @@ import type { Clock } from '../core/clock.ts'
 import { systemClock } from '../system/system-clock.ts'
 import type { ExitCode } from './exit-codes.ts'
 
+/** What is not a terminal has lines of any length. */
+const UNLIMITED = 10_000
+
 export interface Screen {
   readonly isTerminal: boolean
   /** Characters per line. */
@@ -54,7 +57,7 @@ function screenOf(stream: NodeJS.WriteStream): Screen {
       return stream.isTTY === true
     },
     get width() {
-      return stream.columns ?? 120
+      return stream.columns ?? UNLIMITED
     },
     write: (text) => {
       stream.write(text)

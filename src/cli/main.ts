@@ -3,12 +3,19 @@ import { CommanderError } from 'commander'
 import type { CommonOptions } from './context.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { type Host, systemHost } from './host.ts'
+import { untilInterrupted } from './interruption.ts'
 import { createProgram } from './program.ts'
 import { createRegistrar } from './registrar.ts'
 
 /** Runs the process's own command line. The exit code is set, and the process ends when nothing holds it. */
 export async function main(): Promise<void> {
-  process.exitCode = await runCommandLine(process.argv.slice(2), systemHost())
+  const host = systemHost()
+  const ended = new AbortController()
+  // Waiting for something due in an hour, nothing else may hold the process; it must not end before the command does.
+  const open = untilInterrupted(host.clock, ended.signal)
+  process.exitCode = await runCommandLine(process.argv.slice(2), host)
+  ended.abort()
+  await open
 }
 
 /** Runs one command line, for whatever host. Never throws. */

@@ -35,16 +35,17 @@ const NEUTRAL: CallEnd = { type: 'neutral' }
  *   `unsupported_body`, `invalid_base_url`.
  */
 export function makeAttempt(call: OutboundCall, parts: AttemptParts): Promise<AttemptResult> {
-  return attemptWith(call, parts, outgoingRequest(call, parts.random), judgeAnswer)
+  return attemptWith(call, parts, outgoingRequest, judgeAnswer)
 }
 
-/** The attempt around a request that is ready to be sent, and an answer that is read in the caller's way. */
+/** The attempt around a request that is made, and an answer that is read, in the caller's way. */
 export async function attemptWith(
   call: OutboundCall,
   parts: AttemptParts,
-  request: TransportRequest,
+  prepare: (call: OutboundCall, random: Random) => TransportRequest,
   judge: Judge,
 ): Promise<AttemptResult> {
+  const request = prepare(call, parts.random)
   const admission = parts.health.admit(call)
   if (!admission.admitted) {
     reportHeld(call, parts, admission)

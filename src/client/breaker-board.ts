@@ -17,6 +17,7 @@ export interface Breaker {
   usedAtMs: number
   /** Of the shared record, as last read or written. */
   revision: number
+  /** Of the state that this process last wrote or took over. */
   sharedSignature: string
 }
 
@@ -110,8 +111,9 @@ export function createBreakerBoard(events: EventBus, onPhaseChange: () => void):
     },
     reset(breaker, atMs) {
       // Whatever its settings: those of a breaker known only from the ledger are not known here.
-      const closed = { ...CLOSED_BREAKER, rampFromMs: atMs, changedAtMs: atMs, reason: 'reset by hand' }
-      replace(breaker, closed, atMs)
+      // Later than what it undoes, even where the clock of the machine that opened it is ahead.
+      const changedAtMs = Math.max(atMs, breaker.state.changedAtMs + 1)
+      replace(breaker, { ...CLOSED_BREAKER, rampFromMs: atMs, changedAtMs, reason: 'reset by hand' }, atMs)
     },
     forgetIdle(usedBeforeMs) {
       for (const breaker of breakers.values()) {

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { EndpointSettings, IdempotencySettings, IntegrationSettings } from '../config/settings.ts'
 import { configurationError, HoldfastError } from '../core/errors.ts'
-import type { Json } from '../core/json.ts'
+import type { Random } from '../core/random.ts'
 import { classifyAnswer, classifyNetworkFault } from '../policy/classify.ts'
 import { type AttemptParts, attemptWith, factsOf, type Judged, obeyBackpressure } from './attempt.ts'
 import { type Answer, type AttemptResult, DEFAULT_TENANT, laneName, type OutboundCall } from './call.ts'
@@ -11,7 +11,7 @@ import { type Address, addressOf, traceIdOf, traceparent } from './outgoing.ts'
 import { type InlineParts, persevere } from './persistence.ts'
 import { prebuffer } from './prebuffer.ts'
 import { resolveEndpoint } from './request.ts'
-import type { TransportAnswer } from './transport.ts'
+import type { TransportAnswer, TransportRequest } from './transport.ts'
 import { eitherSignal } from './waiting.ts'
 
 /** Request bodies up to this size can be sent again; larger ones, and streams, are sent once. */
@@ -47,7 +47,7 @@ export function createFetch(
     signal?.throwIfAborted()
     const body = await bodyOf(request, init?.body instanceof ReadableStream)
     const call = callOf(parts, integration, options, request, url, body, signal)
-    return send(parts, call, address, request)
+    return send(parts, call, request)
   }
 }
 
@@ -80,7 +80,7 @@ function callOf(
   const traceId = traceIdOf(headers['traceparent']) ?? correlationId.replaceAll('-', '')
   return {
     integration,
-    endpoint: { ...endpoint, idempotency: body instanceof ReadableStream ? { kind: 'unsafe' } : idempotency },
+    endpoint: { ...endpoint, idempotency },
     lane: laneName(integration.name, integration.credential, tenant),
     tenant,
     method,
@@ -98,7 +98,7 @@ function callOf(
   }
 }
 
-/** The caller's headers win; ours fill in what is missing, authentication included. */
+/** The caller's headers win; ours fill in what is missing. Authentication only where the caller brings none. */
 function outgoingHeaders(
   parts: InlineParts,
   address: Address,
@@ -107,16 +107,17 @@ function outgoingHeaders(
 ): { headers: Record<string, string>; idempotency: IdempotencySettings } {
   const own = Object.fromEntries(request.headers)
   for (const name of NOT_FORWARDED) delete own[name]
-  const headers: Record<string, string> = { ...address.allHeaders, accept: '*/*', ...own }
+  const ours = own['authorization'] === undefined ? address.allHeaders : address.headers
+  const headers: Record<string, string> = { ...ours, accept: '*/*', ...own }
   const keyHeader = idempotency.kind === 'key' ? idempotency.header.toLowerCase() : IDEMPOTENCY_HEADER
   if (idempotency.kind === 'key') headers[keyHeader] ??= parts.newId()
   if (headers[keyHeader] === undefined) return { headers, idempotency }
   return { headers, idempotency: { kind: 'key', header: keyHeader, lifetimeMs: KEY_LIFETIME_MS } }
 }
 
-async function send(parts: InlineParts, call: OutboundCall, address: Address, request: Request): Promise<Response> {
+async function send(parts: InlineParts, call: OutboundCall, request: Request): Promise<Response> {
   try {
-    const end = await persevere(parts, call, call.endpoint.retry.inlineMs, (next) => attempt(next, parts, address))
+    const end = await persevere(parts, call, call.endpoint.retry.inlineMs, attempt)
     if (end.kind === 'succeeded') return toResponse(end.answer, request, false)
     if (end.answer) return toResponse(end.answer, request, true)
     throw end.error
@@ -127,20 +128,25 @@ async function send(parts: InlineParts, call: OutboundCall, address: Address, re
   }
 }
 
-function attempt(call: OutboundCall, parts: AttemptParts, address: Address): Promise<AttemptResult> {
-  const span = { traceparent: traceparent(call.traceId, parts.random) }
-  const request = {
-    origin: address.origin,
-    path: call.path,
-    method: call.method,
-    headers: { ...call.headers, ...(call.headers['traceparent'] === undefined ? span : undefined) },
-    body: call.body as Uint8Array | ReadableStream<Uint8Array> | undefined,
+function attempt(call: OutboundCall, parts: AttemptParts): Promise<AttemptResult> {
+  return attemptWith(call, parts, streamingRequest, judgeStream)
+}
+
+/** The headers are whole already: the caller's own win over the integration's. */
+function streamingRequest(call: OutboundCall, random: Random): TransportRequest {
+  const { path, method, headers, signal } = call
+  return {
+    origin: addressOf(call.integration).origin,
+    path,
+    method,
+    headers:
+      headers['traceparent'] === undefined ? { ...headers, traceparent: traceparent(call.traceId, random) } : headers,
+    body: call.body as TransportRequest['body'],
     timeouts: call.endpoint.timeouts,
     maxResponseBytes: call.endpoint.maxResponseBytes,
-    signal: call.signal,
+    signal,
     streamBody: true,
   }
-  return attemptWith(call, parts, request, judgeStream)
 }
 
 /** Good answers are handed on as they come. Bad ones are read first, because their body says what to do. */
@@ -162,7 +168,7 @@ async function judgeStream(call: OutboundCall, parts: AttemptParts, raw: Transpo
   }
   const read = readAnswer({ ...raw, body: buffered.bytes })
   const answer: Answer = { status, headers, data: buffered.whole }
-  const facts = { status, headers, body: read.json as Json | undefined, bodyText: read.text, receivedAtMs }
+  const facts = { status, headers, body: read.json, bodyText: read.text, receivedAtMs }
   const failure = classifyAnswer(factsOf(call), facts, call.integration)
   return failure ? { failure, answer } : { answer }
 }

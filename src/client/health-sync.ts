@@ -79,9 +79,12 @@ export function createHealthSync(
     const remote = breakerFromJson(record.state)
     if (!remote) return
     const breaker = board.learn(record.key.slice(BREAKER_PREFIX.length))
+    const merged = mergeBreakers(breaker.state, remote)
+    const bothClosed = breaker.state.phase === 'closed' && remote.phase === 'closed'
     breaker.revision = record.revision
-    breaker.sharedSignature = shareSignature(remote)
-    board.replace(breaker, mergeBreakers(breaker.state, remote), clock.wallMs())
+    // Windows of closed breakers differ between processes: correcting each other's would never end.
+    if (!bothClosed || merged === remote) breaker.sharedSignature = shareSignature(remote)
+    board.replace(breaker, merged, clock.wallMs())
   }
 
   function learnLimiter(record: HealthRecord): void {

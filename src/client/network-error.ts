@@ -16,7 +16,9 @@ export function faultOfError(error: Error, phase: NetworkFault['phase'], status:
   const known = error as SystemError
   // Several addresses tried: each has failed; the first one names the reason.
   const first = known.errors?.[0]
-  const code = known.code ?? first?.code ?? known.name
+  // The parser's errors have lost their HPE_ code on the way to us.
+  const ownCode = known.name === 'HTTPParserError' ? (known.code ?? 'HPE_INVALID') : known.code
+  const code = ownCode ?? first?.code ?? known.name
   const syscall = known.syscall ?? first?.syscall
   return {
     code: code === 'UND_ERR_CONNECT_TIMEOUT' ? 'timeout_connect' : code,

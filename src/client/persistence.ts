@@ -7,7 +7,7 @@ import { HoldfastError, messageOf } from '../core/errors.ts'
 import type { Certainty, Failure } from '../core/failure.ts'
 import type { Gate, Ledger } from '../ledger/port.ts'
 import { isAlreadyExists, isRepeatable } from '../policy/classify.ts'
-import { decideInline } from '../policy/retry.ts'
+import { decideInline, type InlineDecision } from '../policy/retry.ts'
 import type { AttemptParts } from './attempt.ts'
 import type { Answer, AttemptResult, OutboundCall } from './call.ts'
 import type { HealthRegistry } from './health-registry.ts'
@@ -48,11 +48,17 @@ export async function persevere(
       if (reason !== undefined) {
         return { kind: 'gave_up', error: persistence.error(result.failure, reason), answer: result.answer }
       }
+      await discard(result.answer)
     }
     const next = { ...call, attempt: persistence.tries + 1 }
     result = await attempt(withinDeadline(next, persistence.remainingMs), parts)
   }
   return { kind: 'succeeded', answer: result.answer as Answer, tries: persistence.tries + 1 }
+}
+
+/** A streamed answer that nobody will read would hold its connection. */
+async function discard(answer: Answer | undefined): Promise<void> {
+  if (answer?.data instanceof ReadableStream) await answer.data.cancel()
 }
 
 /** No try outlives the caller's patience. */
@@ -132,10 +138,10 @@ class Persistence {
       ...(this.#previousDelayMs !== undefined && { previousDelayMs: this.#previousDelayMs }),
     }
     const decision = decideInline(facts, this.remainingMs, this.#call.endpoint.retry, random)
-    const disposition = decision.kind === 'give_up' ? decision.disposition : undefined
-    if (disposition?.kind === 'close_gate') await this.#closeGate(disposition.delayMs, disposition.reason)
+    const pauseMs = pauseOfLane(failure, decision)
+    if (pauseMs !== undefined) await this.#closeGate(pauseMs, decision.reason)
     if (decision.kind === 'give_up') return decision.reason
-    if (!decision.usesAttempt) await this.#closeGate(decision.delayMs, decision.reason)
+    if (this.#call.body instanceof ReadableStream) return 'a body that is a stream cannot be sent again'
     this.#previousDelayMs = decision.delayMs
     await this.#orCancelled(clock.sleep(decision.delayMs, this.#call.signal))
     return undefined
@@ -185,6 +191,13 @@ class Persistence {
       throw cancelledError(this.#certainty, reason)
     }
   }
+}
+
+/** One 429 slows the whole lane (rule 4), also where this caller has no time left for another try. */
+function pauseOfLane(failure: Failure, decision: InlineDecision): number | undefined {
+  if (failure.class !== 'rate_limited') return undefined
+  if (decision.kind === 'retry') return decision.delayMs
+  return decision.disposition.kind === 'close_gate' ? decision.disposition.delayMs : failure.retryAfterMs
 }
 
 const SEVERITY: Record<Certainty, number> = { not_sent: 0, maybe_applied: 1, applied: 2 }

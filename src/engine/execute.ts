@@ -15,7 +15,7 @@ import { runCodeStep } from './execute-code.ts'
 import { runRequestStep } from './execute-request.ts'
 import { type Memo, parseMemo } from './memo.ts'
 import { reconcile } from './reconcile.ts'
-import { cancelledSettlement, deadLetter, fence, noFailureKnown, unknownOutcome, type VerdictFacts } from './verdict.ts'
+import { cancelledSettlement, deadLetter, fence, noFailureKnown, settlementFor, unknownOutcome, type VerdictFacts } from './verdict.ts'
 
 export interface ExecuteParts {
   readonly catalog: Catalog
@@ -97,7 +97,7 @@ function afterCrash(execution: Execution): Settlement | undefined {
     maxCrashes: parts.settings.maxCrashes,
     reconcilable: plan.definition.reconcile !== undefined,
   })
-  if (decision.kind === 'retry') return undefined
+  if (decision.kind === 'retry' && decision.delayMs === 0) return undefined
   const failure = {
     ...noFailureKnown(decision.reason, 'worker_lost'),
     class: 'unknown' as const,

@@ -152,7 +152,7 @@ export function fence(item: ClaimedItem): { itemId: string; tenant: string; toke
 
 function whereOf(plan: StepPlan) {
   return {
-    integration: plan.kind === 'request' ? plan.integration.name : 'code',
+    integration: plan.kind === 'request' ? plan.integration.name : '',
     endpoint: plan.endpointName,
     pipeline: plan.pipeline,
     step: plan.step,

@@ -65,6 +65,16 @@ describe('backoffDelayMs', () => {
     expect(backoffDelayMs(settings, 9, HIGHEST, 50_000)).toBe(60_000)
   })
 
+  it('R044: a base of nothing waits for nothing, however many retries there were', () => {
+    expect(backoffDelayMs(settingsWith({ baseMs: 0 }), 5_000, HIGHEST)).toBe(0)
+  })
+
+  it('R044: a wait before that makes no sense does no harm', () => {
+    const settings = settingsWith({ jitter: 'decorrelated' })
+    expect(backoffDelayMs(settings, 2, LOWEST, Number.POSITIVE_INFINITY)).toBe(1_000)
+    expect(backoffDelayMs(settings, 2, HIGHEST, Number.POSITIVE_INFINITY)).toBe(60_000)
+  })
+
   it('R032: without jitter it doubles', () => {
     expect(delays(settingsWith({ jitter: 'none' }), MIDDLE)).toEqual([2_000, 4_000, 8_000, 16_000, 32_000])
   })

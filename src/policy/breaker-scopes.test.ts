@@ -90,6 +90,23 @@ describe('breakers in scopes (D15)', () => {
     expect(two.phase).toBe('open')
   })
 
+  it('one failing tenant of three does not open the API as a whole, at however many endpoints it fails', () => {
+    let global = CLOSED_BREAKER
+    for (const tenant of ['beta', 'gamma']) {
+      global = reduceScopedBreaker(
+        'global',
+        global,
+        { type: 'succeeded', atMs: 0, tenant, endpoint: 'GET /rest' },
+        SETTINGS,
+      )
+    }
+    for (let index = 0; index < 10; index++) {
+      const endpoint = index % 2 ? 'POST /bulk' : 'POST /contacts'
+      global = reduceScopedBreaker('global', global, failed(index, 'acme', endpoint), SETTINGS)
+    }
+    expect(global.phase).toBe('closed')
+  })
+
   it('with callers that do not tell the endpoint, tenants alone decide', () => {
     let global = CLOSED_BREAKER
     for (let index = 0; index < 5; index++) {

@@ -163,6 +163,11 @@ describe('half open (R067, R068, D13)', () => {
     expect(state.reason).toBe('a probe failed with http_503; open for another 5m')
   })
 
+  it('a largest cooldown below the first means no growth, not less', () => {
+    const settings = { ...SETTINGS, maxOpenMs: 1_000 }
+    expect(run(halfOpen, [bad(31_010, 'a')], settings).cooldownMs).toBe(30_000)
+  })
+
   it('a bad probe after a good one starts the count again', () => {
     const state = run(halfOpen, [ok(31_010, 'a'), probe(31_011, 'b'), bad(31_012, 'b')])
     expect(state).toMatchObject({ phase: 'open', probeSuccesses: 0 })
@@ -202,8 +207,13 @@ describe('ramping (C10, D13)', () => {
   })
 
   it('D13: the cooldown stays grown until it was closed for that long, then it is the first again', () => {
-    expect(run(RAMPING, fiveFailures(31_020 + 59_000))).toMatchObject({ phase: 'open', cooldownMs: 60_000 })
-    expect(run(RAMPING, fiveFailures(31_020 + 60_000))).toMatchObject({ phase: 'open', cooldownMs: 30_000 })
+    expect(run(RAMPING, fiveFailures(31_020 + 59_995))).toMatchObject({ phase: 'open', cooldownMs: 60_000 })
+    expect(run(RAMPING, fiveFailures(31_020 + 59_996))).toMatchObject({ phase: 'open', cooldownMs: 30_000 })
+  })
+
+  it('a ramp may take longer than the cooldown: a trip on its last step still counts as coming back soon', () => {
+    const settings = { ...SETTINGS, rampStepMs: 100_000 }
+    expect(run(RAMPING, fiveFailures(31_020 + 190_000), settings)).toMatchObject({ phase: 'open', cooldownMs: 60_000 })
   })
 
   it('without waves it closes at once', () => {
@@ -238,6 +248,17 @@ describe('hands-on control', () => {
 })
 
 describe('time that misbehaves', () => {
+  it('a trip before the time of a reset, by another clock, is as long as any first one', () => {
+    const reset = reduceBreaker(OPEN, { type: 'reset', atMs: 40_000 }, SETTINGS)
+    expect(run(reset, fiveFailures(39_000))).toMatchObject({ phase: 'open', cooldownMs: 30_000 })
+  })
+
+  it('calls sent before a reset do not undo it', () => {
+    const reset = reduceBreaker(OPEN, { type: 'reset', atMs: 40_000 }, SETTINGS)
+    const late = fiveFailures(40_001).map((event) => ({ ...event, startedAtMs: 39_000 }) as BreakerEvent)
+    expect(run(reset, late)).toBe(reset)
+  })
+
   it('results out of order are counted as they come', () => {
     expect(run(CLOSED_BREAKER, [bad(50), bad(10), bad(40), bad(20), bad(30)]).phase).toBe('open')
   })

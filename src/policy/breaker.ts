@@ -247,7 +247,7 @@ function startProbe(state: BreakerState, id: string, atMs: number, settings: Bre
     return taken ? state : { ...state, probes: [lease] }
   }
   if (state.phase !== 'open' || !probeMayBegin(state, atMs)) return state
-  return { ...state, phase: 'half_open', probes: [lease], probeSuccesses: 0, changedAtMs: atMs }
+  return { ...state, phase: 'half_open', probes: [lease], changedAtMs: atMs }
 }
 
 /** A probe that nobody waits for any more, because its lease passed to another, changes nothing. */

@@ -72,11 +72,16 @@ interface PlacedRule {
 }
 
 function rulesFor(status: number, { errors, extraRules }: ClassificationSettings): PlacedRule[] {
-  const rules = errors.flatMap((rule, index) => (concerns(rule, status) ? [{ rule, place: `errors[${index}]` }] : []))
-  extraRules?.forEach((rule, index) => {
-    if (concerns(rule, status)) rules.push({ rule, place: `extraRules[${index}]` })
-  })
-  return rules
+  const found: PlacedRule[] = []
+  collectRules('errors', errors, status, found)
+  if (extraRules) collectRules('extraRules', extraRules, status, found)
+  return found
+}
+
+function collectRules(list: string, rules: readonly ErrorRule[], status: number, found: PlacedRule[]): void {
+  for (const [index, rule] of rules.entries()) {
+    if (concerns(rule, status)) found.push({ rule, place: `${list}[${index}]` })
+  }
 }
 
 /**

@@ -122,7 +122,7 @@ const NOT_FIELDS = new Set(['code', 'message', 'detail', 'title', 'type', 'statu
 
 const CODE_LIKE = /^[\w.:/#-]{1,100}$/
 const LONGEST_TEXT = 4000
-const LONGEST_VALUE = 500
+const LONGEST_VALUE = 1000
 const MOST_VALUES = 20
 
 export function readErrorBody(answer: AnswerFacts, settings: Pick<ClassificationSettings, 'errorPaths'>): BodyFacts {
@@ -178,7 +178,7 @@ type ListReading = 'each' | 'joined'
  * `errors.*` (every member), `errors.{field}` (the names of the members). A list in the middle is looked through.
  */
 export function valuesAt(body: Json, path: string, lists: ListReading): string[] {
-  const segments = path.replace(/\[(\d*)\]/g, (_, index: string) => `.${index || '*'}`).split('.')
+  const segments = path.replace(/\[(\d*)\]/g, (_, index: string) => `.${index || '[]'}`).split('.')
   const found: string[] = []
   visit(
     body,
@@ -209,7 +209,7 @@ function visitElements(
     return
   }
   for (const element of array.slice(0, MOST_VALUES)) {
-    if (segment === '*') visit(element, rest, lists, found)
+    if (segment === '[]' || segment === '*') visit(element, rest, lists, found)
     // Looked through, but not lists of lists: their depth is the sender's choice.
     else if (segment !== '{field}' && isJsonObject(element)) visitMember(element, segment, rest, lists, found)
   }

@@ -23,12 +23,12 @@ const DATA_MESSAGES: readonly RegExp[] = [
 
 /** Words of a server in trouble: whatever else the message says, it is not about the data. */
 const TROUBLE =
-  /\b(?:connection|database|timeout|timed out|unavailable|null ?pointer|of undefined|of null|undefined is not|stack|deadlock|upstream|try again|temporar\w*|overload\w*|out of memory|configuration|server error|parameter name)\b|\(parameter '/i
+  /\b(?:connection|database|timeout|timed out|unavailable|null ?pointer\w*|of undefined|of null|undefined is not|stack|deadlock|upstream|try again|temporar\w*|overload\w*|out of memory|configuration|server error|parameter name)\b|\(parameter '/i
 
 /** R016: does a 500 blame the input? */
 export function blamesInput(codes: readonly string[], message: string): boolean {
   if (codes.some((code) => DATA_CODE.test(code)) || DATA_CODE.test(message.slice(0, 1000))) return true
-  return message.length <= 1000 && !TROUBLE.test(message) && DATA_MESSAGES.some((pattern) => pattern.test(message))
+  return message.length < 1000 && !TROUBLE.test(message) && DATA_MESSAGES.some((pattern) => pattern.test(message))
 }
 
 const SCHEMA_CODE =

@@ -57,7 +57,7 @@ export function describeDeadLetter(failure: Failure, where: Where, reason: strin
   return {
     fingerprint: fingerprintOfFailure(failure, where),
     summary: summaryOf(failure, where, reason),
-    hint: failure.hint === '' ? CLASS_WORDS[failure.class].hint : failure.hint,
+    hint: hintOf(failure),
     cause: causeOf(failure),
   }
 }
@@ -93,11 +93,21 @@ function kindOfSubject(subject: string): string {
     .join(',')
 }
 
+/** Where the answer names what it blames, so does the hint (R132: "Fix source field X"). */
+function hintOf(failure: Failure): string {
+  if (failure.subject !== undefined && failure.class === 'validation') {
+    return `Correct ${failure.subject} in the data, at its source or in the replay, then replay.`
+  }
+  return failure.hint === '' ? CLASS_WORDS[failure.class].hint : failure.hint
+}
+
 function summaryOf(failure: Failure, where: Where, reason: string): string {
   const place = where.integration === '' ? 'The code' : `The call ${where.endpoint} to ${where.integration}`
   const subject = failure.subject === undefined ? '' : `, ${failure.subject}`
   const effect = failure.certainty === 'not_sent' ? '' : ` ${CERTAINTY_WORDS[failure.certainty]}`
-  const why = reason.trim() === '' ? '' : ` Given up: ${redactText(reason.trim()).replace(/\.$/, '')}.`
+  // "Not worth a retry" is what the class says already; that a budget ran out is news.
+  const isNews = reason.trim() !== '' && !reason.startsWith('not_retryable')
+  const why = !isNews ? '' : ` Given up: ${redactText(reason.trim()).replace(/\.$/, '')}.`
   const meaning = CLASS_WORDS[failure.class].meaning
   return `${place} ${meaning} (${failure.code}${subject}), in step "${where.step}" of ${where.pipeline}.${why}${effect}`
 }

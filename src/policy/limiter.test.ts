@@ -7,10 +7,11 @@ const anyRate = fc.record({
   limit: fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 51, max: 2_000 })),
   perMs: fc.integer({ min: 10, max: 100_000 }),
 })
-/** How far to the next demand, as a share of the window, and how many it wants. */
+/** How far to the next demand, as a share of the window; how many it wants; whether it waits until there is room. */
 const anyDemand = fc.array(
   fc.record({
     share: fc.oneof(fc.double({ min: 0, max: 0.05, noNaN: true }), fc.double({ min: 0, max: 1.5, noNaN: true })),
+    patient: fc.boolean(),
     wanted: fc.integer({ min: 1, max: 400 }),
   }),
   { minLength: 1, maxLength: 150 },
@@ -21,12 +22,16 @@ interface Start {
   readonly count: number
 }
 
-function runDemand(rate: RateSettings, demand: readonly { share: number; wanted: number }[]): Start[] {
+function runDemand(
+  rate: RateSettings,
+  demand: readonly { share: number; wanted: number; patient: boolean }[],
+): Start[] {
   const starts: Start[] = []
   let state = EMPTY_RATE
   let nowMs = 1_000_000
-  for (const { share, wanted } of demand) {
+  for (const { share, wanted, patient } of demand) {
     nowMs += Math.round(share * rate.perMs)
+    if (patient) nowMs = rateAvailable(state, nowMs, rate).nextAtMs
     const count = Math.min(wanted, rateAvailable(state, nowMs, rate).available)
     if (count === 0) continue
     state = rateTake(state, nowMs, count, rate)
@@ -130,6 +135,20 @@ describe('limiter', () => {
     const state = rateTake(EMPTY_RATE, 3_600_000, 1, rate)
     expect(rateAvailable(state, 0, rate).available).toBe(1)
     expect(rateTake(state, 0, 1, rate).starts).toEqual([[0, 1]])
+  })
+
+  it('small limits are exact: starts close together leave the window one by one', () => {
+    const rate = { limit: 2, perMs: 1_000 }
+    const state = rateTake(rateTake(EMPTY_RATE, 100, 1, rate), 105, 1, rate)
+    expect(rateAvailable(state, 1_100, rate).available).toBe(1)
+  })
+
+  it('large limits are grouped on the safe side: a group leaves the window with its latest start', () => {
+    const rate = { limit: 60, perMs: 1_000 }
+    const state = rateTake(rateTake(EMPTY_RATE, 100, 30, rate), 110, 30, rate)
+    expect(state.starts).toHaveLength(1)
+    expect(rateAvailable(state, 1_109, rate)).toEqual({ available: 0, nextAtMs: 1_110 })
+    expect(rateAvailable(state, 1_110, rate).available).toBe(60)
   })
 
   it('a start told late counts with the ones after it', () => {

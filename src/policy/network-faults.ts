@@ -207,9 +207,9 @@ function lookUp({ code, message }: NetworkFault): { rule: FaultRule; name: strin
   // The stream error carries its HTTP/2 code only in its text.
   if (code.startsWith('ERR_HTTP2_') && message.includes('NGHTTP2_REFUSED_STREAM'))
     return named('NGHTTP2_REFUSED_STREAM')
-  // fetch refuses some ports and names no code.
-  if (code === '' && message.includes('bad port')) return named('bad port')
   if (Object.hasOwn(FAULT_RULES, code)) return named(code)
+  // fetch refuses some ports and names no code.
+  if (message === 'bad port') return named('bad port')
   const prefix = PREFIX_RULES.find(([start]) => code.startsWith(start))
   return prefix && { rule: prefix[1], name: `${prefix[0]}*` }
 }

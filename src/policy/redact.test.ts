@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isSecretName, REDACTED, redactHeaders, redactJson, redactText, SECRET_NAMES } from './redact.ts'
+import { REDACTED, redactHeaders, redactJson, redactText, SECRET_NAMES } from './redact.ts'
 
 const secret = fc.stringMatching(/^[A-Za-z0-9_~+/=-]{12,60}$/).filter((text) => !text.startsWith('='))
 const secretName = fc.constantFrom(...SECRET_NAMES).chain((name) =>
@@ -117,9 +117,9 @@ describe('what is not secret stays readable', () => {
   test('ordinary headers and fields', () => {
     const headers = { 'retry-after': '3', 'x-ratelimit-remaining-tokens': '0', 'idempotency-key': 'abc' }
     expect(redactHeaders(headers)).toEqual(headers)
-    expect(isSecretName('token_type')).toBe(false)
-    expect(redactJson({ key: 'a', code: 1, ok: true, nothing: null })).toEqual({
+    expect(redactJson({ key: 'a', token_type: 'b', code: 1, ok: true, nothing: null })).toEqual({
       key: 'a',
+      token_type: 'b',
       code: 1,
       ok: true,
       nothing: null,
@@ -165,17 +165,12 @@ describe('hostile input', () => {
     ['key blocks', '-----BEGIN PRIVATE KEY-----'],
     ['white space', ' '],
     ['name then spaces', 'token   '],
-  ])('1 MB of %s takes time in proportion', (_, unit) => {
-    const small = repeated(unit).slice(0, megabyte / 8)
-    const smallMs = elapsedMs(() => redactText(small))
-    const largeMs = elapsedMs(() => redactText(repeated(unit)))
-    // Eight times the input: quadratic work would take 64 times as long.
-    expect(largeMs).toBeLessThan(Math.max(30 * smallMs, 400))
+  ])('1 MB of %s costs no more than moments of the processor', (_, unit) => {
+    const text = repeated(unit)
+    const before = process.cpuUsage()
+    redactText(text)
+    const { user, system } = process.cpuUsage(before)
+    // Linear work takes a tenth of a second; quadratic work, 10^12 steps, would take many minutes.
+    expect((user + system) / 1000).toBeLessThan(3000)
   })
 })
-
-function elapsedMs(work: () => void): number {
-  const started = process.hrtime.bigint()
-  work()
-  return Number(process.hrtime.bigint() - started) / 1e6
-}

@@ -109,11 +109,7 @@ function plainName(name: string): string {
 const PLAIN_SECRET_NAMES: ReadonlySet<string> = new Set(SECRET_NAMES.map(plainName))
 const NO_FIELDS: ReadonlySet<string> = new Set()
 
-/** True for a header, field or parameter whose value must not be shown. */
-export function isSecretName(name: string, extraFields: readonly string[] = []): boolean {
-  return isSecret(plainName(name), fieldSet(extraFields))
-}
-
+/** Is the value of a header, field or parameter of this plain name secret? */
 function isSecret(plain: string, extra: ReadonlySet<string>): boolean {
   return (
     PLAIN_SECRET_NAMES.has(plain) ||

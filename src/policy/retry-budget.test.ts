@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { RetryBudgetSettings } from '../config/settings.ts'
-import { earn, newRetryBudget, type RetryBudgetState, spend } from './retry-budget.ts'
+import { earn, newRetryBudget, type RetryBudgetState, refund, spend } from './retry-budget.ts'
 
 const SETTINGS: RetryBudgetSettings = { ratio: 0.2, minimumPerSecond: 1, burst: 50 }
 
@@ -39,7 +39,9 @@ describe('retry budget (trap 2, C29)', () => {
     const settings = { ...SETTINGS, ratio: 0.1, minimumPerSecond: 0 }
     let state: RetryBudgetState = { tokens: 0, updatedAtMs: 0 }
     for (let call = 0; call < 10; call++) state = earn(state, 0, settings)
-    expect(spend(state, 0, settings).allowed).toBe(true)
+    const answer = spend(state, 0, settings)
+    expect(answer.allowed).toBe(true)
+    expect(answer.state.tokens).toBeGreaterThanOrEqual(0)
   })
 
   it('says when there is one again, and keeps its word', () => {
@@ -94,10 +96,28 @@ describe('retry budget (trap 2, C29)', () => {
     )
   })
 
+  it('the same second is not earned twice by events that come out of order', () => {
+    let state: RetryBudgetState = { tokens: 0, updatedAtMs: 10_000 }
+    for (let event = 0; event < 10; event++) state = spend(state, event % 2 ? 10_400 : 10_000, SETTINGS).state
+    expect(state.tokens).toBeCloseTo(0.4)
+  })
+
   it('a clock set back by an hour stalls nothing', () => {
     const atOneHour = { tokens: 0, updatedAtMs: 3_600_000 }
     const back = spend(atOneHour, 0, SETTINGS)
     expect(back.allowed).toBe(false)
     expect(spend(back.state, 1_000, SETTINGS).allowed).toBe(true)
+  })
+
+  it('C29: a healthy API gets its retries: one that succeeds gives its token back', () => {
+    const settings: RetryBudgetSettings = { ratio: 0.2, minimumPerSecond: 0, burst: 3 }
+    let state = newRetryBudget(0, settings)
+    for (let retry = 0; retry < 100; retry++) {
+      const spent = spend(state, 0, settings)
+      expect(spent.allowed).toBe(true)
+      state = refund(spent.state, 0, settings)
+    }
+    expect(state.tokens).toBe(3)
+    expect(refund(state, 0, settings).tokens).toBe(3)
   })
 })

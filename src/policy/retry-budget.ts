@@ -39,6 +39,14 @@ export function spend(
   return { allowed: false, state: refilled, availableAtMs: refilled.updatedAtMs + untilOneToken(refilled, settings) }
 }
 
+/**
+ * A retry that succeeds gives its token back (as AWS SDKs do): the budget is there for an API that struggles, not for one
+ * that works again.
+ */
+export function refund(state: RetryBudgetState, nowMs: number, settings: RetryBudgetSettings): RetryBudgetState {
+  return refill(state, nowMs, settings, 1)
+}
+
 function refill(
   state: RetryBudgetState,
   nowMs: number,

@@ -5,11 +5,11 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { PassThrough, type Readable, Transform } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { configurationError, messageOf } from '../core/errors.ts'
 import { createCounters } from './faults/counts.ts'
-import { type WireAnswer, wireAnswer } from './faults/exchange.ts'
+import { readAll, type WireAnswer, wireAnswer } from './faults/exchange.ts'
+import type { ScriptStep, ScriptTarget } from './faults/fault-plan.ts'
 import {
   type Arrival,
   type FaultServer,
@@ -102,7 +102,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   async function execute(arrival: Arrival): Promise<WireAnswer> {
     const answer = await forward(arrival, streamOf(await arrival.readBody()))
     const { 'content-length': _length, 'transfer-encoding': _coding, ...headers } = endToEnd(answer)
-    return { status: answer.statusCode ?? 502, headers, body: await buffer(answer) }
+    return { status: answer.statusCode ?? 502, headers, body: await readAll(answer) }
   }
 
   async function passThrough(arrival: Arrival): Promise<number> {
@@ -131,7 +131,11 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     await server.close()
     connect.close()
   }
-  return { ...server, forwarded, close, [Symbol.asyncDispose]: close }
+  function script(target: ScriptTarget, steps: readonly ScriptStep[]): void {
+    if (typeof target === 'string') templates.push(target)
+    server.script(target, steps)
+  }
+  return { ...server, script, forwarded, close, [Symbol.asyncDispose]: close }
 }
 
 interface Connector {

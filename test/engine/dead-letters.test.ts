@@ -8,7 +8,12 @@ const lead = z.object({ email: z.string(), company: z.string().optional() })
 const onboard = definePipeline('onboard', { input: lead })
   .step('crm', {
     integration: 'crm',
-    request: { method: 'PUT', path: '/contacts/{email}', params: ({ input }) => ({ email: input.email }), body: ({ input }) => input },
+    request: {
+      method: 'PUT',
+      path: '/contacts/{email}',
+      params: ({ input }) => ({ email: input.email }),
+      body: ({ input }) => input,
+    },
   })
   .step('welcome', { after: ['crm'], safe: true, run: () => 'welcome' })
 
@@ -46,7 +51,12 @@ describe('dead letters', () => {
     })
     expect(item?.deadLetter?.summary).toContain('company')
     expect(item?.deadLetter?.hint).toContain('company')
-    expect(item?.attempts[0]?.failure).toMatchObject({ class: 'validation', status: 422, certainty: 'not_sent', subject: 'company' })
+    expect(item?.attempts[0]?.failure).toMatchObject({
+      class: 'validation',
+      status: 422,
+      certainty: 'not_sent',
+      subject: 'company',
+    })
     expect(item?.firstAttemptAtMs).toBeTypeOf('number')
     const explanation = await engine.hf.operations.explain(`${engine.runIds[0]}.crm`)
     expect(explanation?.headline).toContain('dead lettered after 1 attempt')

@@ -25,7 +25,12 @@ const createBlind = definePipeline('blind', { input: lead }).step('crm', {
 
 const upsert = definePipeline('upsert', { input: lead }).step('crm', {
   integration: 'crm',
-  request: { method: 'PUT', path: '/contacts/{email}', params: ({ input }) => ({ email: input.email }), body: ({ input }) => input },
+  request: {
+    method: 'PUT',
+    path: '/contacts/{email}',
+    params: ({ input }) => ({ email: input.email }),
+    body: ({ input }) => input,
+  },
 })
 
 describe('failures', () => {
@@ -86,21 +91,26 @@ describe('failures', () => {
   test('rule 3, R095: looked for and not there, twice: then it is sent again, once', async () => {
     const engine = await testEngine({ pipelines: [create] })
     engine.api.reply = (request, count) => {
-      if (request.method === 'POST') return count === 1 ? { lost: 'before_execution' } : { status: 201, body: { id: '1' } }
+      if (request.method === 'POST')
+        return count === 1 ? { lost: 'before_execution' } : { status: 201, body: { id: '1' } }
       return { status: 200, body: [] }
     }
     engine.hf.startWorker()
     const { runId } = await engine.hf.submit(create, { email: 'ada' })
     await engine.clock.runUntil(engine.hf.drain())
     expect(engine.api.requests.map((request) => request.method)).toEqual(['POST', 'GET', 'GET', 'POST'])
-    expect(await engine.hf.operations.item(`${runId}.crm`)).toMatchObject({ state: 'succeeded', counters: { attempts: 2 } })
+    expect(await engine.hf.operations.item(`${runId}.crm`)).toMatchObject({
+      state: 'succeeded',
+      counters: { attempts: 2 },
+    })
     expect(engine.api.effects).toHaveLength(1)
     await engine.finish()
   })
 
   test('R093: where nothing can look for it, a person decides: it did not happen', async () => {
     const engine = await testEngine({ pipelines: [createBlind], settings: SLOW_POLL })
-    engine.api.reply = (_request, count) => (count === 1 ? { lost: 'before_execution' } : { status: 201, body: { id: '1' } })
+    engine.api.reply = (_request, count) =>
+      count === 1 ? { lost: 'before_execution' } : { status: 201, body: { id: '1' } }
     engine.hf.startWorker()
     const { runId } = await engine.hf.submit(createBlind, { email: 'ada' })
     const balance = await engine.clock.runUntil(engine.hf.drain())
@@ -111,9 +121,14 @@ describe('failures', () => {
     expect(engine.api.requests).toHaveLength(1)
     const refused = await engine.hf.operations.replay({ selection: { itemIds: [`${runId}.crm`] }, by: 'test' })
     expect(refused.refused).toHaveLength(1)
-    expect(await engine.hf.operations.resolve(`${runId}.crm`, { happened: false }, 'test')).toMatchObject({ outcome: 'done' })
+    expect(await engine.hf.operations.resolve(`${runId}.crm`, { happened: false }, 'test')).toMatchObject({
+      outcome: 'done',
+    })
     await engine.clock.runUntil(engine.hf.drain())
-    expect(await engine.hf.operations.item(`${runId}.crm`)).toMatchObject({ state: 'succeeded', counters: { replays: 1 } })
+    expect(await engine.hf.operations.item(`${runId}.crm`)).toMatchObject({
+      state: 'succeeded',
+      counters: { replays: 1 },
+    })
     expect(engine.api.requests).toHaveLength(2)
     await engine.finish()
   })
@@ -123,7 +138,11 @@ describe('failures', () => {
     engine.hf.startWorker()
     const { runId } = await engine.hf.submit(createBlind, { email: 'ada' })
     await engine.clock.runUntil(engine.hf.drain())
-    await engine.hf.operations.resolve(`${runId}.crm`, { happened: true, externalId: 'c-7', output: { id: 'c-7' } }, 'ada')
+    await engine.hf.operations.resolve(
+      `${runId}.crm`,
+      { happened: true, externalId: 'c-7', output: { id: 'c-7' } },
+      'ada',
+    )
     expect(await engine.hf.operations.item(`${runId}.crm`)).toMatchObject({ state: 'succeeded', externalId: 'c-7' })
     expect(engine.api.requests).toHaveLength(1)
     await engine.finish()
@@ -134,7 +153,9 @@ describe('failures', () => {
     let limitedUntilMs = 0
     engine.api.reply = (request, count) => {
       if (count === 1 && request.path.endsWith('/0')) limitedUntilMs = request.atMs + 30_000
-      return request.atMs < limitedUntilMs ? { status: 429, headers: { 'retry-after': '30' } } : { status: 200, body: {} }
+      return request.atMs < limitedUntilMs
+        ? { status: 429, headers: { 'retry-after': '30' } }
+        : { status: 200, body: {} }
     }
     engine.hf.startWorker()
     for (let index = 0; index < 100; index++) await engine.hf.submit(upsert, { email: String(index) })
@@ -151,7 +172,10 @@ describe('failures', () => {
   })
 
   test('R069, R070, D14: an open breaker stops the calls; waiting behind it uses no attempt', async () => {
-    const engine = await testEngine({ pipelines: [upsert], integrations: { crm: { ...CRM.crm, breaker: { open: '30s' } } } })
+    const engine = await testEngine({
+      pipelines: [upsert],
+      integrations: { crm: { ...CRM.crm, breaker: { open: '30s' } } },
+    })
     const startMs = engine.clock.wallMs()
     const outageMs = 10 * 60_000
     engine.api.reply = (request) => (request.atMs < startMs + outageMs ? { status: 503 } : { status: 200, body: {} })
@@ -189,7 +213,8 @@ describe('failures', () => {
   test('D23, R138: an outage longer than the age budget ends in the slow lane, and comes back by itself', async () => {
     const engine = await testEngine({ pipelines: [upsert], settings: SLOW_POLL })
     const startMs = engine.clock.wallMs()
-    engine.api.reply = (request) => (request.atMs < startMs + 30 * 3_600_000 ? { status: 503 } : { status: 200, body: {} })
+    engine.api.reply = (request) =>
+      request.atMs < startMs + 30 * 3_600_000 ? { status: 503 } : { status: 200, body: {} }
     engine.hf.startWorker()
     for (let index = 0; index < 20; index++) await engine.hf.submit(upsert, { email: String(index) })
     const down = await engine.clock.runUntil(engine.hf.drain())
@@ -202,7 +227,12 @@ describe('failures', () => {
 
   test('R014, D04: a record that shows up late is asked for again where the endpoint says so', async () => {
     const engine = await testEngine({
-      pipelines: [definePipeline('late', { input: lead }).step('read', { integration: 'crm', request: { method: 'GET', path: '/late' } })],
+      pipelines: [
+        definePipeline('late', { input: lead }).step('read', {
+          integration: 'crm',
+          request: { method: 'GET', path: '/late' },
+        }),
+      ],
       integrations: {
         crm: { ...CRM.crm, endpoints: { 'GET /late': { eventuallyConsistent: { retries: 3, delay: '2s' } } } },
       },

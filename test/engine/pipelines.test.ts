@@ -11,7 +11,11 @@ const chain = definePipeline('chain', { input: lead })
   .step('third', {
     after: ['second'],
     integration: 'crm',
-    request: { method: 'POST', path: '/contacts', body: ({ input, outputs }) => ({ ...input, length: outputs.second.length }) },
+    request: {
+      method: 'POST',
+      path: '/contacts',
+      body: ({ input, outputs }) => ({ ...input, length: outputs.second.length }),
+    },
   })
 
 describe('pipelines', () => {
@@ -85,7 +89,11 @@ describe('pipelines', () => {
   test('optional steps degrade a run instead of stopping it', async () => {
     const degraded = definePipeline('degraded', { input: lead })
       .step('enrich', { integration: 'crm', optional: true, request: { method: 'GET', path: '/enrich' } })
-      .step('score', { after: ['enrich'], safe: true, run: ({ outputs }) => ({ enriched: outputs.enrich !== undefined }) })
+      .step('score', {
+        after: ['enrich'],
+        safe: true,
+        run: ({ outputs }) => ({ enriched: outputs.enrich !== undefined }),
+      })
     const engine = await testEngine({ pipelines: [degraded], reply: () => ({ status: 404, body: {} }) })
     engine.hf.startWorker()
     const { runId } = await engine.hf.submit(degraded, { email: 'ada@example.com' })

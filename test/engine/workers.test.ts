@@ -20,7 +20,11 @@ const create = definePipeline('create', { input: lead }).step('crm', {
 describe('workers', () => {
   test('R097, rule 6: a worker that stands still past its lease changes nothing; another takes over and looks first', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'holdfast-'))
-    const engine = await testEngine({ pipelines: [create], path: join(directory, 'test.db'), settings: { leaseMs: 3000 } })
+    const engine = await testEngine({
+      pipelines: [create],
+      path: join(directory, 'test.db'),
+      settings: { leaseMs: 3000 },
+    })
     // The first worker's process: claims, then never comes back.
     await engine.hf.submit(create, { email: 'ada' })
     const [lost] = await engine.ledger.claim({
@@ -40,7 +44,14 @@ describe('workers', () => {
     expect(engine.api.requests.map((request) => request.method)).toEqual(['GET'])
     // The zombie wakes up.
     const [receipt] = await engine.ledger.settle(
-      [{ itemId: lost?.itemId ?? '', tenant: 'default', token: lost?.token ?? 0, to: { state: 'retrying', dueAtMs: 0, reason: 'zombie' } }],
+      [
+        {
+          itemId: lost?.itemId ?? '',
+          tenant: 'default',
+          token: lost?.token ?? 0,
+          to: { state: 'retrying', dueAtMs: 0, reason: 'zombie' },
+        },
+      ],
       engine.clock.wallMs(),
     )
     expect(receipt).toEqual({ outcome: 'lease_lost' })
@@ -61,7 +72,10 @@ describe('workers', () => {
     const { runId } = await engine.hf.submit(create, { email: 'ada' })
     await engine.clock.runUntil(engine.hf.drain())
     expect(engine.api.requests).toHaveLength(1)
-    expect(await engine.hf.operations.item(`${runId}.crm`)).toMatchObject({ state: 'succeeded', counters: { crashes: 0 } })
+    expect(await engine.hf.operations.item(`${runId}.crm`)).toMatchObject({
+      state: 'succeeded',
+      counters: { crashes: 0 },
+    })
     await engine.finish()
   })
 
@@ -70,7 +84,11 @@ describe('workers', () => {
     const engine = await testEngine({ pipelines: [deadly], settings: { leaseMs: 1000, maxCrashes: 3 } })
     const { runId } = await engine.hf.submit(deadly, { email: 'ada' })
     const channels = [{ lane: 'code/deadly.boom', endpoint: 'run boom', limit: 1, laneConcurrency: 1 }]
-    const lease = () => ({ workerId: 'doomed', nowMs: engine.clock.wallMs(), leaseUntilMs: engine.clock.wallMs() + 1000 })
+    const lease = () => ({
+      workerId: 'doomed',
+      nowMs: engine.clock.wallMs(),
+      leaseUntilMs: engine.clock.wallMs() + 1000,
+    })
     await engine.ledger.claim({ ...lease(), channels })
     for (let crash = 0; crash < 3; crash++) {
       await engine.clock.advance(1001)
@@ -78,7 +96,10 @@ describe('workers', () => {
     }
     engine.hf.startWorker()
     await engine.clock.runUntil(engine.hf.drain())
-    expect(await engine.hf.operations.item(`${runId}.boom`)).toMatchObject({ state: 'dead_lettered', counters: { crashes: 3 } })
+    expect(await engine.hf.operations.item(`${runId}.boom`)).toMatchObject({
+      state: 'dead_lettered',
+      counters: { crashes: 3 },
+    })
     await engine.finish()
   })
 
@@ -127,8 +148,14 @@ describe('workers', () => {
       settings: { concurrency: 20 },
       reply: () => ({ status: 200, body: {}, delayMs: 100 }),
     })
-    await engine.hf.submitMany('flood', Array.from({ length: 2000 }, (_, index) => ({ input: { email: String(index) } })))
-    await engine.hf.submitMany('quiet', Array.from({ length: 20 }, (_, index) => ({ input: { email: String(index) } })))
+    await engine.hf.submitMany(
+      'flood',
+      Array.from({ length: 2000 }, (_, index) => ({ input: { email: String(index) } })),
+    )
+    await engine.hf.submitMany(
+      'quiet',
+      Array.from({ length: 20 }, (_, index) => ({ input: { email: String(index) } })),
+    )
     engine.hf.startWorker()
     await engine.clock.advance(1000)
     const quiet = await engine.hf.operations.balance({ pipeline: 'quiet' })
@@ -143,7 +170,11 @@ describe('workers', () => {
         pipelines: [create],
         seed: 'again',
         reply: (request, count) =>
-          request.method === 'GET' ? { status: 200, body: [] } : count % 3 === 0 ? { lost: 'before_execution' } : { status: 201, body: { id: '1' } },
+          request.method === 'GET'
+            ? { status: 200, body: [] }
+            : count % 3 === 0
+              ? { lost: 'before_execution' }
+              : { status: 201, body: { id: '1' } },
       })
       engine.hf.startWorker()
       for (let index = 0; index < 30; index++) await engine.hf.submit(create, { email: String(index) })

@@ -7,7 +7,12 @@ import type { Clock } from '../../src/core/clock.ts'
 import type { NetworkFault } from '../../src/policy/classify.ts'
 
 export type Reply =
-  | { readonly status: number; readonly body?: unknown; readonly headers?: Record<string, string>; readonly delayMs?: number }
+  | {
+      readonly status: number
+      readonly body?: unknown
+      readonly headers?: Record<string, string>
+      readonly delayMs?: number
+    }
   /** The effect happens, the answer is lost. */
   | { readonly lost: 'after_execution'; readonly delayMs?: number }
   /** The connection breaks before the API reads anything. */
@@ -31,7 +36,10 @@ export interface ScriptedApi extends Transport {
   duplicates(): number
 }
 
-export function scriptedApi(clock: Clock, reply: ScriptedApi['reply'] = () => ({ status: 200, body: {} })): ScriptedApi {
+export function scriptedApi(
+  clock: Clock,
+  reply: ScriptedApi['reply'] = () => ({ status: 200, body: {} }),
+): ScriptedApi {
   const requests: SeenRequest[] = []
   const effects: SeenRequest[] = []
   const api: ScriptedApi = {
@@ -41,7 +49,10 @@ export function scriptedApi(clock: Clock, reply: ScriptedApi['reply'] = () => ({
     async send(request) {
       const seen = seenRequest(request, clock)
       requests.push(seen)
-      const answer = api.reply(seen, requests.filter((other) => other.path === seen.path && other.method === seen.method).length)
+      const answer = api.reply(
+        seen,
+        requests.filter((other) => other.path === seen.path && other.method === seen.method).length,
+      )
       if ('refused' in answer) return fault('ECONNREFUSED', 'connect', 'connect')
       if (answer.delayMs) await clock.sleep(answer.delayMs)
       if ('lost' in answer) {
@@ -80,5 +91,8 @@ function seenRequest(request: TransportRequest, clock: Clock): SeenRequest {
 }
 
 function fault(code: string, phase: NetworkFault['phase'], syscall: string): TransportResult {
-  return { ok: false, fault: { code, phase, syscall, message: code, ...(phase !== 'connect' && { bytesWritten: 120 }) } }
+  return {
+    ok: false,
+    fault: { code, phase, syscall, message: code, ...(phase !== 'connect' && { bytesWritten: 120 }) },
+  }
 }

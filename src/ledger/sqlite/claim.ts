@@ -69,8 +69,8 @@ export function prepareClaims(database: Database, names: Names, leasing: Leasing
     for (const row of rows) {
       row.lane = channel.lane
       row.endpoint = channel.endpoint
-      leasing.lease(row, request)
     }
+    leasing.leaseDue(number, rows, request)
     return rows
   }
 

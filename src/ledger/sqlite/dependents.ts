@@ -1,6 +1,6 @@
 /** What an item's end means for the steps of its run that wait for it. */
 import { itemId, parseItemId } from '../../core/ids.ts'
-import type { ItemState } from '../../core/item-state.ts'
+import { type ItemState, isEndState } from '../../core/item-state.ts'
 import { type Database, prepare } from './connection.ts'
 import type { Tally } from './tally.ts'
 
@@ -41,7 +41,7 @@ export function prepareDependents(database: Database, tally: Tally): Dependents 
   )
 
   function followUp(item: EndedItem, state: ItemState, nowMs: number): string[] {
-    if (item.dependents === null) return NOTHING_QUEUED
+    if (item.dependents === null || !(isEndState(state) || state === 'dead_lettered')) return NOTHING_QUEUED
     if (state === 'succeeded' || state === 'skipped' || item.optional) return releaseAfter(item, nowMs)
     if (state === 'cancelled' || state === 'discarded') endAfter(item, state, nowMs)
     return NOTHING_QUEUED

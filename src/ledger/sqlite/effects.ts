@@ -1,10 +1,11 @@
 /** `beginEffects` and `endEffects` of the port, to be called inside a transaction. */
-import type { EffectReceipt, EndedEffect, NewEffect } from '../port.ts'
+import type { EffectEnd, EffectReceipt, EndedEffect, NewEffect } from '../port.ts'
 import { type Database, prepare } from './connection.ts'
 
 export interface Effects {
   begin(effect: NewEffect, nowMs: number): EffectReceipt
-  end(effect: EndedEffect): void
+  end(effect: EffectEnd, tenant: string, owner: string): void
+  endAll(effects: readonly EndedEffect[]): void
   /** A person's word: what this owner reserved has happened, or has not. */
   endAllOf(owner: string, verdict: { readonly output: string; readonly externalId?: string } | 'not_done'): void
 }
@@ -52,11 +53,16 @@ export function prepareEffects(database: Database): Effects {
     return { outcome: 'started' }
   }
 
+  function end(effect: EffectEnd, tenant: string, owner: string): void {
+    if (effect.done) confirm.run(effect.output, effect.externalId ?? null, tenant, effect.key, owner)
+    else free.run(tenant, effect.key, owner)
+  }
+
   return {
     begin,
-    end(effect) {
-      if (effect.done) confirm.run(effect.output, effect.externalId ?? null, effect.tenant, effect.key, effect.owner)
-      else free.run(effect.tenant, effect.key, effect.owner)
+    end,
+    endAll(effects) {
+      for (const effect of effects) end(effect, effect.tenant, effect.owner)
     },
     endAllOf(owner, verdict) {
       if (verdict === 'not_done') freeAll.run(owner)

@@ -1,2 +1,2 @@
-export { openSqliteLedger, pendingMigrations, type SqliteLedger, type SqliteLedgerOptions } from './open.ts'
 export type { MigrationReport } from './migrate.ts'
+export { openSqliteLedger, pendingMigrations, type SqliteLedger, type SqliteLedgerOptions } from './open.ts'

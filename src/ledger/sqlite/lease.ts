@@ -53,7 +53,8 @@ export interface LeaseTerms {
 }
 
 export interface Leasing {
-  lease(row: LeasableRow, terms: LeaseTerms): void
+  /** Leases the first due rows of a channel, given as they were read in this transaction, in order. */
+  leaseDue(channel: number, rows: readonly LeasableRow[], terms: LeaseTerms): void
   /** The lease of another worker has expired: its attempt is recorded as crashed. */
   takeOver(row: LeasableRow, terms: LeaseTerms): void
   /** What the worker gets, for a row that was just leased or taken over. */
@@ -61,16 +62,17 @@ export interface Leasing {
 }
 
 export function prepareLeasing(database: Database, attempts: Attempts, tally: Tally): Leasing {
-  const startLease = prepare(
+  const newLease = `state = 'processing', reason = NULL, room = NULL, due_at_ms = NULL, lease_until_ms = ?1,
+    lease_worker = ?2, lease_from_ms = ?3, updated_at_ms = ?3, first_attempt_at_ms = coalesce(first_attempt_at_ms, ?3),
+    lease_token = lease_token + 1`
+  const leaseUpTo = prepare(
     database,
-    `UPDATE items SET state = 'processing', reason = 'claimed', due_at_ms = NULL, lease_until_ms = ?, lease_worker = ?,
-       lease_from_ms = ?, updated_at_ms = ?, first_attempt_at_ms = ?, lease_token = ?
-     WHERE run = ? AND step = ?`,
+    `UPDATE items INDEXED BY items_due SET ${newLease}
+     WHERE channel = ?4 AND due_at_ms IS NOT NULL AND (due_at_ms, run, step) <= (?5, ?6, ?7)`,
   )
-  const countCrash = prepare(
+  const leaseAgain = prepare(
     database,
-    `UPDATE items SET crashes = crashes + 1, recorded = recorded + 1, reason = 'taken over: its lease expired'
-     WHERE run = ? AND step = ?`,
+    `UPDATE items SET ${newLease}, crashes = crashes + 1, recorded = recorded + 1 WHERE run = ?4 AND step = ?5`,
   )
   const selectOutputs = prepare<{ step: string; output: string }>(
     database,
@@ -82,11 +84,13 @@ export function prepareLeasing(database: Database, attempts: Attempts, tally: Ta
     'SELECT input FROM edits WHERE run = ? AND step = ? ORDER BY number DESC LIMIT 1',
   )
 
-  function lease(row: LeasableRow, terms: LeaseTerms): void {
+  /** One statement for all: they are the rows up to the last one in the order of the index. */
+  function leaseDue(channel: number, rows: readonly LeasableRow[], terms: LeaseTerms): void {
+    const last = rows.at(-1)
+    if (!last) return
     const { workerId, nowMs, leaseUntilMs } = terms
-    const firstAttemptAtMs = row.first_attempt_at_ms ?? nowMs
-    startLease.run(leaseUntilMs, workerId, nowMs, nowMs, firstAttemptAtMs, row.lease_token + 1, row.run, row.step)
-    tally.move(row.book, row.state, 'processing')
+    leaseUpTo.run(leaseUntilMs, workerId, nowMs, channel, last.due_at_ms, last.run, last.step)
+    for (const row of rows) tally.move(row.book, row.state, 'processing')
   }
 
   function takeOver(row: LeasableRow, terms: LeaseTerms): void {
@@ -97,8 +101,7 @@ export function prepareLeasing(database: Database, attempts: Attempts, tally: Ta
       counts: false,
       note: 'its worker did not report back before its lease ended',
     })
-    lease(row, terms)
-    countCrash.run(row.run, row.step)
+    leaseAgain.run(terms.leaseUntilMs, terms.workerId, terms.nowMs, row.run, row.step)
   }
 
   function inputOf(row: LeasableRow): string {
@@ -146,5 +149,5 @@ export function prepareLeasing(database: Database, attempts: Attempts, tally: Ta
     }
   }
 
-  return { lease, takeOver, claimed }
+  return { leaseDue, takeOver, claimed }
 }

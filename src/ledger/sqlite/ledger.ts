@@ -95,7 +95,7 @@ export function createLedger(parts: LedgerParts): Ledger {
     extendLeases: (fences, leaseUntilMs) => write(() => claims.extendLeases(fences, leaseUntilMs)),
     settle: (settlements, nowMs) => write(() => settle(settlements, nowMs)),
     beginEffects: (begun, nowMs) => write(() => begun.map((effect) => effects.begin(effect, nowMs))),
-    endEffects: (ended) => write(() => ended.forEach(effects.end)),
+    endEffects: (ended) => write(() => effects.endAll(ended)),
     closeGates: (gates) => write(() => gates.forEach(lanes.closeGate)),
     openGates: (opened) => write(() => opened.forEach(lanes.openGate)),
     suspendLanes: (suspensions) => write(() => suspensions.forEach(lanes.suspend)),

@@ -32,6 +32,7 @@ interface LeasedRow {
   memo: string | null
 }
 
+const NOTHING: readonly string[] = []
 const LEASE_LOST: SettleReceipt = { outcome: 'lease_lost' }
 
 export function prepareSettle(parts: SettleParts): Settle {
@@ -41,12 +42,11 @@ export function prepareSettle(parts: SettleParts): Settle {
     `SELECT run, book, recorded, optional, cancel_reason, dependents, fingerprint, slow_lane_tries, memo FROM items
      WHERE run = (SELECT no FROM runs WHERE id = ?) AND step = ? AND lease_token = ? AND lease_until_ms IS NOT NULL`,
   )
-  const endLease = 'lease_until_ms = NULL, lease_from_ms = NULL, lease_worker = NULL'
-  const counted = 'attempts = attempts + ?, recorded = recorded + ?, deferrals = deferrals + ?'
-  const update = prepare(
+  const endLease = prepare(
     database,
-    `UPDATE items SET ${endLease}, ${counted}, state = ?, reason = ?, updated_at_ms = ?, ended_at_ms = ?, due_at_ms = ?,
-       memo = ?, output = ?, external_id = ?, slow_lane_tries = ?
+    `UPDATE items SET lease_until_ms = NULL, lease_from_ms = NULL, lease_worker = NULL, attempts = attempts + ?,
+       recorded = recorded + ?, deferrals = deferrals + ?, state = ?, reason = ?, updated_at_ms = ?, ended_at_ms = ?,
+       due_at_ms = ?, output = ?, external_id = ?, slow_lane_tries = ?, memo = ?
      WHERE run = ? AND step = ?`,
   )
   const updateDeadLetter = prepare(
@@ -63,44 +63,39 @@ export function prepareSettle(parts: SettleParts): Settle {
     const to = afterCancellation(settlement.to, row.cancel_reason)
     writeItem(row, at.step, to, settlement, nowMs)
     tally.move(row.book, 'processing', to.state)
+    // Apart from the rest, so that items that never fail do not pay for it.
+    if ('deadLetter' in to || row.fingerprint !== null) writeDeadLetter(row.run, at.step, to, nowMs)
     if (settlement.attempt) attempts.append(row.run, at.step, row.recorded + 1, settlement.attempt)
-    if (settlement.effect) {
-      effects.end({ ...settlement.effect, tenant: settlement.tenant, owner: settlement.itemId })
-    }
+    if (settlement.effect) effects.end(settlement.effect, settlement.tenant, settlement.itemId)
     if (settlement.gate) lanes.closeGate(settlement.gate)
     const ended = { ...row, itemId: settlement.itemId, optional: row.optional === 1 }
-    const queued =
-      row.dependents !== null && (isEndState(to.state) || to.state === 'dead_lettered')
-        ? dependents.followUp(ended, to.state, nowMs)
-        : []
+    const queued = row.dependents === null ? NOTHING : dependents.followUp(ended, to.state, nowMs)
     return { outcome: 'settled', state: to.state, queued }
   }
 
   function writeItem(row: LeasedRow, step: string, to: SettledState, settlement: Settlement, nowMs: number): void {
-    const { attempt } = settlement
-    update.run(
+    const { attempt, deferral, memo } = settlement
+    const success = to.state === 'succeeded' ? to : undefined
+    endLease.run(
       attempt?.counts ? 1 : 0,
       attempt ? 1 : 0,
-      settlement.deferral ? 1 : 0,
+      deferral ? 1 : 0,
       to.state,
-      to.state === 'succeeded' ? (to.note ?? 'done') : to.reason,
+      to.state === 'succeeded' ? (to.note ?? null) : to.reason,
       nowMs,
       isEndState(to.state) ? nowMs : null,
       dueOf(to, nowMs),
-      settlement.memo === undefined ? row.memo : settlement.memo,
-      to.state === 'succeeded' ? to.output : null,
-      to.state === 'succeeded' ? (to.externalId ?? null) : null,
+      success?.output ?? null,
+      success?.externalId ?? null,
       (to.state === 'dead_lettered' ? to.slowLaneTries : undefined) ?? row.slow_lane_tries,
+      memo === undefined ? row.memo : memo,
       row.run,
       step,
     )
-    writeDeadLetter(row, step, to, nowMs)
   }
 
-  /** Apart from the rest, so that items that never fail do not pay for it. */
-  function writeDeadLetter(row: LeasedRow, step: string, to: SettledState, nowMs: number): void {
+  function writeDeadLetter(run: number, step: string, to: SettledState, nowMs: number): void {
     const facts = 'deadLetter' in to ? to.deadLetter : undefined
-    if (!facts && row.fingerprint === null) return
     updateDeadLetter.run(
       facts?.fingerprint ?? null,
       facts?.summary ?? null,
@@ -108,7 +103,7 @@ export function prepareSettle(parts: SettleParts): Settle {
       facts?.cause ?? null,
       facts ? 1 : 0,
       nowMs,
-      row.run,
+      run,
       step,
     )
   }

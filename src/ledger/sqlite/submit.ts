@@ -4,6 +4,9 @@ import { type Database, prepare } from './connection.ts'
 import type { Names } from './names.ts'
 import type { Tally } from './tally.ts'
 
+/** About what the lease columns take; see `items.room` in the first migration. */
+const ROOM_FOR_A_LEASE_BYTES = 48
+
 export type Submit = (runs: readonly NewRun[]) => SubmitReceipt[]
 
 /** `submit` of the port, to be called inside a transaction with runs that `assertRuns` let through. */
@@ -17,8 +20,8 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
   const insertItem = prepare(
     database,
     `INSERT INTO items (run, step, position, channel, book, state, due_at_ms, optional, unmet, updated_at_ms,
-       not_before_ms, "after", dependents)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       not_before_ms, "after", dependents, room)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, zeroblob(${ROOM_FOR_A_LEASE_BYTES}))`,
   )
   const selectKnown = prepare<{ id: string; input_fingerprint: string }>(
     database,

@@ -45,6 +45,14 @@ export const SUMMARY_COLUMNS = `i.run, i.step, i.state, i.reason, i.due_at_ms, i
 
 export const SUMMARY_JOINS = `JOIN runs r ON r.no = i.run JOIN channels c ON c.id = i.channel JOIN books b ON b.id = i.book`
 
+/** Of rows that say nothing else. */
+const USUAL_REASONS: Partial<Readonly<Record<ItemState, string>>> = {
+  waiting: 'waits for the steps before it',
+  queued: 'accepted',
+  processing: 'claimed by a worker',
+  succeeded: 'done',
+}
+
 export function toSummary(row: SummaryRow): ItemSummary {
   return {
     itemId: itemId(row.id, row.step),
@@ -56,7 +64,7 @@ export function toSummary(row: SummaryRow): ItemSummary {
     lane: row.lane,
     endpoint: row.endpoint,
     state: row.state,
-    reason: row.reason ?? (row.state === 'waiting' ? 'waits for the steps before it' : 'accepted'),
+    reason: row.reason ?? USUAL_REASONS[row.state] ?? '',
     dueAtMs: row.due_at_ms ?? undefined,
     counters: { attempts: row.attempts, deferrals: row.deferrals, crashes: row.crashes, replays: row.replays },
     createdAtMs: row.created_at_ms,

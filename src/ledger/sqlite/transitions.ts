@@ -5,12 +5,12 @@ import { ILLEGAL_TRANSITION } from './errors.ts'
 
 /**
  * A trigger of this connection, not of the file: it always holds the table of the program that runs, and no migration is
- * needed when the table grows.
+ * needed when the table grows. AFTER, because a BEFORE trigger makes SQLite look the row up once more.
  */
 export function enforceLegalTransitions(database: Database): void {
   database.exec(`
-    CREATE TEMP TRIGGER legal_transitions BEFORE UPDATE OF state ON main.items
-    WHEN NOT ${legality()}
+    CREATE TEMP TRIGGER legal_transitions AFTER UPDATE OF state ON main.items
+    WHEN OLD.state <> NEW.state AND NOT ${legality()}
     BEGIN
       SELECT RAISE(ABORT, '${ILLEGAL_TRANSITION}' || ' of an item: ' || OLD.state || ' -> ' || NEW.state);
     END`)

@@ -42,14 +42,25 @@ export interface Schedule {
 export function createSchedule(clock: Clock, onTrouble: (error: unknown) => void): Schedule {
   const ends = new Set<() => Promise<void>>()
 
+  /** By `sleep`, which holds the process open: while nobody listens, nothing else does. */
+  function later(delay: Duration, action: () => Promise<void>): Timer {
+    const cancelled = new AbortController()
+    clock
+      .sleep(durationMs(delay), cancelled.signal)
+      .then(action)
+      .catch((error: unknown) => {
+        if (error !== cancelled.signal.reason) onTrouble(error)
+      })
+    return { cancel: () => cancelled.abort() }
+  }
+
   async function plan(period: Period, begin: () => Promise<void>, finish: () => Promise<void>): Promise<ActivePeriod> {
     let active = false
     let timer: Timer | undefined
 
     async function start(): Promise<void> {
       active = true
-      if (period.lasts !== undefined)
-        timer = clock.setTimer(durationMs(period.lasts), () => void end().catch(onTrouble))
+      if (period.lasts !== undefined) timer = later(period.lasts, end)
       await begin()
     }
     async function end(): Promise<void> {
@@ -61,7 +72,7 @@ export function createSchedule(clock: Clock, onTrouble: (error: unknown) => void
 
     ends.add(end)
     if (period.startsIn === undefined) await start()
-    else timer = clock.setTimer(durationMs(period.startsIn), () => void start().catch(onTrouble))
+    else timer = later(period.startsIn, start)
     return {
       get active() {
         return active

@@ -13,6 +13,8 @@ export interface FaultPlan {
   script(target: ScriptTarget, steps: readonly ScriptStep[]): void
   /** Decides with what the headers tell; `undefined`: ask again when the key is known. */
   onArrival(route: string, nth: number): Choice | undefined
+  /** False where no script and no rule asks for the key, so that nobody has to find it out. */
+  wantsKey(): boolean
   onceRead(route: string, nth: number, key: string): Choice
   /** A number in [0, 1) that depends on the seed, the purpose, the key and how often it was asked for them. */
   draw(purpose: string, key: string): number
@@ -56,6 +58,7 @@ export function createFaultPlan(rules: readonly FaultRule[], random: Random): Fa
       if (step !== undefined) return step === 'ok' ? step : toFault(step)
       return firstThatFires(early, route, nth, `${route} ${nth}`)
     },
+    wantsKey: () => late.length > 0 || keyScripts.size > 0,
     onceRead(route, nth, key) {
       const step = keyScripts.get(key)?.shift()
       if (step !== undefined) return step === 'ok' ? step : toFault(step)

@@ -102,12 +102,12 @@ export async function startFaultServer(
       return 'rate_limited'
     }
     let choice = plan.onArrival(handling.route, nth)
-    if (choice === undefined) {
+    if (choice === undefined && (plan.wantsKey() || brownOuts.size > 0)) {
       const key = await handling.key()
       if (await brownedOut(exchange, key)) return 'brown_out'
       choice = plan.onceRead(handling.route, nth, key)
     }
-    if (choice === 'ok') return `http_${await handling.serve()}`
+    if (choice === undefined || choice === 'ok') return `http_${await handling.serve()}`
     counters.fired(choice.kind)
     await performFault(exchange, choice)
     return choice.kind

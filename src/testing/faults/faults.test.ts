@@ -4,12 +4,13 @@ import { resource } from '../twin/resource.ts'
 import { startTwin, type Twin } from '../twin/twin.ts'
 import { createVirtualClock, type VirtualClock } from '../virtual-clock.ts'
 import type { FaultInput } from './fault.ts'
+import type { ScriptStep } from './fault-plan.ts'
 import { FAULT_KINDS } from './perform.ts'
 import { callRaw, type Heard } from './raw-client.ts'
 
 const ada = { email: 'ada@example.com', name: 'Ada' }
 
-async function twinWith(fault: FaultInput): Promise<{ twin: Twin; clock: VirtualClock }> {
+async function twinWith(fault: ScriptStep): Promise<{ twin: Twin; clock: VirtualClock }> {
   const clock = createVirtualClock()
   const routes = resource('/contacts', { required: ['email'], effectKey: 'email' })
   const twin = await startTwin({ clock, random: seededRandom(1), routes })
@@ -185,6 +186,14 @@ describe('R197: each fault, as it arrives on the wire', () => {
     const heard = await call
     expect(JSON.parse(heard.body)).toMatchObject(ada)
     expect(clock.monotonicMs()).toBe(Math.ceil(heard.body.length / 10) * 1000)
+  })
+
+  test('a caller who leaves in the middle of its request is counted, and nothing is executed', async () => {
+    const { twin } = await twinWith('ok')
+    const leave = twin.until(() => twin.requests.total === 1)
+    await callRaw(twin.url, 'POST', '/contacts', { body: ada, headers: { 'content-length': '5000' }, leave })
+    await twin.until(() => twin.requests.byOutcome.get('caller_left') === 1)
+    expect(twin.effects).toHaveLength(0)
   })
 
   test('every fault there is, is tested here', () => {

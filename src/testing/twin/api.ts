@@ -36,9 +36,8 @@ export function createApi(options: TwinOptions, memory: TwinMemory): Handler {
   const limiterOf = createLimiters(options)
 
   async function run({ route: of }: RouteMatch, request: TwinRequest, closing: AbortSignal): Promise<TwinResponse> {
-    if (request.malformed) return refusal(400, 'malformed_json', 'The body is not valid JSON')
-    const fields = of.validate?.(request, memory.store) ?? []
-    if (fields.length > 0) return refusal(422, 'validation_failed', 'Some fields are not valid', { fields })
+    const refused = refuse(of, request)
+    if (refused) return refused
     const idempotency = idempotencyOf(of)
     if (!idempotency) return apply(of, request, closing)
     const key = request.idempotencyKey
@@ -52,6 +51,18 @@ export function createApi(options: TwinOptions, memory: TwinMemory): Handler {
     } finally {
       memory.keys.finish(key, request, response, idempotency)
     }
+  }
+
+  function refuse(of: TwinRoute, request: TwinRequest): TwinResponse | undefined {
+    if (request.malformed) return refusal(400, 'malformed_json', 'The body is not valid JSON')
+    const fields = of.validate?.(request, memory.store) ?? []
+    return fields.length > 0 ? refusal(422, 'validation_failed', 'Some fields are not valid', { fields }) : undefined
+  }
+
+  /** Functions that find keys may rely on a valid request. */
+  function keyOf(of: TwinRoute, request: TwinRequest): string {
+    const keys = refuse(of, request) ? [] : effectKeys(of, request, { status: 200 })
+    return keys[0] ?? `${of.name} ${request.path}`
   }
 
   async function apply(of: TwinRoute, request: TwinRequest, closing: AbortSignal): Promise<TwinResponse> {
@@ -110,10 +121,7 @@ export function createApi(options: TwinOptions, memory: TwinMemory): Handler {
 
     return {
       route: match.route.name,
-      async key() {
-        const parsedRequest = await parse()
-        return effectKeys(match.route, parsedRequest, { status: 200 })[0] ?? `${match.route.name} ${parsedRequest.path}`
-      },
+      key: async () => keyOf(match.route, await parse()),
       refuse() {
         limit = limiter?.(request.headers.authorization ?? '')
         if (!limit || limit.allowed) return undefined

@@ -1,3 +1,5 @@
+import { didYouMean } from '../../config/nearest.ts'
+import { configurationError } from '../../core/errors.ts'
 import { createCounters } from '../faults/counts.ts'
 import type { FaultRule } from '../faults/fault.ts'
 import { type FaultServer, startFaultServer } from '../faults/fault-server.ts'
@@ -18,8 +20,9 @@ export interface Twin extends FaultServer {
   readonly store: RecordStore
 }
 
-/** @throws HoldfastError `cannot_listen`, `invalid_journal` */
+/** @throws HoldfastError `cannot_listen`, `invalid_journal`, `unknown_route` for faults of a route that is not there */
 export async function startTwin(options: TwinOptions): Promise<Twin> {
+  for (const { route } of options.faults ?? []) checkRoute(route, options)
   const counters = createCounters()
   const journal = options.journal === undefined ? undefined : openJournal(options.journal)
   const effects = createEffectLog()
@@ -53,6 +56,10 @@ export async function startTwin(options: TwinOptions): Promise<Twin> {
   }
   return {
     ...server,
+    script(target, steps) {
+      if (typeof target === 'string') checkRoute(target, options)
+      server.script(target, steps)
+    },
     effects: effects.all,
     duplicates: effects.duplicates,
     has: effects.has,
@@ -68,6 +75,18 @@ function allFaults(options: TwinOptions): FaultRule[] {
     faults.map((rule) => ({ ...rule, route: name })),
   )
   return [...ofRoutes, ...(options.faults ?? [])]
+}
+
+/** Faults of a route that does not exist would never happen, and nobody would know. */
+function checkRoute(name: string | undefined, { routes = [] }: TwinOptions): void {
+  const names = routes.map((route) => route.name)
+  if (name === undefined || names.includes(name)) return
+  throw configurationError(
+    'unknown_route',
+    `The twin has no route ${JSON.stringify(name)}${didYouMean(name, names)}`,
+    `Its routes are: ${names.join(', ') || 'none'}.`,
+    { route: name },
+  )
 }
 
 function restore(

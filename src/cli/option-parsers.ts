@@ -1,0 +1,27 @@
+/** What option texts mean. A wrong one is wrong usage, told by commander with the name of the option. */
+import { InvalidArgumentError } from 'commander'
+import { ITEM_STATES, type ItemState } from '../core/item-state.ts'
+
+export function positiveInteger(text: string): number {
+  const value = Number(text)
+  if (Number.isSafeInteger(value) && value > 0) return value
+  throw new InvalidArgumentError('Expected a whole number above zero.')
+}
+
+/** Collects `--label campaign=spring --label region=eu`. */
+export function label(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const at = text.indexOf('=')
+  if (at > 0) return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
+  throw new InvalidArgumentError('Expected NAME=VALUE.')
+}
+
+/** Collects `--state parked,retrying --state queued`. */
+export function itemStates(text: string, before: readonly ItemState[] = []): ItemState[] {
+  const states = text.split(',').map((part) => part.trim())
+  for (const state of states) {
+    if (!(ITEM_STATES as readonly string[]).includes(state)) {
+      throw new InvalidArgumentError(`"${state}" is not a state. States: ${ITEM_STATES.join(', ')}.`)
+    }
+  }
+  return [...before, ...(states as ItemState[])]
+}
