@@ -10,7 +10,7 @@ Results go to stdout (tables on a terminal, JSON in a pipe), progress and advice
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but something needs a person, 130 interrupted.
 
 Examples:
-  $ holdfast demo                                 watch it keep 1,000 records safe
+  $ holdfast demo                                 watch it keep 4,000 leads safe
   $ holdfast init                                 make a configuration
   $ holdfast run onboard --input leads.csv        send a file through a pipeline
   $ holdfast dlq groups                           what failed, by cause`
@@ -21,6 +21,7 @@ export async function createProgram(host: Host, words: readonly string[], regist
     .description('Stands between your code and the APIs it depends on: no record dropped, none done twice.')
     .version(version(), '--version', 'print the version')
     .helpOption('-h, --help', 'print help')
+    .commandsGroup('Keep it running:')
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', OVERVIEW)
   configure(program, host)
@@ -30,7 +31,7 @@ export async function createProgram(host: Host, words: readonly string[], regist
   const terms = new Map(CATALOGUE.map(({ name, term }) => [name, term]))
   program.configureHelp({ subcommandTerm: (command) => terms.get(command.name()) ?? command.name() })
   for (const { name, summary, group, load } of CATALOGUE) {
-    const command = program.command(name).summary(summary).helpGroup(group)
+    const command = program.command(name).summary(summary).helpGroup(group).helpCommand(false)
     command.configureHelp({ subcommandTerm: termOf })
     if (name === wanted) (await load()).define(command, registrar)
   }

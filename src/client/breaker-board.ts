@@ -1,6 +1,6 @@
 /** The breakers this process knows: whole API, endpoint, tenant at an endpoint (D15). */
 import type { BreakerSettings } from '../config/settings.ts'
-import type { EventBus } from '../core/events.ts'
+import type { BreakerPhase, EventBus } from '../core/events.ts'
 import type { Json } from '../core/json.ts'
 import { admission, advanceBreaker, type BreakerEvent, type BreakerState, CLOSED_BREAKER } from '../policy/breaker.ts'
 import { type BreakerScope, reduceScopedBreaker } from '../policy/breaker-scopes.ts'
@@ -30,6 +30,7 @@ export interface BreakerBoard {
   get(key: string, rules: BreakerRules): Breaker
   find(key: string): Breaker | undefined
   all(): Iterable<Breaker>
+  size(): number
   views(nowMs: number): BreakerView[]
   /** Takes in what time alone has changed: the last wave of a ramp is over. */
   advance(nowMs: number): void
@@ -99,6 +100,7 @@ export function createBreakerBoard(events: EventBus, onPhaseChange: () => void):
     },
     find: (key) => breakers.get(key),
     all: () => breakers.values(),
+    size: () => breakers.size,
     views(nowMs) {
       advance(nowMs)
       return [...breakers.values()].map(viewOf)
@@ -168,22 +170,37 @@ export function shareSignature(state: BreakerState): string {
   return `${state.phase} ${state.changedAtMs} ${state.consecutiveFailures} ${state.probeSuccesses} ${probes}`
 }
 
+/** Changes of phase in the same millisecond: which one comes after the other. Opening ends anything else. */
+const ORDER: Record<BreakerPhase, number> = { half_open: 0, ramping: 1, closed: 2, open: 3 }
+
 /**
- * What to go on with when another process has a word on the same breaker. The later change of phase wins; within one
- * half-open phase both sides' probes count. Windows of closed breakers stay local: each process sees enough of its own.
+ * What to go on with when another process has a word on the same breaker. The later change of phase wins. Within one
+ * half-open phase each process has the last word on its own probes. Windows of closed breakers stay local: each process
+ * sees enough of its own.
  */
-export function mergeBreakers(local: BreakerState, remote: BreakerState): BreakerState {
+export function mergeBreakers(local: BreakerState, remote: BreakerState, workerId: string): BreakerState {
   if (local.phase === 'closed' && remote.phase === 'closed') {
     return local.calls.length === 0 && local.consecutiveFailures === 0 ? remote : local
   }
-  if (remote.changedAtMs !== local.changedAtMs) return remote.changedAtMs > local.changedAtMs ? remote : local
-  if (local.phase !== 'half_open' || remote.phase !== 'half_open') return local
-  const known = new Set(local.probes.map((probe) => probe.id))
+  const later = remote.changedAtMs - local.changedAtMs || ORDER[remote.phase] - ORDER[local.phase]
+  if (later !== 0) return later > 0 ? remote : local
+  if (local.phase !== 'half_open') return local
   return {
     ...local,
-    probes: [...local.probes, ...remote.probes.filter((probe) => !known.has(probe.id))],
+    probes: [
+      ...local.probes.filter(({ id }) => isProbeOf(workerId, id)),
+      ...remote.probes.filter(({ id }) => !isProbeOf(workerId, id)),
+    ],
     probeSuccesses: Math.max(local.probeSuccesses, remote.probeSuccesses),
   }
+}
+
+export function probeIdOf(workerId: string, uniqueId: string): string {
+  return `${workerId}/${uniqueId}`
+}
+
+function isProbeOf(workerId: string, probeId: string): boolean {
+  return probeId.startsWith(`${workerId}/`)
 }
 
 export function breakerToJson(state: BreakerState): Json {

@@ -226,7 +226,9 @@ describe('several processes', () => {
       }
       await clock.advance(100)
     }
-    expect(started).toBe(10)
+    // Each may overshoot by what the other has not told yet, here one call.
+    expect(started).toBeGreaterThanOrEqual(9)
+    expect(started).toBeLessThanOrEqual(11)
     expect(ask(one.health, { integration })).toMatchObject({ admitted: false, by: 'rate' })
   })
 

@@ -14,13 +14,12 @@ import {
 } from './breaker-board.ts'
 import type { HealthParts } from './health-registry.ts'
 import type { LaneHealth } from './lane-health.ts'
-import { adoptRates, type LimiterRecord, limiterFromJson, limiterToJson, rateRecord } from './shared-rates.ts'
+import { type LimiterRecord, limiterFromJson, limiterToJson, otherStarts, rateRecord } from './shared-rates.ts'
 
-export interface HealthSync {
-  /** One exchange after those already asked for. Never throws. */
-  now(): Promise<void>
-  /** An exchange at the end of this turn, without waiting for it: for news that others must have at once. */
-  soon(): void
+/** The lanes this process knows; asking for one makes it known. */
+interface Lanes {
+  get(name: string): LaneHealth
+  all(): Iterable<LaneHealth>
 }
 
 const BREAKER_PREFIX = 'breaker:'
@@ -28,90 +27,123 @@ const LIMITER_PREFIX = 'limiter:'
 /** Conflicts in one exchange: what still conflicts then is left to the next one. */
 const MAX_ROUNDS = 3
 
-export function createHealthSync(
-  parts: HealthParts,
-  board: BreakerBoard,
-  laneOf: (name: string) => LaneHealth,
-  lanes: () => Iterable<LaneHealth>,
-): HealthSync {
-  const { ledger, clock, events, workerId } = parts
-  const limiterRecords = new Map<string, { revision: number; record: LimiterRecord }>()
-  let sinceRevision = 0
-  let previousStartMs = Number.NEGATIVE_INFINITY
-  let running: Promise<void> | undefined
-  let queued: Promise<void> | undefined
-  let soonAsked = false
+export class HealthSync {
+  readonly #parts: HealthParts
+  readonly #board: BreakerBoard
+  readonly #lanes: Lanes
+  readonly #limiterRecords = new Map<string, { readonly revision: number; readonly record: LimiterRecord }>()
+  #sinceRevision = 0
+  #previousStartMs = Number.NEGATIVE_INFINITY
+  #running: Promise<void> | undefined
+  #queued: Promise<void> | undefined
+  #soonAsked = false
 
-  async function exchange(): Promise<void> {
+  constructor(parts: HealthParts, board: BreakerBoard, lanes: Lanes) {
+    this.#parts = parts
+    this.#board = board
+    this.#lanes = lanes
+  }
+
+  /** An exchange that begins after this call. Never throws: trouble becomes an event. */
+  now(): Promise<void> {
+    if (!this.#running) return this.#start()
+    // The one that runs may have read before the caller's news: all who ask meanwhile share the next one.
+    this.#queued ??= this.#running.then(() => {
+      this.#queued = undefined
+      return this.#start()
+    })
+    return this.#queued
+  }
+
+  /** An exchange at the end of this turn, without waiting for it: for news that others must have at once. */
+  soon(): void {
+    if (this.#soonAsked) return
+    this.#soonAsked = true
+    this.#parts.clock.nextTurn(() => {
+      this.#soonAsked = false
+      void this.now()
+    })
+  }
+
+  #start(): Promise<void> {
+    this.#running = this.#exchange().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  async #exchange(): Promise<void> {
+    const { ledger, clock, events } = this.#parts
     const startMs = clock.wallMs()
     try {
-      await readLanes(startMs)
-      const { records, revision } = await ledger.readHealth(sinceRevision)
-      for (const record of records) learn(record)
-      sinceRevision = revision
-      await writeBack()
-      previousStartMs = startMs
+      await this.#readLanes(startMs)
+      const { records, revision } = await ledger.readHealth(this.#sinceRevision)
+      for (const record of records) this.#learn(record)
+      this.#sinceRevision = revision
+      await this.#writeBack()
+      this.#previousStartMs = startMs
     } catch (cause) {
       // The calls go on with what is known here; the next exchange catches up.
       events.emit('engine.trouble', clock.wallMs(), { where: 'health.sync', message: messageOf(cause), cause })
     }
   }
 
-  async function readLanes(startMs: number): Promise<void> {
-    for (const known of await ledger.lanes()) {
-      const lane = laneOf(known.lane)
+  async #readLanes(startMs: number): Promise<void> {
+    for (const known of await this.#parts.ledger.lanes()) {
+      const lane = this.#lanes.get(known.lane)
       lane.suspended = known.suspended?.reason
       // A gate closed here a moment ago may not be in the ledger yet. An older one is the ledger's to say: someone may
       // have opened it.
-      const ownIsNews = lane.gateClosedHereAtMs >= Math.min(previousStartMs, startMs)
+      const ownIsNews = lane.gateClosedHereAtMs >= Math.min(this.#previousStartMs, startMs)
       if (ownIsNews && lane.gateUntilMs >= known.gateUntilMs) continue
       lane.gateUntilMs = known.gateUntilMs
       lane.gateReason = known.gateReason
     }
   }
 
-  function learn(record: HealthRecord): void {
-    if (record.key.startsWith(BREAKER_PREFIX)) learnBreaker(record)
-    else if (record.key.startsWith(LIMITER_PREFIX)) learnLimiter(record)
+  #learn(record: HealthRecord): void {
+    if (record.key.startsWith(BREAKER_PREFIX)) this.#learnBreaker(record)
+    else if (record.key.startsWith(LIMITER_PREFIX)) this.#learnLimiter(record)
   }
 
-  function learnBreaker(record: HealthRecord): void {
+  #learnBreaker(record: HealthRecord): void {
     const remote = breakerFromJson(record.state)
     if (!remote) return
-    const breaker = board.learn(record.key.slice(BREAKER_PREFIX.length))
-    const merged = mergeBreakers(breaker.state, remote)
+    const { clock, workerId } = this.#parts
+    const breaker = this.#board.learn(record.key.slice(BREAKER_PREFIX.length))
+    const merged = mergeBreakers(breaker.state, remote, workerId)
     const bothClosed = breaker.state.phase === 'closed' && remote.phase === 'closed'
     breaker.revision = record.revision
     // Windows of closed breakers differ between processes: correcting each other's would never end.
     if (!bothClosed || merged === remote) breaker.sharedSignature = shareSignature(remote)
-    board.replace(breaker, merged, clock.wallMs())
+    this.#board.replace(breaker, merged, clock.wallMs())
   }
 
-  function learnLimiter(record: HealthRecord): void {
-    const parsed = limiterFromJson(record.state)
-    if (!parsed) return
-    limiterRecords.set(record.key, { revision: record.revision, record: parsed })
-    adoptRates(laneOf(record.key.slice(LIMITER_PREFIX.length)), parsed, workerId, clock.wallMs())
+  #learnLimiter({ key, revision, state }: HealthRecord): void {
+    const record = limiterFromJson(state)
+    if (!record) return
+    const { clock, workerId } = this.#parts
+    this.#limiterRecords.set(key, { revision, record })
+    this.#lanes.get(key.slice(LIMITER_PREFIX.length)).others = otherStarts(record, workerId, clock.wallMs())
   }
 
-  async function writeBack(): Promise<void> {
+  async #writeBack(): Promise<void> {
+    const { ledger, clock } = this.#parts
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const changes = [...changedBreakers(), ...changedLimiters()]
-      if (changes.length === 0) return
-      const receipts = await ledger.updateHealth(
-        changes.map(({ change }) => change),
-        clock.wallMs(),
-      )
+      const pending = [...this.#changedBreakers(), ...this.#changedLimiters()]
+      if (pending.length === 0) return
+      const changes = pending.map(({ change }) => change)
+      const receipts = await ledger.updateHealth(changes, clock.wallMs())
       for (const [index, receipt] of receipts.entries()) {
-        if (receipt.applied) changes[index]?.written(receipt.revision)
-        else if (receipt.current) learn(receipt.current)
+        if (receipt.applied) pending[index]?.written(receipt.revision)
+        else if (receipt.current) this.#learn(receipt.current)
       }
-      if (receipts.every((receipt) => receipt.applied)) return
+      if (receipts.every(({ applied }) => applied)) return
     }
   }
 
-  function* changedBreakers(): Generator<PendingChange> {
-    for (const breaker of board.all()) {
+  *#changedBreakers(): Generator<PendingChange> {
+    for (const breaker of this.#board.all()) {
       const signature = shareSignature(breaker.state)
       if (signature === breaker.sharedSignature) continue
       const key = BREAKER_PREFIX + breaker.key
@@ -122,58 +154,26 @@ export function createHealthSync(
     }
   }
 
-  function* changedLimiters(): Generator<PendingChange> {
-    for (const lane of lanes()) {
+  *#changedLimiters(): Generator<PendingChange> {
+    const { clock, workerId } = this.#parts
+    for (const lane of this.#lanes.all()) {
       if (!lane.rate?.changed && !lane.quota?.changed) continue
       const key = LIMITER_PREFIX + lane.lane
-      const known = limiterRecords.get(key)
+      const known = this.#limiterRecords.get(key)
       const record = rateRecord(lane, known?.record, workerId, clock.wallMs())
+      if (lane.rate) lane.rate.changed = false
+      if (lane.quota) lane.quota.changed = false
       yield {
         change: { key, fromRevision: known?.revision ?? 0, state: limiterToJson(record) },
-        written: (revision) => {
-          limiterRecords.set(key, { revision, record })
-          if (lane.rate) lane.rate.changed = false
-          if (lane.quota) lane.quota.changed = false
-        },
+        written: (revision) => this.#limiterRecords.set(key, { revision, record }),
       }
     }
-  }
-
-  function now(): Promise<void> {
-    // One that runs may have read before the caller's news: the caller gets the next one, shared with all who ask meanwhile.
-    if (running) {
-      queued ??= running.then(() => {
-        queued = undefined
-        return start()
-      })
-      return queued
-    }
-    return start()
-  }
-
-  function start(): Promise<void> {
-    running = exchange().finally(() => {
-      running = undefined
-    })
-    return running
-  }
-
-  return {
-    now,
-    soon() {
-      if (soonAsked) return
-      soonAsked = true
-      clock.nextTurn(() => {
-        soonAsked = false
-        void now()
-      })
-    },
   }
 }
 
 interface PendingChange {
   readonly change: HealthChange
-  readonly written: (revision: number) => void
+  readonly written: (revision: number) => unknown
 }
 
 function markShared(breaker: Breaker, revision: number, signature: string): void {

@@ -1,5 +1,6 @@
 /** What this process knows about one lane: its gate, suspension, concurrency, limiter, quota and retry budget. */
 import type { IntegrationSettings, LimitSettings, RateSettings } from '../config/settings.ts'
+import { formatDuration } from '../core/duration.ts'
 import type { HeldBy } from '../core/events.ts'
 import { EMPTY_RATE, type RateState, rateAvailable, rateTake } from '../policy/limiter.ts'
 import { earn, newRetryBudget, type RetryBudgetState, spend } from '../policy/retry-budget.ts'
@@ -20,23 +21,34 @@ export interface LaneHealth {
   gateClosedHereAtMs: number
   suspended: string | undefined
   budget: RetryBudgetState | undefined
-  rate: SharedRate | undefined
-  quota: SharedRate | undefined
+  rate: OwnRate | undefined
+  quota: OwnRate | undefined
+  others: OtherStarts
   inFlight: number
   /** Callers that wait for a free place, first come first served. */
   readonly waiting: (() => void)[]
   usedAtMs: number
 }
 
-/** Starts of this process, and of the others as far as they have told. */
-export interface SharedRate {
+/** A limit of the lane, and what this process has started under it. */
+export interface OwnRate {
   readonly settings: RateSettings
-  own: RateState
-  others: RateState
-  /** Workers that use the lane, this one included: between two syncs each takes its share of what is left. */
-  sharers: number
+  starts: RateState
+  /** Something was started that the others have not been told. */
   changed: boolean
 }
+
+/** What the other workers have started, as far as they have told. */
+export interface OtherStarts {
+  readonly rate: RateState
+  readonly quota: RateState
+  /** Workers that use the lane at present, this one included: between two exchanges each takes its share of what is left. */
+  readonly sharers: number
+  /** This worker's place among them: the first ones take what does not divide. */
+  readonly rank: number
+}
+
+export const ALONE: OtherStarts = { rate: EMPTY_RATE, quota: EMPTY_RATE, sharers: 1, rank: 0 }
 
 /** When to ask again where an event, not a time, ends the wait. */
 const ASK_AGAIN_MS = 100
@@ -53,6 +65,7 @@ export function newLane(lane: string): LaneHealth {
     budget: undefined,
     rate: undefined,
     quota: undefined,
+    others: ALONE,
     inFlight: 0,
     waiting: [],
     usedAtMs: 0,
@@ -63,15 +76,14 @@ export function newLane(lane: string): LaneHealth {
 export function configureLane(lane: LaneHealth, integration: IntegrationSettings, nowMs: number): void {
   if (lane.limits === integration.limits) return
   lane.limits = integration.limits
-  lane.rate = shareRate(lane.rate, integration.limits.rate)
-  lane.quota = shareRate(lane.quota, integration.limits.quota)
+  lane.rate = ownRate(lane.rate, integration.limits.rate)
+  lane.quota = ownRate(lane.quota, integration.limits.quota)
   lane.budget ??= newRetryBudget(nowMs, integration.retryBudget)
 }
 
-function shareRate(known: SharedRate | undefined, settings: RateSettings | undefined): SharedRate | undefined {
+function ownRate(known: OwnRate | undefined, settings: RateSettings | undefined): OwnRate | undefined {
   if (!settings) return undefined
-  if (known) return { ...known, settings }
-  return { settings, own: EMPTY_RATE, others: EMPTY_RATE, sharers: 1, changed: false }
+  return { settings, starts: known?.starts ?? EMPTY_RATE, changed: known?.changed ?? false }
 }
 
 /** What holds the lane as a whole, whatever the attempt. */
@@ -82,16 +94,17 @@ export function laneRefusal(lane: LaneHealth, nowMs: number): Refusal | undefine
   if (lane.gateUntilMs > nowMs) {
     return { by: 'gate', untilMs: lane.gateUntilMs, reason: `the lane's gate is closed: ${lane.gateReason}` }
   }
-  if (lane.rate) {
-    const room = roomIn(lane.rate, nowMs)
-    if (room.available < 1) return { by: 'rate', untilMs: room.nextAtMs, reason: `limit of ${describe(lane.rate)}` }
-  }
-  if (lane.quota) {
-    const room = roomIn(lane.quota, nowMs)
-    if (room.available < 1)
-      return { by: 'quota', untilMs: room.nextAtMs, reason: `quota of ${describe(lane.quota)} is spent` }
-  }
-  return undefined
+  return limitRefusal(lane, 'rate', nowMs) ?? limitRefusal(lane, 'quota', nowMs)
+}
+
+function limitRefusal(lane: LaneHealth, kind: 'rate' | 'quota', nowMs: number): Refusal | undefined {
+  const limit = lane[kind]
+  if (!limit) return undefined
+  const room = roomIn(lane, limit, lane.others[kind], nowMs)
+  if (room.available > 0) return undefined
+  const { settings } = limit
+  const reason = `the ${kind} of ${settings.limit} calls per ${formatDuration(settings.perMs)} is used up`
+  return { by: kind, untilMs: room.nextAtMs, reason }
 }
 
 export function concurrencyRefusal(lane: LaneHealth, nowMs: number): Refusal | undefined {
@@ -107,8 +120,8 @@ export function concurrencyRefusal(lane: LaneHealth, nowMs: number): Refusal | u
 /** How many calls could start, all limits of the lane together. */
 export function laneRoom(lane: LaneHealth, nowMs: number): number {
   const free = (lane.limits?.concurrency ?? Number.POSITIVE_INFINITY) - lane.inFlight
-  const rate = lane.rate ? roomIn(lane.rate, nowMs).available : Number.POSITIVE_INFINITY
-  const quota = lane.quota ? roomIn(lane.quota, nowMs).available : Number.POSITIVE_INFINITY
+  const rate = lane.rate ? roomIn(lane, lane.rate, lane.others.rate, nowMs).available : Number.POSITIVE_INFINITY
+  const quota = lane.quota ? roomIn(lane, lane.quota, lane.others.quota, nowMs).available : Number.POSITIVE_INFINITY
   return Math.max(0, Math.min(free, rate, quota))
 }
 
@@ -144,26 +157,30 @@ export function freePlace(lane: LaneHealth): void {
   lane.waiting.shift()?.()
 }
 
-/** What others started counts against us too; what is left is shared by all who use the lane. */
-function roomIn(rate: SharedRate, nowMs: number): { available: number; nextAtMs: number } {
-  const own = rateAvailable(rate.own, nowMs, rate.settings)
-  if (rate.others.starts.length === 0 && rate.sharers === 1) return own
-  const others = rateAvailable(rate.others, nowMs, rate.settings)
-  const left = own.available + others.available - Math.floor(rate.settings.limit)
-  if (left > 0) return { available: Math.max(1, Math.floor(left / rate.sharers)), nextAtMs: nowMs }
-  const firstMs = Math.min(firstStartMs(rate.own, nowMs), firstStartMs(rate.others, nowMs))
-  return { available: 0, nextAtMs: Math.max(nowMs + 1, firstMs + rate.settings.perMs) }
+/**
+ * What others started counts against us too; what is left is divided. Alone it is exact. Between two exchanges several
+ * workers can overshoot by what they have not told each other yet; the API's 429 then closes the gate for all.
+ */
+function roomIn(
+  { others: { sharers, rank } }: LaneHealth,
+  { settings, starts }: OwnRate,
+  others: RateState,
+  nowMs: number,
+): { readonly available: number; readonly nextAtMs: number } {
+  const own = rateAvailable(starts, nowMs, settings)
+  if (others.starts.length === 0 && sharers === 1) return own
+  const left = own.available + rateAvailable(others, nowMs, settings).available - Math.floor(settings.limit)
+  const share = left > 0 ? Math.floor(left / sharers) + (rank < left % sharers ? 1 : 0) : 0
+  if (share > 0) return { available: share, nextAtMs: nowMs }
+  const firstMs = Math.min(firstStartMs(starts, nowMs), firstStartMs(others, nowMs))
+  return { available: 0, nextAtMs: Math.max(nowMs + ASK_AGAIN_MS, firstMs + settings.perMs) }
 }
 
 function firstStartMs(state: RateState, nowMs: number): number {
   return state.starts[0]?.[0] ?? nowMs
 }
 
-function takeFrom(rate: SharedRate, nowMs: number): void {
-  rate.own = rateTake(rate.own, nowMs, 1, rate.settings)
+function takeFrom(rate: OwnRate, nowMs: number): void {
+  rate.starts = rateTake(rate.starts, nowMs, 1, rate.settings)
   rate.changed = true
-}
-
-function describe(rate: SharedRate): string {
-  return `${rate.settings.limit} calls per ${rate.settings.perMs / 1000} s`
 }

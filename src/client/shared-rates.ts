@@ -4,7 +4,7 @@
  */
 import { isJsonObject, type Json } from '../core/json.ts'
 import type { RateState } from '../policy/limiter.ts'
-import type { LaneHealth, SharedRate } from './lane-health.ts'
+import type { LaneHealth, OtherStarts, OwnRate } from './lane-health.ts'
 
 export interface LimiterRecord {
   readonly workers: Readonly<Record<string, WorkerStarts>>
@@ -20,15 +20,17 @@ interface WorkerStarts {
 const SHARER_MS = 10_000
 
 /** What the others have started, and how many share the lane. */
-export function adoptRates(lane: LaneHealth, record: LimiterRecord, workerId: string, nowMs: number): void {
+export function otherStarts(record: LimiterRecord, workerId: string, nowMs: number): OtherStarts {
   const others = Object.entries(record.workers).filter(([id]) => id !== workerId)
-  const sharers = 1 + others.filter(([, worker]) => nowMs - worker.atMs < SHARER_MS).length
-  for (const kind of ['rate', 'quota'] as const) {
-    const rate = lane[kind]
-    if (!rate) continue
-    const starts = others.flatMap(([, worker]) => worker[kind]).sort(([one], [other]) => one - other)
-    rate.others = { starts }
-    rate.sharers = sharers
+  const sharers = others.filter(([, worker]) => nowMs - worker.atMs < SHARER_MS).map(([id]) => id)
+  const startsOfAll = (kind: 'rate' | 'quota'): RateState => ({
+    starts: others.flatMap(([, worker]) => worker[kind]).sort(([one], [other]) => one - other),
+  })
+  return {
+    rate: startsOfAll('rate'),
+    quota: startsOfAll('quota'),
+    sharers: sharers.length + 1,
+    rank: sharers.filter((id) => id < workerId).length,
   }
 }
 
@@ -47,9 +49,9 @@ export function rateRecord(
   return { workers: { ...Object.fromEntries(others), [workerId]: own } }
 }
 
-function startsOf(rate: SharedRate | undefined, nowMs: number): RateState['starts'] {
+function startsOf(rate: OwnRate | undefined, nowMs: number): RateState['starts'] {
   if (!rate) return []
-  return rate.own.starts.filter(([startMs]) => nowMs - startMs < rate.settings.perMs)
+  return rate.starts.starts.filter(([startMs]) => nowMs - startMs < rate.settings.perMs)
 }
 
 export function limiterToJson(record: LimiterRecord): Json {

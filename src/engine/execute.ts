@@ -15,7 +15,15 @@ import { runCodeStep } from './execute-code.ts'
 import { runRequestStep } from './execute-request.ts'
 import { type Memo, parseMemo } from './memo.ts'
 import { reconcile } from './reconcile.ts'
-import { cancelledSettlement, deadLetter, fence, noFailureKnown, settlementFor, unknownOutcome, type VerdictFacts } from './verdict.ts'
+import {
+  cancelledSettlement,
+  deadLetter,
+  fence,
+  noFailureKnown,
+  settlementFor,
+  unknownOutcome,
+  type VerdictFacts,
+} from './verdict.ts'
 
 export interface ExecuteParts {
   readonly catalog: Catalog

@@ -87,10 +87,8 @@ describe('CSV', () => {
     await fc.assert(
       fc.asyncProperty(text, async (body) => {
         const entries = await read(`x,y\n${body}\nlast,row\n`, { maximumBytes: 20 })
-        // The last row is always read, or (behind an odd quote) part of a record or refusal that begins before it.
-        expect(entries.length).toBeGreaterThan(0)
         const covered = entries.flatMap((entry) =>
-          entry.kind === 'bad' ? [entry.line] : spanOf(entry.line, JSON.stringify(entry.value)),
+          spanOf(entry.line, JSON.stringify(entry.kind === 'bad' ? (entry.text ?? '') : entry.value)),
         )
         const lines = `${body}\nlast,row`.split('\n')
         for (const [index, line] of lines.entries()) {

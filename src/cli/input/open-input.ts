@@ -40,8 +40,8 @@ const FORMATS: Readonly<Record<string, { format: InputFormat; delimiter?: string
 export async function openInput(options: InputOptions): Promise<Input> {
   const isStdin = options.name === '-'
   const path = resolvePath(options.directory, options.name)
-  const totalBytes = isStdin ? undefined : await sizeOf(path)
   const { format, delimiter } = formatOf(options)
+  const totalBytes = isStdin ? undefined : await sizeOf(path)
   let readBytes = 0
   const lineOptions: LineOptions = {
     maximumBytes: options.maximumBytes,

@@ -24,7 +24,7 @@ function fakeHost(isTerminal: boolean, env: Host['env'] = {}) {
 }
 
 const plain = (text: string) => text
-const escape = '\u001b['
+const ESCAPE = '\u001b['
 
 describe('results', () => {
   it('are text on a terminal and JSON in a pipe, unless asked otherwise', () => {
@@ -46,7 +46,7 @@ describe('results', () => {
     ['a dumb terminal', true, { TERM: 'dumb' }, false],
   ])('colours on %s: %s %o -> %s', (_where, isTerminal, env, coloured) => {
     const { colours } = createOutput(fakeHost(isTerminal, env).host, {})
-    expect(colours.bad('x').includes(escape)).toBe(coloured)
+    expect(colours.bad('x').includes(ESCAPE)).toBe(coloured)
   })
 
   it('advice and the next command go to stderr', () => {

@@ -50,7 +50,8 @@ export async function runFile(context: CliContext, pipeline: string, options: Ru
   })
   const path = options.rejected === undefined ? undefined : resolvePath(context.host.directory, options.rejected)
   await using rejections = await createRejections(context.output, path)
-  return context.withHoldfast('send', async (holdfast) => {
+  // Awaited here, so that the file of refused records stays open until the end.
+  return await context.withHoldfast('send', async (holdfast) => {
     const result = await sendThrough(context, holdfast, pipeline, options, input, rejections)
     tellRun(context.output, result)
     return exitCodeFor(result)

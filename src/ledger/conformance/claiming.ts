@@ -15,8 +15,8 @@ import {
   type MakeStore,
   newItem,
   newRun,
-  SUCCEEDED,
   START_MS,
+  SUCCEEDED,
   settle,
   stateOf,
   unknownOutcome,
@@ -92,21 +92,25 @@ export function claiming(make: MakeStore): void {
       expect(claimed.map((item) => item.runId)).toEqual(runs.map((run) => run.id))
     })
 
-    behaviour(make, 'D14: no lane has more leased than its concurrency, over all workers and endpoints', async (test) => {
-      const endpoints = ['one', 'two']
-      const runs = Array.from({ length: 10 }, (_, index) =>
-        newRun({ items: [newItem({ endpoint: endpoints[index % 2] ?? '' })] }),
-      )
-      await test.ledger.submit(runs)
-      const other = await test.another()
-      const first = await claim(test.ledger, { endpoint: 'one', concurrency: 3, limit: 2 })
-      const second = await claim(other, { endpoint: 'two', concurrency: 3, limit: 5 })
-      expect([first.length, second.length]).toEqual([2, 1])
-      expect(await claim(test.ledger, { endpoint: 'one', concurrency: 3 })).toEqual([])
-      expect(await test.ledger.lanes()).toMatchObject([{ lane: LANE, processing: 3 }])
-      await settle(test.ledger, first[0] ?? expect.fail('nothing was claimed'), SUCCEEDED)
-      expect(await claim(other, { endpoint: 'one', concurrency: 3 })).toHaveLength(1)
-    })
+    behaviour(
+      make,
+      'D14: no lane has more leased than its concurrency, over all workers and endpoints',
+      async (test) => {
+        const endpoints = ['one', 'two']
+        const runs = Array.from({ length: 10 }, (_, index) =>
+          newRun({ items: [newItem({ endpoint: endpoints[index % 2] ?? '' })] }),
+        )
+        await test.ledger.submit(runs)
+        const other = await test.another()
+        const first = await claim(test.ledger, { endpoint: 'one', concurrency: 3, limit: 2 })
+        const second = await claim(other, { endpoint: 'two', concurrency: 3, limit: 5 })
+        expect([first.length, second.length]).toEqual([2, 1])
+        expect(await claim(test.ledger, { endpoint: 'one', concurrency: 3 })).toEqual([])
+        expect(await test.ledger.lanes()).toMatchObject([{ lane: LANE, processing: 3 }])
+        await settle(test.ledger, first[0] ?? expect.fail('nothing was claimed'), SUCCEEDED)
+        expect(await claim(other, { endpoint: 'one', concurrency: 3 })).toHaveLength(1)
+      },
+    )
 
     behaviour(make, 'R058: a lane that is full, gated or suspended does not hold up another', async ({ ledger }) => {
       const lanes = ['full', 'gated', 'suspended', 'free']
@@ -178,16 +182,20 @@ export function claiming(make: MakeStore): void {
       expect(await claim(ledger, { nowMs: START_MS + 1e9 })).toEqual([])
     })
 
-    behaviour(make, 'R057: counters, the last failure and the first attempt travel with the item', async ({ ledger }) => {
-      await ledger.submit([newRun()])
-      await workOne(ledger, { state: 'parked', dueAtMs: START_MS, reason: 'gate' }, { deferral: true })
-      await workOne(ledger, { state: 'retrying', dueAtMs: START_MS + 5, reason: '503' }, { attempt: FAILED_ATTEMPT })
-      expect(await claimOne(ledger, { nowMs: START_MS + 5 })).toMatchObject({
-        counters: { attempts: 1, deferrals: 1, crashes: 0, replays: 0 },
-        lastFailure: FAILURE,
-        firstAttemptAtMs: START_MS,
-      })
-    })
+    behaviour(
+      make,
+      'R057: counters, the last failure and the first attempt travel with the item',
+      async ({ ledger }) => {
+        await ledger.submit([newRun()])
+        await workOne(ledger, { state: 'parked', dueAtMs: START_MS, reason: 'gate' }, { deferral: true })
+        await workOne(ledger, { state: 'retrying', dueAtMs: START_MS + 5, reason: '503' }, { attempt: FAILED_ATTEMPT })
+        expect(await claimOne(ledger, { nowMs: START_MS + 5 })).toMatchObject({
+          counters: { attempts: 1, deferrals: 1, crashes: 0, replays: 0 },
+          lastFailure: FAILURE,
+          firstAttemptAtMs: START_MS,
+        })
+      },
+    )
   })
 
   describe('reclaimExpired', () => {

@@ -120,18 +120,22 @@ export function settling(make: MakeStore): void {
       expect(await claim(ledger, { nowMs: untilMs })).toHaveLength(2)
     })
 
-    behaviour(make, 'a dead letter carries its facts and since when; a success after it clears them', async ({ ledger }) => {
-      const run = newRun()
-      await ledger.submit([run])
-      await workOne(ledger, deadLettered({ cause: 'outage' }, START_MS + 50))
-      const facts = { ...FACTS, cause: 'outage', sinceMs: START_MS }
-      expect((await ledger.item(idOf(run)))?.deadLetter).toEqual(facts)
-      const again = await claimOne(ledger, { nowMs: START_MS + 50 })
-      await settle(ledger, again, deadLettered({ cause: 'outage' }, START_MS + 90), { nowMs: START_MS + 60 })
-      expect((await ledger.item(idOf(run)))?.deadLetter).toEqual(facts)
-      await settle(ledger, await claimOne(ledger, { nowMs: START_MS + 90 }), SUCCEEDED)
-      expect(await ledger.item(idOf(run))).toMatchObject({ state: 'succeeded', deadLetter: undefined })
-    })
+    behaviour(
+      make,
+      'a dead letter carries its facts and since when; a success after it clears them',
+      async ({ ledger }) => {
+        const run = newRun()
+        await ledger.submit([run])
+        await workOne(ledger, deadLettered({ cause: 'outage' }, START_MS + 50))
+        const facts = { ...FACTS, cause: 'outage', sinceMs: START_MS }
+        expect((await ledger.item(idOf(run)))?.deadLetter).toEqual(facts)
+        const again = await claimOne(ledger, { nowMs: START_MS + 50 })
+        await settle(ledger, again, deadLettered({ cause: 'outage' }, START_MS + 90), { nowMs: START_MS + 60 })
+        expect((await ledger.item(idOf(run)))?.deadLetter).toEqual(facts)
+        await settle(ledger, await claimOne(ledger, { nowMs: START_MS + 90 }), SUCCEEDED)
+        expect(await ledger.item(idOf(run))).toMatchObject({ state: 'succeeded', deadLetter: undefined })
+      },
+    )
   })
 
   describe('settle is fenced (rule 6)', () => {

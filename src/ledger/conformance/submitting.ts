@@ -43,7 +43,11 @@ export function submitting(make: MakeStore): void {
     })
 
     behaviour(make, 'a key belongs to its tenant and pipeline', async ({ ledger }) => {
-      const runs = [newRun({ key: 'ada' }), newRun({ key: 'ada', tenant: 'acme' }), newRun({ key: 'ada', pipeline: 'p2' })]
+      const runs = [
+        newRun({ key: 'ada' }),
+        newRun({ key: 'ada', tenant: 'acme' }),
+        newRun({ key: 'ada', pipeline: 'p2' }),
+      ]
       const receipts = await ledger.submit(runs)
       expect(receipts.map((receipt) => receipt.outcome)).toEqual(['accepted', 'accepted', 'accepted'])
     })

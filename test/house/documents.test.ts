@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { expect, test } from 'vitest'
+import { statesPage } from '../../tools/states-page.ts'
+
+const read = (file: string) => readFileSync(resolve(import.meta.dirname, '../..', file), 'utf8')
+
+test('docs/states.md is made from the table that the store enforces', () => {
+  expect(read('docs/states.md')).toBe(statesPage())
+})
+
+test('the example of the README is the one that the suite runs', () => {
+  expect(read('README.md')).toContain(read('examples/first-steps/first-steps.ts').trim())
+})
+
+test('the decisions are all listed', () => {
+  const page = read('docs/decisions/README.md')
+  for (let number = 1; number <= 8; number++) expect(page).toContain(`[00${number}](00${number}-`)
+})
