@@ -19,13 +19,19 @@ export function backpressureOf(
   headers: Readonly<Record<string, string>>,
   receivedAtMs: number,
 ): Backpressure | undefined {
-  if (!REMAINING_HEADERS.some((name) => headers[name] !== undefined)) return undefined
+  if (!tellsRemaining(headers)) return undefined
   const spent = parseRateLimitReset(headers, receivedAtMs)
   if (spent) return { delayMs: spent.delayMs, reason: `no calls left, says ${spent.source} (R049)` }
   const remaining = firstNumber(headers, REMAINING_HEADERS)
   const limit = firstNumber(headers, LIMIT_HEADERS) ?? Number.POSITIVE_INFINITY
   if (remaining === undefined || remaining >= Math.min(FEW_CALLS, limit * FEW_SHARE)) return undefined
   return { delayMs: SPACING_MS, reason: `only ${remaining} calls left in the window (R050)` }
+}
+
+/** On the path of every good answer. */
+function tellsRemaining(headers: Readonly<Record<string, string>>): boolean {
+  for (const name of REMAINING_HEADERS) if (headers[name] !== undefined) return true
+  return false
 }
 
 function firstNumber(headers: Readonly<Record<string, string>>, names: readonly string[]): number | undefined {

@@ -13,7 +13,7 @@ import {
   shareSignature,
 } from './breaker-board.ts'
 import type { HealthParts } from './health-registry.ts'
-import type { LaneHealth } from './lane-health.ts'
+import type { LaneHealth, OwnRate } from './lane-health.ts'
 import { type LimiterRecord, limiterFromJson, limiterToJson, otherStarts, rateRecord } from './shared-rates.ts'
 
 /** The lanes this process knows; asking for one makes it known. */
@@ -157,15 +157,18 @@ export class HealthSync {
   *#changedLimiters(): Generator<PendingChange> {
     const { clock, workerId } = this.#parts
     for (const lane of this.#lanes.all()) {
-      if (!lane.rate?.changed && !lane.quota?.changed) continue
+      const untold = [lane.rate, lane.quota].filter((rate) => rate !== undefined && rate.taken > rate.told) as OwnRate[]
+      if (untold.length === 0) continue
       const key = LIMITER_PREFIX + lane.lane
       const known = this.#limiterRecords.get(key)
       const record = rateRecord(lane, known?.record, workerId, clock.wallMs())
-      if (lane.rate) lane.rate.changed = false
-      if (lane.quota) lane.quota.changed = false
+      const taken = untold.map((rate) => rate.taken)
       yield {
         change: { key, fromRevision: known?.revision ?? 0, state: limiterToJson(record) },
-        written: (revision) => this.#limiterRecords.set(key, { revision, record }),
+        written: (revision) => {
+          this.#limiterRecords.set(key, { revision, record })
+          for (const [index, rate] of untold.entries()) rate.told = taken[index] as number
+        },
       }
     }
   }
@@ -173,7 +176,7 @@ export class HealthSync {
 
 interface PendingChange {
   readonly change: HealthChange
-  readonly written: (revision: number) => unknown
+  readonly written: (revision: number) => void
 }
 
 function markShared(breaker: Breaker, revision: number, signature: string): void {

@@ -34,8 +34,9 @@ export interface LaneHealth {
 export interface OwnRate {
   readonly settings: RateSettings
   starts: RateState
-  /** Something was started that the others have not been told. */
-  changed: boolean
+  /** Calls started here, and how many of them the others have been told. */
+  taken: number
+  told: number
 }
 
 /** What the other workers have started, as far as they have told. */
@@ -83,7 +84,7 @@ export function configureLane(lane: LaneHealth, integration: IntegrationSettings
 
 function ownRate(known: OwnRate | undefined, settings: RateSettings | undefined): OwnRate | undefined {
   if (!settings) return undefined
-  return { settings, starts: known?.starts ?? EMPTY_RATE, changed: known?.changed ?? false }
+  return { starts: EMPTY_RATE, taken: 0, told: 0, ...known, settings }
 }
 
 /** What holds the lane as a whole, whatever the attempt. */
@@ -182,5 +183,5 @@ function firstStartMs(state: RateState, nowMs: number): number {
 
 function takeFrom(rate: OwnRate, nowMs: number): void {
   rate.starts = rateTake(rate.starts, nowMs, 1, rate.settings)
-  rate.changed = true
+  rate.taken += 1
 }

@@ -1,6 +1,6 @@
 /** From a call to what goes over the wire: address, headers, body. */
 import type { AuthSettings, IntegrationSettings } from '../config/settings.ts'
-import { configurationError } from '../core/errors.ts'
+import { configurationError, type HoldfastError } from '../core/errors.ts'
 import { sha256Hex, toJson } from '../core/json.ts'
 import type { Random } from '../core/random.ts'
 import type { OutboundCall } from './call.ts'
@@ -87,7 +87,7 @@ export function outgoingRequest(call: OutboundCall, random: Random): TransportRe
   if (idempotency.kind === 'key' && call.idempotencyKey !== undefined) {
     headers[checkHeader(idempotency.header, call.idempotencyKey)] = call.idempotencyKey
   }
-  headers[checkHeader('x-correlation-id', call.correlationId)] = call.correlationId
+  headers['x-correlation-id'] = checkValue('x-correlation-id', call.correlationId)
   headers['traceparent'] = traceparent(call.traceId, random)
   return {
     origin: address.origin,
@@ -141,23 +141,26 @@ const HEADER_NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/
 const FORBIDDEN_IN_VALUE = /[\x00-\x08\x0a-\x1f\x7f]/
 
 /**
- * The name in lower case. Line breaks in a value would let data become headers of its own.
- * @throws HoldfastError `invalid_header`, without the value: it may be a secret.
+ * The name in lower case.
+ * @throws HoldfastError `invalid_header`
  */
 export function checkHeader(name: string, value: string): string {
   const lowerName = name.toLowerCase()
-  const badName = !HEADER_NAME.test(lowerName)
-  if (badName || FORBIDDEN_IN_VALUE.test(value)) {
-    throw configurationError(
-      'invalid_header',
-      badName
-        ? `${JSON.stringify(name)} cannot be the name of a header`
-        : `The value of the header "${lowerName}" contains a line break or another control character`,
-      'Headers are one line of text each.',
-      { header: lowerName },
-    )
+  if (!HEADER_NAME.test(lowerName)) {
+    throw invalidHeader(`${JSON.stringify(name)} cannot be the name of a header`, lowerName)
   }
+  checkValue(lowerName, value)
   return lowerName
+}
+
+/** Line breaks in a value would let data become headers of its own. The error does not show it: it may be a secret. */
+function checkValue(name: string, value: string): string {
+  if (!FORBIDDEN_IN_VALUE.test(value)) return value
+  throw invalidHeader(`The value of the header "${name}" contains a line break or another control character`, name)
+}
+
+function invalidHeader(message: string, header: string): HoldfastError {
+  return configurationError('invalid_header', message, 'Headers are one line of text each.', { header })
 }
 
 function lowerCased(headers: Headers): Record<string, string> {

@@ -21,20 +21,24 @@ export async function drain(parts: DrainParts, options: DrainOptions = {}): Prom
   for (;;) {
     options.signal?.throwIfAborted()
     const balance = await parts.ledger.balance(filter)
-    if (!(await canMove(parts.ledger, balance))) return balance
+    if (!(await canMove(parts.ledger, filter, balance))) return balance
     await parts.nextIdle(LOOK_EVERY_MS, options.signal)
   }
 }
 
 /** Dead letters of the slow lane come back in hours: nobody waits for those. */
-async function canMove(ledger: Ledger, balance: Balance): Promise<boolean> {
-  const { queued, processing, retrying, parked, unknown_outcome, dead_lettered } = balance.states
+async function canMove(ledger: Ledger, filter: BalanceFilter, balance: Balance): Promise<boolean> {
+  const { queued, processing, retrying, parked, unknown_outcome } = balance.states
   if (processing > 0) return true
-  // `needsPerson` counts dead letters too; those that do are at most all of them.
-  const undecided = unknown_outcome - Math.max(0, balance.needsPerson - dead_lettered)
-  const moving = queued + retrying + parked + Math.max(0, undecided)
-  if (moving === 0) return false
+  const looking = unknown_outcome > 0 && (await someAreLookedFor(ledger, filter))
+  if (queued + retrying + parked === 0 && !looking) return false
   return !(await allSuspended(ledger))
+}
+
+/** Unknown outcomes with a due time are looked for; the others wait for a person. */
+async function someAreLookedFor(ledger: Ledger, filter: BalanceFilter): Promise<boolean> {
+  const groups = await ledger.groups({ ...filter, states: ['unknown_outcome'] })
+  return groups.some((group) => group.willRetry > 0)
 }
 
 /** Work that only waits for an operator to resume its lane does not move by itself. */

@@ -175,16 +175,20 @@ function createCrew() {
       for (const resolve of waiting) resolve()
       waiting.clear()
     },
+    /** A sleep, unlike a timer, holds the process open: whoever drains wants the end of it. */
     async nextIdle(clock: Clock, limitMs: number, signal: AbortSignal | undefined): Promise<void> {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      waiting.add(resolve)
-      const timer = clock.setTimer(limitMs, resolve)
-      const onAbort = () => resolve()
-      signal?.addEventListener('abort', onAbort, { once: true })
-      await promise
-      timer.cancel()
-      signal?.removeEventListener('abort', onAbort)
-      waiting.delete(resolve)
+      const woken = new AbortController()
+      const wake = () => woken.abort()
+      waiting.add(wake)
+      signal?.addEventListener('abort', wake, { once: true })
+      try {
+        await clock.sleep(limitMs, woken.signal)
+      } catch (error) {
+        if (!woken.signal.aborted) throw error
+      } finally {
+        signal?.removeEventListener('abort', wake)
+        waiting.delete(wake)
+      }
     },
     async stop() {
       await Promise.all([...workers].map((worker) => worker.stop()))

@@ -114,9 +114,9 @@ function afterCrash(execution: Execution): Settlement | undefined {
     rule: 'engine: lease expired (R097, D18)',
   }
   const facts = failureFacts(execution, failure)
-  return decision.kind === 'unknown_outcome'
-    ? unknownOutcome(facts, decision.reason)
-    : deadLetter(facts, decision.reason)
+  if (decision.kind === 'retry') return settlementFor(decision, facts)
+  if (decision.kind === 'dead_letter') return deadLetter(facts, decision.reason)
+  return unknownOutcome(decision.reconcile ? facts : { ...facts, reconcileDelayMs: undefined }, decision.reason)
 }
 
 /** Older than its age budget: sending it now may do harm (D09, C17). The slow lane has its own budget. */

@@ -17,6 +17,8 @@ export interface LeaseKeeper {
   settling(lease: HeldLease): void
   settled(item: ClaimedItem): void
   isSettling(): boolean
+  /** The worker is ending: what it has is kept alive, nothing is taken over any more. */
+  stopTakingOver(): void
   stop(): void
 }
 
@@ -36,6 +38,7 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
   const settling = new Map<string, HeldLease>()
   const everyMs = Math.max(MINIMUM_ROUND_MS, Math.floor(settings.leaseMs / 3))
   let stopped = false
+  let takingOver = true
   let timer: Timer = clock.setTimer(0, round)
 
   function round(): void {
@@ -66,7 +69,7 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
   }
 
   async function takeOver(): Promise<void> {
-    if (stopped) return
+    if (!takingOver) return
     const limit = Math.max(0, parts.concurrency - running.size)
     if (limit === 0) return
     const nowMs = clock.wallMs()
@@ -92,8 +95,12 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
     settling: (lease) => settling.set(lease.item.itemId, lease),
     settled: (item) => settling.delete(item.itemId),
     isSettling: () => settling.size > 0,
+    stopTakingOver() {
+      takingOver = false
+    },
     stop() {
       stopped = true
+      takingOver = false
       timer.cancel()
     },
   }

@@ -15,6 +15,7 @@ import { type Claim, type ExecuteParts, executeClaim } from './execute.ts'
 import { itemRefOf, settledEvent } from './item-events.ts'
 import { createLeaseKeeper } from './leases.ts'
 import type { Settler } from './settler.ts'
+import { givenBack } from './verdict.ts'
 
 export interface WorkerParts {
   readonly id: string
@@ -52,7 +53,9 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   const leases = createLeaseKeeper({ ...parts, running, onTakenOver: startAll })
   let stopping = false
   let stopped: Promise<void> | undefined
-  let claiming = false
+  let turn: Promise<void> | undefined
+  /** Something changed while a turn was under way: it may have looked too early. */
+  let turnMissed = false
   let turnScheduled = false
   let idle = false
   let timer: Timer | undefined
@@ -64,24 +67,28 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     turnScheduled = true
     clock.nextTurn(() => {
       turnScheduled = false
-      void takeTurn()
+      if (stopping) return
+      if (turn) {
+        turnMissed = true
+        return
+      }
+      turn = takeTurn().finally(() => {
+        turn = undefined
+      })
     })
   }
 
   async function takeTurn(): Promise<void> {
-    if (claiming || stopping) return
-    claiming = true
     timer?.cancel()
     timer = undefined
+    turnMissed = false
     let again = false
     try {
       again = await claimOnce()
     } catch (error) {
       events.emit('engine.trouble', clock.wallMs(), { where: 'claim', message: messageOf(error), cause: error })
-    } finally {
-      claiming = false
     }
-    if (again) scheduleTurn()
+    if (again || turnMissed) scheduleTurn()
     else rest()
   }
 
@@ -107,7 +114,12 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   }
 
   function startAll(claimed: readonly ClaimedItem[], leaseFromMs: number): void {
-    for (const item of claimed) start(item, leaseFromMs + settings.leaseMs)
+    for (const item of claimed) {
+      if (!stopping) start(item, leaseFromMs + settings.leaseMs)
+      // Claimed while the stop was asked for. What was taken over keeps its lease: its story must not be cut short.
+      else if (item.from !== 'processing')
+        void parts.settler.settle(givenBack(item, 'given back: the worker is stopping'))
+    }
   }
 
   function start(item: ClaimedItem, leaseDeadlineMs: number): void {
@@ -196,7 +208,9 @@ export function startWorker(parts: WorkerParts): EngineWorker {
 
   async function stop(graceMs: number): Promise<void> {
     stopping = true
+    await turn
     timer?.cancel()
+    leases.stopTakingOver()
     const released = running.size
     if (running.size > 0) await waitForRunning(graceMs)
     if (running.size > 0) {

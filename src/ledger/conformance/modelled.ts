@@ -181,7 +181,7 @@ export function modelled(make: MakeStore): void {
     it('rule 2: agrees with the model, and the books balance after each step', async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 15, maxLength: 50 }), (steps) => play(make, steps)),
-        { numRuns: 25 },
+        { numRuns: 50 },
       )
     })
   })

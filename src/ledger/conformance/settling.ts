@@ -72,7 +72,7 @@ export function settling(make: MakeStore): void {
         expect(await settle(ledger, item, to)).toEqual({ outcome: 'settled', state: to.state, queued: [] })
         expect(await ledger.item(item.itemId)).toMatchObject({
           state: to.state,
-          reason: to.reason,
+          reason: 'reason' in to ? to.reason : undefined,
           dueAtMs: expectedDueAtMs,
           lease: undefined,
         })

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { MessageChannel } from 'node:worker_threads'
 import type { Clock } from '../../core/clock.ts'
 import type { LedgerStore } from '../conformance/index.ts'
 import { openSqliteLedger } from './index.ts'
@@ -49,10 +50,10 @@ export async function fileStore(): Promise<LedgerStore> {
 function eventLoopTurn(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel()
-    port1.onmessage = () => {
+    port1.once('message', () => {
       port1.close()
       resolve()
-    }
-    port2.postMessage(undefined)
+    })
+    port2.postMessage('next')
   })
 }
