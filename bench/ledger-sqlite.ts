@@ -137,4 +137,4 @@ function rate(items: number, elapsedMs: number): string {
   return Math.round((items / elapsedMs) * 1000).toLocaleString('en')
 }
 
-await main()
+void main()

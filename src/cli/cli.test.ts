@@ -79,6 +79,23 @@ describe('help and wrong usage', () => {
     expect((await holdfast('dlq', 'replay', '--help')).stdout).toContain('--canary <count>')
   })
 
+  it('an old Node gets one clear line', async () => {
+    const pretend = 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })'
+    const child = spawn(process.execPath, [
+      '--import',
+      `data:text/javascript,${encodeURIComponent(pretend)}`,
+      BIN,
+      'status',
+    ])
+    let stderr = ''
+    child.stderr.on('data', (piece) => {
+      stderr += piece
+    })
+    const code = await new Promise((resolve) => child.on('close', resolve))
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^holdfast needs Node 22\.19 or newer; this is .*\n$/)
+  })
+
   it('--version is the version of the package', async () => {
     const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
       version: string
@@ -276,6 +293,26 @@ pipelines:
     await holdfast('integrations', 'resume', 'crm')
     await holdfast('worker', '--until-idle')
     expect(twin.effects).toHaveLength(3)
+  })
+
+  it('reads stdin', async () => {
+    const running = start('run', 'create', '--input', '-', '--format', 'jsonl', '--key', 'email')
+    running.child.stdin?.end('{"email":"a@x.y","name":"A"}\n{"email":"b@x.y","name":"B"}')
+    const { code, stdout } = await running.ended
+    expect([code, JSON.parse(stdout)]).toMatchObject([0, { batch: 'stdin', balance: { states: { succeeded: 2 } } }])
+  })
+
+  it('retention: the worker forgets what ended long ago, and the books still balance', async () => {
+    contacts(3)
+    await run()
+    writeFileSync(
+      join(folder, 'holdfast.yaml'),
+      `${readFileSync(join(folder, 'holdfast.yaml'), 'utf8')}retention: 1ms\n`,
+    )
+    const { stderr } = await holdfast('worker', '--until-idle')
+    expect(stderr).toContain('Forgot 3 ended runs')
+    expect(JSON.parse((await holdfast('items')).stdout)).toMatchObject({ items: [] })
+    expect(JSON.parse((await holdfast('audit')).stdout)).toMatchObject({ balanced: true, balance: { accepted: 3 } })
   })
 
   it('killed without warning and run again, it goes on: nothing lost, nothing done twice', async () => {

@@ -25,6 +25,7 @@ import {
   laneRefusal,
   laneRoom,
   newLane,
+  payBack,
   payForAttempt,
   type Refusal,
   takePlace,
@@ -71,6 +72,8 @@ interface Channel {
 interface RegistryPermit extends Permit {
   readonly channel: Channel
   readonly startedAtMs: number
+  /** It paid for a retry, and gets that back when the retry succeeds. */
+  readonly paid: boolean
   reported: boolean
 }
 
@@ -121,7 +124,7 @@ class Registry implements HealthRegistry {
     if (grant.refused) return refused(grant.refused)
     const unpaid = payForAttempt(channel.lane, integration, attempt > 1, nowMs)
     if (unpaid) return refused(unpaid)
-    return { admitted: true, permit: this.#start(channel, grant.probe, nowMs) }
+    return { admitted: true, permit: this.#start(channel, grant.probe, attempt > 1, nowMs) }
   }
 
   report(permit: Permit, end: CallEnd): void {
@@ -133,6 +136,7 @@ class Registry implements HealthRegistry {
       breaker.inFlight -= 1
       this.#board.apply(breaker, event)
     }
+    if (own.paid && end.type === 'succeeded') payBack(own.channel.lane, event.atMs)
     freePlace(own.channel.lane)
   }
 
@@ -179,7 +183,7 @@ class Registry implements HealthRegistry {
     }
   }
 
-  #start(channel: Channel, probe: boolean, nowMs: number): RegistryPermit {
+  #start(channel: Channel, probe: boolean, paid: boolean, nowMs: number): RegistryPermit {
     const { clock, random, workerId } = this.#parts
     const probeId = probe ? probeIdOf(workerId, newId(clock, random)) : undefined
     for (const breaker of channel.breakers) {
@@ -192,7 +196,7 @@ class Registry implements HealthRegistry {
     if (probeId !== undefined) this.#sync.soon()
     takePlace(channel.lane, nowMs)
     const { breakerKeys, tenant, settings } = channel
-    return { breakerKeys, probeId, tenant, settings, channel, startedAtMs: nowMs, reported: false }
+    return { breakerKeys, probeId, tenant, settings, channel, startedAtMs: nowMs, paid, reported: false }
   }
 
   #laneOf(name: string): LaneHealth {

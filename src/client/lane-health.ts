@@ -1,9 +1,9 @@
 /** What this process knows about one lane: its gate, suspension, concurrency, limiter, quota and retry budget. */
-import type { IntegrationSettings, LimitSettings, RateSettings } from '../config/settings.ts'
+import type { IntegrationSettings, LimitSettings, RateSettings, RetryBudgetSettings } from '../config/settings.ts'
 import { formatDuration } from '../core/duration.ts'
 import type { HeldBy } from '../core/events.ts'
 import { EMPTY_RATE, type RateState, rateAvailable, rateTake } from '../policy/limiter.ts'
-import { earn, newRetryBudget, type RetryBudgetState, spend } from '../policy/retry-budget.ts'
+import { earn, newRetryBudget, type RetryBudgetState, refund, spend } from '../policy/retry-budget.ts'
 
 export interface Refusal {
   readonly by: HeldBy
@@ -21,6 +21,7 @@ export interface LaneHealth {
   gateClosedHereAtMs: number
   suspended: string | undefined
   budget: RetryBudgetState | undefined
+  budgetSettings: RetryBudgetSettings | undefined
   rate: OwnRate | undefined
   quota: OwnRate | undefined
   others: OtherStarts
@@ -64,6 +65,7 @@ export function newLane(lane: string): LaneHealth {
     gateClosedHereAtMs: Number.NEGATIVE_INFINITY,
     suspended: undefined,
     budget: undefined,
+    budgetSettings: undefined,
     rate: undefined,
     quota: undefined,
     others: ALONE,
@@ -80,6 +82,7 @@ export function configureLane(lane: LaneHealth, integration: IntegrationSettings
   lane.rate = ownRate(lane.rate, integration.limits.rate)
   lane.quota = ownRate(lane.quota, integration.limits.quota)
   lane.budget ??= newRetryBudget(nowMs, integration.retryBudget)
+  lane.budgetSettings = integration.retryBudget
 }
 
 function ownRate(known: OwnRate | undefined, settings: RateSettings | undefined): OwnRate | undefined {
@@ -143,6 +146,11 @@ export function payForAttempt(
   if (paid.allowed) return undefined
   const share = Math.round(integration.retryBudget.ratio * 100)
   return { by: 'retry_budget', untilMs: paid.availableAtMs, reason: `retries are limited to ${share} % of the traffic` }
+}
+
+/** A retry that succeeded: the budget is there for an API that struggles (docs/decisions/007). */
+export function payBack(lane: LaneHealth, nowMs: number): void {
+  if (lane.budget && lane.budgetSettings) lane.budget = refund(lane.budget, nowMs, lane.budgetSettings)
 }
 
 /** A call starts: its place and its tokens are taken. */

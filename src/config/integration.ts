@@ -30,7 +30,16 @@ export const USUAL_ERROR_PATHS: IntegrationSettings['errorPaths'] = {
     'title',
     'error',
   ],
-  field: ['error.param', 'error.field', 'errors.0.field', 'errors.0.source.pointer', 'fields.0.field', '0.fields.0', 'field', 'param'],
+  field: [
+    'error.param',
+    'error.field',
+    'errors.0.field',
+    'errors.0.source.pointer',
+    'fields.0.field',
+    '0.fields.0',
+    'field',
+    'param',
+  ],
 }
 
 /** How long an API knows a key, where nothing is said (R086). */

@@ -272,7 +272,9 @@ export const configSchema = closed({
     lease: duration('How long a claim lasts without renewal. Default 30s.', { atMost: '1h' }).optional(),
     poll: duration('How often the store is asked, behind wake-ups. Default 250ms.', { atMost: '1m' }).optional(),
   }).optional(),
-  retention: duration('Forget ended runs older than this; their counts stay. Default: keep all.').optional(),
+  retention: duration(
+    '`holdfast worker` forgets ended runs older than this; their counts stay. Default: keep all.',
+  ).optional(),
   maxPayload: size('The largest record that is accepted. Default 4MiB.').optional(),
   webhooks: notYet('webhooks'),
   alerts: notYet('alerts'),

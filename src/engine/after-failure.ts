@@ -1,6 +1,8 @@
 /** A try that failed: decide, tell the lane, and word the settlement. */
+
+import { formatDuration } from '../core/duration.ts'
 import type { Failure } from '../core/failure.ts'
-import type { Settlement } from '../ledger/port.ts'
+import type { Gate, Settlement } from '../ledger/port.ts'
 import { type Disposition, decideRetry } from '../policy/retry.ts'
 import { type Execution, failureFacts } from './execute.ts'
 import { rememberFailure } from './memo.ts'
@@ -20,7 +22,9 @@ export async function afterFailure(execution: Execution, failure: Failure): Prom
   if (disposition.kind === 'close_gate') {
     parts.health.closeGate(item.lane, nowMs + disposition.delayMs, disposition.reason)
   }
-  return settlementFor(disposition, {
+  const gate = gateOfLast429(execution, failure, disposition, nowMs)
+  if (gate) parts.health.closeGate(gate.lane, gate.untilMs, gate.reason)
+  const settlement = settlementFor(disposition, {
     ...failureFacts(execution, failure),
     memo,
     nowMs,
@@ -33,6 +37,20 @@ export async function afterFailure(execution: Execution, failure: Failure): Prom
       ...(failure.status !== undefined && { status: failure.status }),
     },
   })
+  return gate ? { ...settlement, gate } : settlement
+}
+
+/** The item gives up on an API that asks for more patience than it has; the lane must still hear of it (rule 4). */
+function gateOfLast429(
+  execution: Execution,
+  failure: Failure,
+  disposition: Disposition,
+  nowMs: number,
+): Gate | undefined {
+  if (failure.class !== 'rate_limited' || disposition.kind !== 'dead_letter') return undefined
+  if (failure.retryAfterMs === undefined) return undefined
+  const reason = `the API asked for ${formatDuration(failure.retryAfterMs)} (${failure.code})`
+  return { lane: execution.item.lane, untilMs: nowMs + failure.retryAfterMs, reason }
 }
 
 function dispositionOf(execution: Execution, failure: Failure, inARow: number): Disposition | 'give_back' {

@@ -135,8 +135,12 @@ function planRequest(
 }
 
 function withStepOverrides(retry: RetrySettings, definition: AnyCodeStep | AnyRequestStep): RetrySettings {
+  const { base, cap, jitter } = definition.backoff ?? {}
   return {
     ...retry,
+    ...(base !== undefined && { baseMs: durationMs(base) }),
+    ...(cap !== undefined && { capMs: durationMs(cap) }),
+    ...(jitter !== undefined && { jitter }),
     ...(definition.maxAge !== undefined && { maxAgeMs: durationMs(definition.maxAge) }),
     ...(definition.maxAttempts !== undefined && { maxAttempts: definition.maxAttempts }),
   }

@@ -20,6 +20,8 @@ export interface EngineSettings {
   readonly leaseMs: number
   /** The safety net behind wake-ups: how often the store is asked anyway. Default 250 ms. */
   readonly pollMs: number
+  /** How far apart two processes may see the same breaker or gate at most. Default 1 s. */
+  readonly healthSyncMs: number
   /** Items at the same time in one worker. Default 100. */
   readonly concurrency: number
   /** The largest input of a run. Default 4 MiB. */
@@ -35,6 +37,7 @@ export interface EngineSettings {
 export const DEFAULT_ENGINE_SETTINGS: EngineSettings = {
   leaseMs: 30_000,
   pollMs: 250,
+  healthSyncMs: 1000,
   concurrency: 100,
   maxPayloadBytes: 4 * 1024 * 1024,
   reconcileDelayMs: 2000,

@@ -57,7 +57,7 @@ export function createEngine(parts: EngineParts): Holdfast {
   const processId = newId(clock, random)
   const health = createHealth({ ledger, clock, random, events, workerId: processId })
   const attempt = { health, transport, clock, random, events }
-  const healthLoop = startHealthLoop(health, clock)
+  const healthLoop = startHealthLoop(health, clock, settings.healthSyncMs)
   const deadlines = createDeadlines(clock)
   const settler = createSettler({ ledger, clock, events })
   const execute: ExecuteParts = {

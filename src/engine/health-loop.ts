@@ -2,15 +2,12 @@
 import type { Health } from '../client/health.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 
-/** How far apart processes may see the same breaker or gate at most (the stated bound of shared health). */
-export const HEALTH_SYNC_MS = 1000
-
 export interface HealthLoop {
   /** Idempotent. The last sync tells the others what is known here. */
   stop(): Promise<void>
 }
 
-export function startHealthLoop(health: Health, clock: Clock): HealthLoop {
+export function startHealthLoop(health: Health, clock: Clock, everyMs: number): HealthLoop {
   let stopped = false
   let timer: Timer | undefined
   let round = sync()
@@ -18,7 +15,7 @@ export function startHealthLoop(health: Health, clock: Clock): HealthLoop {
   async function sync(): Promise<void> {
     await health.sync()
     if (stopped) return
-    timer = clock.setTimer(HEALTH_SYNC_MS, () => {
+    timer = clock.setTimer(everyMs, () => {
       round = sync()
     })
   }

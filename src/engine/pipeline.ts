@@ -4,7 +4,7 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Answer } from '../client/call.ts'
-import type { IdempotencySettings } from '../config/settings.ts'
+import type { IdempotencySettings, JitterStrategy } from '../config/settings.ts'
 import type { Duration } from '../core/duration.ts'
 import { configurationError } from '../core/errors.ts'
 
@@ -66,6 +66,16 @@ export interface StepOptions<Outputs, After extends keyof Outputs> {
   /** Durable retries end at this age. Default: the integration's. */
   readonly maxAge?: Duration
   readonly maxAttempts?: number
+  /** How long to wait before a retry. Default: the integration's; for code steps 1 s, doubling up to 60 s, full jitter. */
+  readonly backoff?: StepBackoff
+}
+
+export interface StepBackoff {
+  /** Before the first retry, about; doubles with each. */
+  readonly base?: Duration
+  /** The longest wait. */
+  readonly cap?: Duration
+  readonly jitter?: JitterStrategy
 }
 
 export interface RequestStep<Input, Outputs, After extends keyof Outputs, Output> extends StepOptions<Outputs, After> {

@@ -21,6 +21,8 @@ export interface Ledger {
   /**
    * Accepts runs with all their items. Resolves once they are on disk (rule 1). A run whose (tenant, pipeline, key) is
    * known is not accepted again: same input -> `duplicate`, other input -> `conflict` (D17).
+   * @throws HoldfastError `invalid_run`: an id that another run has, no items, a step twice, `after` naming no earlier step.
+   *   Nothing of the call was accepted then.
    */
   submit(runs: readonly NewRun[]): Promise<SubmitReceipt[]>
 
@@ -44,6 +46,10 @@ export interface Ledger {
    * Ends claims, all or nothing per item: state, attempt record, effect record, gate and the queueing of what follows
    * commit together (rule 5). Fenced: a settlement whose token is not the current lease changes nothing and is
    * reported as `lease_lost` (rule 6).
+   *
+   * What follows is queued when each step it needs succeeded, was skipped, or is `optional` and failed for good, was
+   * cancelled or discarded. A step that is not optional keeps it waiting while it is a dead letter, and takes it along
+   * when it is cancelled or discarded. Where cancellation was asked for meanwhile, only a success is stronger.
    */
   settle(settlements: readonly Settlement[], nowMs: number): Promise<SettleReceipt[]>
 
@@ -72,11 +78,14 @@ export interface Ledger {
    * cleared: what the engine remembered belonged to the budget that ended.
    */
   replay(orders: readonly ReplayOrder[], nowMs: number): Promise<OperatorReceipt[]>
-  /** Ends items with a reason; what depends on them, and only on them, is discarded too. */
+  /** Ends items with a reason. What waits for them, however far down, is discarded too; not where they are optional. */
   discard(orders: readonly DiscardOrder[], nowMs: number): Promise<OperatorReceipt[]>
-  /** Cancels what has not ended. An item that is being processed is marked, and ends as cancelled when its worker settles. */
+  /**
+   * Cancels what has not ended, and what waits for it; dead letters and unknown outcomes are for `discard` and `resolve`.
+   * An item that is being processed is marked, and ends as cancelled when its worker settles, unless it succeeded.
+   */
   cancel(orders: readonly CancelOrder[], nowMs: number): Promise<OperatorReceipt[]>
-  /** A person's verdict on an unknown outcome, or on a dead letter done by hand. */
+  /** A person's verdict on an unknown outcome, or on a dead letter done by hand; confirms its reserved effects too. */
   resolve(orders: readonly ResolveOrder[], nowMs: number): Promise<OperatorReceipt[]>
   /** Makes held items due now because what held them is gone; returns how many. */
   wake(request: WakeRequest, nowMs: number): Promise<number>
@@ -88,13 +97,19 @@ export interface Ledger {
   items(filter: ItemFilter, page: Page): Promise<PageOf<ItemSummary>>
   /** Items that need a person (or, if asked, all dead letters), by fingerprint, largest group first (R134). */
   groups(filter: ItemFilter): Promise<DeadLetterGroup[]>
-  /** Counts by state, and what was accepted, for the whole or for one batch, label or pipeline. */
+  /**
+   * Counts by state, and what was accepted, for the whole or for one batch, label or pipeline. Cheap enough to be asked
+   * for several times a second, except by label. By label, runs that were forgotten are not counted on either side.
+   */
   balance(filter: BalanceFilter): Promise<Balance>
   /** Proves rule 2 and the inner consistency of the store, row by row; names what is wrong. Reads everything. */
   audit(): Promise<AuditReport>
 
   // --- upkeep ---------------------------------------------------------------------------------------------------------
-  /** Forgets runs whose items all ended before `endedBeforeMs`, and expired effects, keeping their counts in the balance. */
+  /**
+   * Forgets runs whose items all ended before `endedBeforeMs`, and expired effects, at most `limit` of each, keeping their
+   * counts in the balance. The keys of forgotten runs are new again.
+   */
   retain(request: { endedBeforeMs: number; nowMs: number; limit: number }): Promise<{ runs: number; effects: number }>
   /**
    * Calls `listener` when another process may have made work due. A hint that may come late or never: whoever waits
@@ -108,6 +123,7 @@ export interface Ledger {
 // --- submitting -------------------------------------------------------------------------------------------------------
 
 export interface NewRun {
+  /** Unique, without a dot: a UUID, see core/ids.ts. */
   readonly id: string
   readonly tenant: string
   readonly pipeline: string
@@ -130,8 +146,9 @@ export interface NewItem {
   readonly step: string
   readonly lane: string
   readonly endpoint: string
-  /** Steps of the same run that must end well first. Empty: due at `dueAtMs`. */
+  /** Earlier steps of the same run that must end well first. */
   readonly after: readonly string[]
+  /** The earliest time it may be claimed. */
   readonly dueAtMs: number
   /** An optional step that fails for good does not stop what follows. */
   readonly optional: boolean
@@ -205,7 +222,7 @@ export interface ClaimedItem extends Fence {
   readonly outputs: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
   readonly correlationId: string
-  /** What the last attempt ended with. */
+  /** What the newest attempt that failed ended with. */
   readonly lastFailure: Failure | undefined
   /** Free space of the engine, given back as it was stored: e.g. how often it looked for a lost effect. JSON text. */
   readonly memo: string | undefined
@@ -296,8 +313,9 @@ export interface NewEffect {
   readonly fingerprint: string
   /** The item, or the inline call, that reserves it. The same owner may reserve again: that is its retry. */
   readonly owner: string
-  /** A reservation that nobody ended is free again after this. */
+  /** A reservation that nobody ended is `unknown` to all others after this: it may have happened (R097). */
   readonly reservedUntilMs: number
+  /** After this it is forgotten, done or not. */
   readonly keepUntilMs: number
 }
 
@@ -305,7 +323,7 @@ export type EffectReceipt =
   | { readonly outcome: 'started' }
   | { readonly outcome: 'done'; readonly output: string; readonly externalId?: string }
   | { readonly outcome: 'in_progress'; readonly owner: string; readonly reservedUntilMs: number }
-  /** Reserved by someone who never reported back: it may have happened. */
+  /** Reserved by someone who never reported back: it may have happened. Whoever finds out ends it in that owner's name. */
   | { readonly outcome: 'unknown'; readonly owner: string }
   | { readonly outcome: 'mismatch'; readonly owner: string }
 
@@ -367,7 +385,7 @@ export interface OperatorOrder {
 }
 
 export interface ReplayOrder extends OperatorOrder {
-  /** JSON text that replaces the input for this item; the original stays beside it. */
+  /** JSON text that replaces the input for this item, from now on; the original stays beside it. */
   readonly editedInput?: string
   /** Needed to replay an unknown outcome: the person's word that it did not happen. */
   readonly knownNotApplied?: boolean
@@ -520,7 +538,7 @@ export interface BalanceFilter {
 export interface Balance {
   /** Items accepted, counted when they came in. */
   readonly accepted: number
-  /** Items by state, counted now, retained history included. */
+  /** Items by state, retained history included. */
   readonly states: Readonly<Record<ItemState, number>>
   /** Items without a due time among dead letters and unknown outcomes. */
   readonly needsPerson: number
@@ -528,6 +546,7 @@ export interface Balance {
 }
 
 export interface AuditReport {
+  /** The books balance, counted anew row by row, and no check was violated. */
   readonly balanced: boolean
   readonly balance: Balance
   readonly batches: readonly (Balance & { readonly batch: string })[]

@@ -6,7 +6,7 @@ import { CRM, testEngine } from '../support/engine.ts'
 const lead = z.object({ email: z.string(), company: z.string().optional() })
 
 /** Over hours of virtual time the safety net need not be asked four times a second. */
-const SLOW_POLL = { pollMs: 60_000 }
+const SLOW_POLL = { pollMs: 60_000, healthSyncMs: 60_000 }
 
 /** A plain create: nothing makes repeating it safe, but it can be looked for. */
 const create = definePipeline('create', { input: lead }).step('crm', {

@@ -1,4 +1,7 @@
 import type { Command } from 'commander'
+import { messageOf } from '../../core/errors.ts'
+import type { Holdfast } from '../../engine/api.ts'
+import type { CliContext } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { GRACE_MS, listenForInterrupt, unlessInterrupted, untilInterrupted } from '../interruption.ts'
 import { positiveInteger } from '../option-parsers.ts'
@@ -9,6 +12,8 @@ interface Options {
   readonly lane?: readonly string[]
   readonly untilIdle?: boolean
 }
+
+const UPKEEP_EVERY_MS = 3_600_000
 
 export function define(command: Command, registrar: Registrar): void {
   command
@@ -33,8 +38,12 @@ export function define(command: Command, registrar: Registrar): void {
       })
       output.note(`Worker ${worker.id} is working. Ctrl-C stops it; nothing is lost.`)
       const { signal } = interruption
-      if (options.untilIdle) await unlessInterrupted(signal, () => holdfast.drain({ signal }))
-      else await untilInterrupted(context.host.clock, signal)
+      if (options.untilIdle) {
+        await unlessInterrupted(signal, () => holdfast.drain({ signal }))
+        await forgetOld(context, holdfast)
+      } else {
+        await Promise.all([untilInterrupted(context.host.clock, signal), keepForgetting(context, holdfast, signal)])
+      }
       await worker.stop({ graceMs: GRACE_MS })
 
       const balance = await holdfast.operations.balance()
@@ -43,4 +52,25 @@ export function define(command: Command, registrar: Registrar): void {
       return options.untilIdle && balance.needsPerson > 0 ? EXIT.needsPerson : EXIT.done
     }),
   )
+}
+
+async function keepForgetting(context: CliContext, holdfast: Holdfast, signal: AbortSignal): Promise<void> {
+  await unlessInterrupted(signal, async () => {
+    for (;;) {
+      await forgetOld(context, holdfast)
+      await context.host.clock.sleep(UPKEEP_EVERY_MS, signal)
+    }
+  })
+}
+
+/** The configured retention. A store that is busy now is asked again in an hour: that stops no work. */
+async function forgetOld(context: CliContext, { operations }: Holdfast): Promise<void> {
+  const { retentionMs } = await context.config('send')
+  if (retentionMs === undefined) return
+  try {
+    const { runs } = await operations.retain(retentionMs)
+    if (runs > 0) context.output.note(`Forgot ${runs} ended runs older than the retention; their counts stay.`)
+  } catch (error) {
+    context.output.note(`trouble in retention: ${messageOf(error)}`)
+  }
 }

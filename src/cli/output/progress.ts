@@ -66,7 +66,7 @@ async function createBar() {
     barsize: 24,
     barCompleteChar: '█',
     barIncompleteChar: '░',
-    hideCursor: true,
+    hideCursor: false,
     clearOnComplete: true,
     stopOnComplete: false,
     gracefulExit: false,

@@ -66,8 +66,8 @@ function countNeedsPerson(database: Database, filter: BalanceFilter): number {
   const { sql, values } = balanceConditions(filter)
   const row = prepare<{ count: number }>(
     database,
-    `SELECT count(*) AS count
-     FROM items i INDEXED BY items_dead JOIN books b ON b.id = i.book JOIN runs r ON r.no = i.run
+    `SELECT count(*) AS count FROM items i INDEXED BY items_dead JOIN books b ON b.id = i.book
+       ${filter.labels ? 'JOIN runs r ON r.no = i.run' : ''}
      WHERE i.fingerprint IS NOT NULL AND ${NEEDS_PERSON} AND ${sql}`,
   ).get(...values)
   return row?.count ?? 0

@@ -4,10 +4,11 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, describe, expect, it } from 'vitest'
-import { claim, expectAudited, newRun, SUCCEEDED, settle, workOne } from '../conformance/support.ts'
+import { claimOne, expectAudited, newRun, SUCCEEDED, settle, workOne } from '../conformance/support.ts'
 import { connect, type Database } from './connection.ts'
 import { storeError } from './errors.ts'
 import { openSqliteLedger, pendingMigrations, type SqliteLedger } from './index.ts'
+import { createLedger } from './ledger.ts'
 import { migrate } from './migrate.ts'
 import { MIGRATIONS } from './migrations/index.ts'
 import { impatientClock, temporaryFolder } from './test-support.ts'
@@ -113,7 +114,7 @@ describe('opening', () => {
 })
 
 describe('migrations', () => {
-  const more = [...MIGRATIONS, { version: 2, name: 'second', sql: 'CREATE TABLE added (x) STRICT' }]
+  const more = [...MIGRATIONS, { version: 2, name: 'second', sql: 'CREATE TABLE added (x ANY) STRICT' }]
 
   it('apply what is missing, once, in one transaction', () => {
     const database = connect(':memory:', { busyWaitMs: 0 })
@@ -125,7 +126,7 @@ describe('migrations', () => {
   it('one that fails leaves the store as it was', () => {
     const database = connect(':memory:', { busyWaitMs: 0 })
     migrate(database, 'test')
-    const broken = [...more, { version: 3, name: 'broken', sql: 'CREATE TABLE added (x) STRICT' }]
+    const broken = [...more, { version: 3, name: 'broken', sql: 'CREATE TABLE added (x ANY) STRICT' }]
     expect(errorOf(() => migrate(database, 'test', broken)).message).toContain('already exists')
     expect(migrate(database, 'test', more).fromVersion).toBe(1)
   })
@@ -155,8 +156,11 @@ describe('another process holds the lock', () => {
     const ledger = await open(path, 300)
     const holder = lockedBy(path)
     const run = newRun()
-    await expect(ledger.submit([run])).rejects.toMatchObject({ code: 'store_busy', details: { store: `sqlite:${path}` } })
-    await expect(open(path, 300).then(() => 'opened')).resolves.toBe('opened')
+    await expect(ledger.submit([run])).rejects.toMatchObject({
+      code: 'store_busy',
+      details: { store: `sqlite:${path}` },
+    })
+    await expect(open(path, 300).then((other) => other.close())).resolves.toBeUndefined()
     holder.exec('COMMIT')
     holder.close()
     expect(await ledger.submit([run])).toMatchObject([{ outcome: 'accepted' }])
@@ -179,24 +183,26 @@ describe('another process holds the lock', () => {
 
 describe('no space left', () => {
   it('refuses what does not fit, changes nothing, and goes on when there is space', async () => {
-    const path = newPath()
-    const ledger = await open(path)
+    const database = connect(newPath(), { busyWaitMs: 0 })
+    migrate(database, 'test')
+    const path = database.location() ?? expect.fail('it is a file')
+    const ledger = createLedger({ database, path, clock: impatientClock(), busyTimeoutMs: 0, busyWaitMs: 0 })
     await ledger.submit([newRun(), newRun()])
     const input = JSON.stringify('x'.repeat(2_000_000))
     const [small, large] = [newRun(), newRun({ input })]
-    limitPages(ledger, 200)
+    database.exec('PRAGMA max_page_count = 200')
     const results = await Promise.allSettled([ledger.submit([small]), ledger.submit([large])])
     expect(results).toMatchObject([
       { status: 'fulfilled', value: [{ outcome: 'accepted' }] },
       { status: 'rejected', reason: { code: 'store_full', hint: expect.stringContaining('space') } },
     ])
     expect(await ledger.balance({})).toMatchObject({ accepted: 3, states: { queued: 3 }, balanced: true })
-    const [item] = await claim(ledger, { limit: 1 })
-    if (!item) return expect.fail('items were due')
-    await expect(settle(ledger, item, { state: 'succeeded', output: input })).rejects.toMatchObject({ code: 'store_full' })
+    const item = await claimOne(ledger, { limit: 1 })
+    const done = { state: 'succeeded', output: input } as const
+    await expect(settle(ledger, item, done)).rejects.toMatchObject({ code: 'store_full' })
     expect(await ledger.item(item.itemId)).toMatchObject({ state: 'processing', lease: { workerId: 'worker-1' } })
-    limitPages(ledger, 100_000)
-    expect(await settle(ledger, item, { state: 'succeeded', output: input })).toMatchObject({ outcome: 'settled' })
+    database.exec('PRAGMA max_page_count = 100000')
+    expect(await settle(ledger, item, done)).toMatchObject({ outcome: 'settled' })
     expect(await ledger.submit([large])).toMatchObject([{ outcome: 'accepted' }])
     await expectAudited(ledger)
     await ledger.close()

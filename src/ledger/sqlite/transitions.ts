@@ -6,6 +6,7 @@ import { ILLEGAL_TRANSITION } from './errors.ts'
 /**
  * A trigger of this connection, not of the file: it always holds the table of the program that runs, and no migration is
  * needed when the table grows. AFTER, because a BEFORE trigger makes SQLite look the row up once more.
+ * A row that keeps its state (a step that still waits for another) makes no transition.
  */
 export function enforceLegalTransitions(database: Database): void {
   database.exec(`

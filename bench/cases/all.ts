@@ -1,0 +1,10 @@
+import type { BenchCase } from '../support/bench-case.ts'
+import { CLIENT_CASES } from './client.ts'
+import { LEDGER_CASES } from './ledger.ts'
+import { POLICY_CASES } from './policy.ts'
+
+export const ALL_CASES: readonly BenchCase[] = [...POLICY_CASES, ...CLIENT_CASES, ...LEDGER_CASES]
+
+export function findCase(name: string): BenchCase | undefined {
+  return ALL_CASES.find((benchCase) => benchCase.name === name)
+}

@@ -1,0 +1,95 @@
+/**
+ * Holdfast beside its peers, in one run: `npm run bench`. Read bench/README.md before quoting a figure.
+ *
+ *   node bench/run.ts [--only policy,client,ledger] [--case TEXT] [--repetitions 5] [--scale 1] [--folder DIR] [--json]
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { ALL_CASES } from './cases/all.ts'
+import { describeMachine, isInMemory, type Machine } from './support/machine.ts'
+import { type CaseResult, runCase } from './support/session.ts'
+import { ratiosOf, toMarkdown } from './support/summary.ts'
+
+interface Options {
+  readonly groups: readonly string[]
+  readonly caseText: string
+  readonly repetitions: number
+  readonly scale: number
+  readonly folder: string
+  readonly json: boolean
+}
+
+const GROUPS = ['policy', 'client', 'ledger']
+
+function readOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: GROUPS.join(',') },
+      case: { type: 'string', default: '' },
+      repetitions: { type: 'string', default: '5' },
+      scale: { type: 'string', default: '1' },
+      folder: { type: 'string', default: tmpdir() },
+      json: { type: 'boolean', default: false },
+    },
+  })
+  const groups = values.only.split(',').map((group) => group.trim())
+  const unknown = groups.find((group) => !GROUPS.includes(group))
+  if (unknown !== undefined) throw new RangeError(`--only knows ${GROUPS.join(', ')}; "${unknown}" is none of them`)
+  return {
+    groups,
+    caseText: values.case,
+    repetitions: positive('--repetitions', values.repetitions),
+    scale: positive('--scale', values.scale),
+    folder: values.folder,
+    json: values.json,
+  }
+}
+
+function positive(option: string, text: string): number {
+  const value = Number(text)
+  if (Number.isFinite(value) && value > 0) return value
+  throw new RangeError(`${option} takes a number above 0, not "${text}"`)
+}
+
+async function main(): Promise<void> {
+  const options = readOptions()
+  const cases = ALL_CASES.filter(({ group, name }) => options.groups.includes(group) && name.includes(options.caseText))
+  const folder = mkdtempSync(join(options.folder, 'holdfast-bench-'))
+  try {
+    if (isInMemory(folder)) console.error(`${folder} is in memory: give --folder on a disk, or distrust the ledger`)
+    const machine = describeMachine(folder)
+    console.error(machineText(machine))
+    const results: CaseResult[] = []
+    for (const benchCase of cases) {
+      results.push(await runCase(benchCase, { ...options, folder, tell: (line) => console.error(line) }))
+    }
+    console.log(options.json ? toJson(machine, results) : `${machineText(machine)}\n\n${toMarkdown(results)}`)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+function machineText(machine: Machine): string {
+  const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`)
+  return [
+    `${machine.cores} x ${machine.processor}, ${machine.memoryGiB} GiB, ${machine.system}`,
+    `${versions.join(', ')}; one durable 4 KiB write: ${machine.durableWriteMicroseconds} us`,
+  ].join('\n')
+}
+
+function toJson(machine: Machine, results: readonly CaseResult[]): string {
+  const cases = results.map((result) => ({
+    group: result.case.group,
+    name: result.case.name,
+    measurements: Object.fromEntries(result.measurements),
+    ratios: ratiosOf(result),
+  }))
+  return JSON.stringify({ machine, cases }, undefined, 2)
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof RangeError ? error.message : error)
+  process.exitCode = error instanceof RangeError ? 2 : 1
+})

@@ -1,0 +1,33 @@
+/** What a benchmark is made of: cases, each run by several contenders that do the same work. */
+import type { Measured } from './stopwatch.ts'
+
+export type Group = 'policy' | 'client' | 'ledger'
+
+export interface BenchCase {
+  readonly group: Group
+  readonly name: string
+  /** How a measurement is shown. Everything is measured as operations over time. */
+  readonly shownAs: 'microseconds per call' | 'operations per second'
+  readonly contenders: readonly Contender[]
+  readonly expectations: readonly Expectation[]
+}
+
+export interface Contender {
+  readonly name: string
+  /** Prepares, measures and cleans up, in a process of its own. */
+  run(options: RunOptions): Promise<Measured>
+}
+
+export interface RunOptions {
+  /** 1 for the figures of the README; smaller for a quick look. Scales sizes and durations. */
+  readonly scale: number
+  /** Where stores are made: a folder on a real disk. */
+  readonly folder: string
+}
+
+/** Bounds for speed(contender) / speed(against), where speed is operations per second. */
+export interface Expectation {
+  readonly contender: string
+  readonly against: string
+  readonly atLeast: number
+}

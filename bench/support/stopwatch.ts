@@ -1,0 +1,56 @@
+/** Measures one stretch of work: wall time, the CPU it took, and the CPU that others took meanwhile. */
+import { cpus } from 'node:os'
+
+export interface Measured {
+  readonly operations: number
+  readonly elapsedMs: number
+  /** Of the measured processes: this one, and those whose use the caller adds. */
+  readonly ownCpuMs: number
+  /** Cores that all other processes of the machine kept busy meanwhile. */
+  readonly foreignCores: number
+}
+
+/** Milliseconds of CPU that a helper process has used so far; it belongs to the measured ones. */
+export type HelperCpu = () => Promise<number>
+
+const NO_HELPER: HelperCpu = async () => 0
+
+/** @param work resolves with how many operations it made. */
+export async function measure(work: () => Promise<number>, helperCpu: HelperCpu = NO_HELPER): Promise<Measured> {
+  const before = await cpuSoFar(helperCpu)
+  const startedMs = performance.now()
+  const operations = await work()
+  const elapsedMs = performance.now() - startedMs
+  const after = await cpuSoFar(helperCpu)
+  const ownCpuMs = after.ownMs - before.ownMs
+  const foreignMs = after.machineMs - before.machineMs - ownCpuMs
+  return { operations, elapsedMs, ownCpuMs, foreignCores: Math.max(0, foreignMs / elapsedMs) }
+}
+
+/** Repeats a piece of work that makes `operationsPerRound` operations until the time is over. */
+export async function measureFor(
+  durationMs: number,
+  operationsPerRound: number,
+  round: () => Promise<void>,
+  helperCpu: HelperCpu = NO_HELPER,
+): Promise<Measured> {
+  return measure(async () => {
+    const endMs = performance.now() + durationMs
+    let rounds = 0
+    do {
+      await round()
+      rounds += 1
+    } while (performance.now() < endMs)
+    return rounds * operationsPerRound
+  }, helperCpu)
+}
+
+async function cpuSoFar(helperCpu: HelperCpu): Promise<{ ownMs: number; machineMs: number }> {
+  const helperMs = await helperCpu()
+  const { user, system } = process.cpuUsage()
+  return { ownMs: helperMs + (user + system) / 1000, machineMs: machineCpuMs() }
+}
+
+function machineCpuMs(): number {
+  return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0)
+}

@@ -1,0 +1,89 @@
+/** From measurements to tables: medians, ranges and ratios. */
+import type { BenchCase, Expectation } from './bench-case.ts'
+import type { CaseResult } from './session.ts'
+import type { Measured } from './stopwatch.ts'
+
+/** More foreign CPU than this, and a figure says as much about the neighbours as about the contender. */
+export const DISTURBED_CORES = 0.35
+
+export interface Spread {
+  readonly median: number
+  readonly min: number
+  readonly max: number
+}
+
+export interface Ratio {
+  readonly contender: string
+  readonly against: string
+  /** Of speeds, repetition by repetition: neighbours in time, so that a slow minute of the disk hits both. */
+  readonly spread: Spread
+  readonly atLeast: number
+  readonly met: boolean
+}
+
+export function spreadOf(values: readonly number[]): Spread {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle] ?? Number.NaN
+  const median = sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2
+  return { median, min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN }
+}
+
+export function perSecond({ operations, elapsedMs }: Measured): number {
+  return (operations / elapsedMs) * 1000
+}
+
+export function ratiosOf(result: CaseResult): Ratio[] {
+  return result.case.expectations.map((expectation) => ratioOf(result, expectation))
+}
+
+function ratioOf({ measurements }: CaseResult, { contender, against, atLeast }: Expectation): Ratio {
+  const own = measurements.get(contender) ?? []
+  const others = measurements.get(against) ?? []
+  const ratios = own.flatMap((measured, index) => {
+    const other = others[index]
+    return other ? [perSecond(measured) / perSecond(other)] : []
+  })
+  const spread = spreadOf(ratios)
+  return { contender, against, atLeast, spread, met: spread.median >= atLeast }
+}
+
+/** The tables of a run, in Markdown. */
+export function toMarkdown(results: readonly CaseResult[]): string {
+  const lines = ['| case | contender | median (min-max) | cores used | foreign cores |', '|---|---|---|---|---|']
+  for (const { case: benchCase, measurements } of results) {
+    for (const [contender, measured] of measurements) {
+      const own = spreadOf(measured.map(({ ownCpuMs, elapsedMs }) => ownCpuMs / elapsedMs)).median
+      const foreign = spreadOf(measured.map(({ foreignCores }) => foreignCores))
+      const disturbed = foreign.median > DISTURBED_CORES ? ' (disturbed)' : ''
+      const cells = [benchCase.name, contender, shown(benchCase, measured), own.toFixed(2)]
+      lines.push(`| ${cells.join(' | ')} | ${foreign.median.toFixed(2)}${disturbed} |`)
+    }
+  }
+  lines.push('', '| case | Holdfast, as | against | times its speed, median (min-max) | at least | met |')
+  lines.push('|---|---|---|---|---|---|')
+  for (const result of results) {
+    for (const ratio of ratiosOf(result)) {
+      const cells = [result.case.name, ratio.contender, ratio.against, spreadText(ratio.spread, ratioText)]
+      lines.push(`| ${cells.join(' | ')} | ${ratio.atLeast} | ${ratio.met ? 'yes' : 'NO'} |`)
+    }
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function shown({ shownAs }: BenchCase, measured: readonly Measured[]): string {
+  if (shownAs === 'operations per second') return `${spreadText(spreadOf(measured.map(perSecond)), wholeNumber)} /s`
+  return `${spreadText(spreadOf(measured.map((one) => 1_000_000 / perSecond(one))), (value) => value.toFixed(2))} us`
+}
+
+function spreadText({ median, min, max }: Spread, format: (value: number) => string): string {
+  return min === max ? format(median) : `${format(median)} (${format(min)}-${format(max)})`
+}
+
+function wholeNumber(value: number): string {
+  return Math.round(value).toLocaleString('en')
+}
+
+function ratioText(value: number): string {
+  return value >= 10 ? value.toFixed(0) : value.toFixed(2)
+}

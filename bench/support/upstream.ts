@@ -1,0 +1,26 @@
+/** The API that is called: a server in a process of its own, so that client and server do not share an event loop. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+export interface Upstream extends Disposable {
+  readonly origin: string
+  /** Milliseconds of CPU that its process has used. */
+  cpuMs(): Promise<number>
+}
+
+export async function startUpstream(): Promise<Upstream> {
+  const child = fork(fileURLToPath(new URL('./api-server.ts', import.meta.url)))
+  const [port] = (await once(child, 'message')) as [number]
+  const origin = `http://127.0.0.1:${port}`
+  return {
+    origin,
+    async cpuMs() {
+      const response = await fetch(`${origin}/usage`)
+      return ((await response.json()) as { cpuMs: number }).cpuMs
+    },
+    [Symbol.dispose]() {
+      child.disconnect()
+    },
+  }
+}
