@@ -36,7 +36,7 @@ function contender(name: string, method: Method, prepare: Prepare): Contender {
       const round = () => callConcurrently(prepared.call)
       const operations = IN_FLIGHT * CALLS_PER_CALLER
       await measureFor(WARM_UP_MS * scale, operations, round)
-      return measureFor(DURATION_MS * scale, operations, round, upstream.cpuMs)
+      return await measureFor(DURATION_MS * scale, operations, round, upstream.cpuMs)
     },
   }
 }

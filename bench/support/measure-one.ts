@@ -6,7 +6,8 @@ async function main(): Promise<void> {
   const [caseName, contenderName, options] = process.argv.slice(2) as [string, string, string]
   const contender = findCase(caseName)?.contenders.find(({ name }) => name === contenderName)
   if (!contender) throw new Error(`There is no contender "${contenderName}" in the case "${caseName}"`)
-  process.send?.(await contender.run(JSON.parse(options) as RunOptions))
+  const measured = await contender.run(JSON.parse(options) as RunOptions)
+  await new Promise<void>((resolve) => process.send?.(measured, () => resolve()))
 }
 
 main().then(

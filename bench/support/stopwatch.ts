@@ -4,13 +4,13 @@ import { cpus } from 'node:os'
 export interface Measured {
   readonly operations: number
   readonly elapsedMs: number
-  /** Of the measured processes: this one, and those whose use the caller adds. */
-  readonly ownCpuMs: number
-  /** Cores that all other processes of the machine kept busy meanwhile. */
+  /** Of the measured process, all its threads. Hardly moved by busy neighbours, as the elapsed time is. */
+  readonly cpuMs: number
+  /** Cores that processes which do not belong to the measurement kept busy meanwhile. */
   readonly foreignCores: number
 }
 
-/** Milliseconds of CPU that a helper process has used so far; it belongs to the measured ones. */
+/** Milliseconds of CPU that a helper process has used so far: it belongs to the measurement, and is not foreign. */
 export type HelperCpu = () => Promise<number>
 
 const NO_HELPER: HelperCpu = async () => 0
@@ -22,9 +22,9 @@ export async function measure(work: () => Promise<number>, helperCpu: HelperCpu 
   const operations = await work()
   const elapsedMs = performance.now() - startedMs
   const after = await cpuSoFar(helperCpu)
-  const ownCpuMs = after.ownMs - before.ownMs
-  const foreignMs = after.machineMs - before.machineMs - ownCpuMs
-  return { operations, elapsedMs, ownCpuMs, foreignCores: Math.max(0, foreignMs / elapsedMs) }
+  const cpuMs = after.ownMs - before.ownMs
+  const foreignMs = after.machineMs - before.machineMs - (after.helperMs - before.helperMs) - cpuMs
+  return { operations, elapsedMs, cpuMs, foreignCores: Math.max(0, foreignMs / elapsedMs) }
 }
 
 /** Repeats a piece of work that makes `operationsPerRound` operations until the time is over. */
@@ -45,10 +45,10 @@ export async function measureFor(
   }, helperCpu)
 }
 
-async function cpuSoFar(helperCpu: HelperCpu): Promise<{ ownMs: number; machineMs: number }> {
+async function cpuSoFar(helperCpu: HelperCpu): Promise<{ ownMs: number; helperMs: number; machineMs: number }> {
   const helperMs = await helperCpu()
   const { user, system } = process.cpuUsage()
-  return { ownMs: helperMs + (user + system) / 1000, machineMs: machineCpuMs() }
+  return { ownMs: (user + system) / 1000, helperMs, machineMs: machineCpuMs() }
 }
 
 function machineCpuMs(): number {

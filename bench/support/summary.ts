@@ -50,13 +50,16 @@ function ratioOf({ measurements }: CaseResult, { contender, against, atLeast }: 
 
 /** The tables of a run, in Markdown. */
 export function toMarkdown(results: readonly CaseResult[]): string {
-  const lines = ['| case | contender | median (min-max) | cores used | foreign cores |', '|---|---|---|---|---|']
+  const lines = [
+    '| case | contender | median (min-max) | CPU us per operation | foreign cores |',
+    '|---|---|---|---|---|',
+  ]
   for (const { case: benchCase, measurements } of results) {
     for (const [contender, measured] of measurements) {
-      const own = spreadOf(measured.map(({ ownCpuMs, elapsedMs }) => ownCpuMs / elapsedMs)).median
+      const cpu = spreadOf(measured.map(({ cpuMs, operations }) => (cpuMs * 1000) / operations)).median
       const foreign = spreadOf(measured.map(({ foreignCores }) => foreignCores))
       const disturbed = foreign.median > DISTURBED_CORES ? ' (disturbed)' : ''
-      const cells = [benchCase.name, contender, shown(benchCase, measured), own.toFixed(2)]
+      const cells = [benchCase.name, contender, shown(benchCase, measured), cpu.toFixed(2)]
       lines.push(`| ${cells.join(' | ')} | ${foreign.median.toFixed(2)}${disturbed} |`)
     }
   }

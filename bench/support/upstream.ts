@@ -12,12 +12,12 @@ export interface Upstream extends Disposable {
 export async function startUpstream(): Promise<Upstream> {
   const child = fork(fileURLToPath(new URL('./api-server.ts', import.meta.url)))
   const [port] = (await once(child, 'message')) as [number]
-  const origin = `http://127.0.0.1:${port}`
   return {
-    origin,
+    origin: `http://127.0.0.1:${port}`,
     async cpuMs() {
-      const response = await fetch(`${origin}/usage`)
-      return ((await response.json()) as { cpuMs: number }).cpuMs
+      child.send('cpu')
+      const [cpuMs] = (await once(child, 'message')) as [number]
+      return cpuMs
     },
     [Symbol.dispose]() {
       child.disconnect()

@@ -1,5 +1,5 @@
 /** Types are part of the contract: `tsc` runs over this file, and an error that is expected and does not come fails it. */
-import { describe, expectTypeOf, test } from 'vitest'
+import { describe, expect, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
 import { definePipeline, type Holdfast } from '../../src/index.ts'
 
@@ -7,7 +7,7 @@ const lead = z.object({ email: z.string() })
 
 describe('types', () => {
   test('steps see their input, and the outputs of exactly the steps they come after', () => {
-    definePipeline('typed', { input: lead })
+    const pipeline = definePipeline('typed', { input: lead })
       .step('first', {
         run: ({ input }) => {
           expectTypeOf(input).toEqualTypeOf<{ email: string }>()
@@ -23,8 +23,8 @@ describe('types', () => {
           return outputs.other
         },
       })
-      // @ts-expect-error: there is no such step
-      .step('third', { after: ['secnod'], run: () => 1 })
+    // @ts-expect-error: there is no such step
+    expect(() => pipeline.step('third', { after: ['secnod'], run: () => 1 })).toThrow('which is not defined before it')
   })
 
   test('submit takes what the pipeline takes', () => {

@@ -78,7 +78,7 @@ function tellWhatNext({ output }: CliContext, report: DemoReport): void {
   output.next('npm run holdfast -- dlq groups --demo', 'what needs a person, by cause')
   if (fixable) {
     output.next(
-      `npm run holdfast -- dlq replay --demo --group ${fixable.fingerprint} --patch '{"company":"Acme"}' --yes`,
+      `npm run holdfast -- dlq replay --demo --group ${fixable.fingerprint} --patch '{"company":"Acme"}' --yes --wait`,
       'repairs those leads and sends them again',
     )
   }

@@ -147,17 +147,16 @@ export function reportText(report: DemoReport, output: Output): string {
   return `${summary}\n\n${groupsText(report, output)}`
 }
 
-function groupsText(report: DemoReport, output: Output): string {
+function groupsText(report: DemoReport, { colours }: Output): string {
   if (report.groups.length === 0) return 'Nothing needs a person.'
-  return output.table(
+  const blocks = report.groups.map(({ count, fingerprint, summary, hint }) =>
     [
-      { title: 'leads', value: (group) => group.count, align: 'right' },
-      { title: 'group', value: (group) => group.fingerprint },
-      { title: 'what is wrong', value: (group) => group.summary },
-      { title: 'what to do', value: (group) => group.hint, flexible: true },
-    ],
-    report.groups,
+      `${colours.bad(`${count} ${count === 1 ? 'lead needs' : 'leads need'} a person`)}  ${colours.dim(`group ${fingerprint}`)}`,
+      `  ${summary}`,
+      `  ${colours.accent('->')} ${hint}`,
+    ].join('\n'),
   )
+  return blocks.join('\n\n')
 }
 
 function sum<Row>(rows: readonly Row[], value: (row: Row) => number): number {
