@@ -71,7 +71,7 @@ function faultsOf(resource: Resource): FaultRule[] {
     // The record is not there.
     { route: create, nth: every(13), fault: 'reset_before_executing' },
     { route: create, nth: every(11), fault: { kind: 'status', status: 503 } },
-    { route: create, nth: every(31), fault: { kind: 'status', status: 429, headers: { 'retry-after': '1' } } },
+    { route: create, nth: every(97), fault: { kind: 'status', status: 429, headers: { 'retry-after': '1' } } },
     { route: create, nth: every(7), fault: { kind: 'delay', delay: '100ms' } },
     { route: `GET /${resource}`, nth: every(5), fault: { kind: 'status', status: 502 } },
   ]

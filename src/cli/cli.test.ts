@@ -197,7 +197,7 @@ pipelines:
         request: { method: POST, path: /contacts, body: "{{ input }}" }
         reconcile:
           request: { method: GET, path: /contacts, query: { email: "{{ input.email }}" } }
-          found: "{{ answer.data[0] }}"
+          found: "{{ answer.data.results[email = $$.input.email][0] }}"
 `,
     )
   })

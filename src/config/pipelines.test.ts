@@ -96,6 +96,17 @@ describe('declarative pipelines', () => {
     },
   )
 
+  it('rule 3: a whole body is not taken for a part of a list: JSONata would find what is not there', async () => {
+    const answer = (data: unknown) => ({ status: 200, headers: {}, data })
+    const first = step({ request: get, reconcile: { request: get, found: '{{ answer.data[0] }}' } }).reconcile
+    await expect(first?.match(answer({ results: [] }), context)).rejects.toMatchObject({ code: 'reconcile_unclear' })
+    expect(await first?.match(answer([]), context)).toBeUndefined()
+    expect(await first?.match(answer([{ id: 1 }]), context)).toEqual({ id: 1 })
+    const whole = step({ request: get, reconcile: { request: get, found: '{{ answer.data }}' } }).reconcile
+    expect(await whole?.match(answer({ id: 1 }), context)).toEqual({ id: 1 })
+    expect(await whole?.match(answer([]), context)).toBeUndefined()
+  })
+
   it('output reads the answer; without it the engine decides', async () => {
     const { parse } = step({ request: get, output: '{{ answer.data.id & "-" & input.email }}' })
     expect(await parse?.({ status: 200, headers: {}, data: { id: 5 } }, context)).toBe('5-a@b.c')

@@ -2,7 +2,7 @@
 import { durationMs } from '../core/duration.ts'
 import { configurationError, HoldfastError, messageOf } from '../core/errors.ts'
 import { idempotencySettings } from './integration.ts'
-import type { ConfiguredPipeline, ConfiguredRequest, ConfiguredStep } from './loaded.ts'
+import type { ConfiguredAnswer, ConfiguredPipeline, ConfiguredRequest, ConfiguredStep } from './loaded.ts'
 import { didYouMean } from './nearest.ts'
 import type { Path, Problem } from './problems.ts'
 import type { WrittenPipeline, WrittenRequest, WrittenStep } from './schema.ts'
@@ -90,9 +90,25 @@ function buildReconcile(
     request: buildRequest(written.request, [...path, 'request'], problems),
     async match(answer, context) {
       const found = await find(answer, context)
-      return found === null || found === false ? undefined : found
+      if (found === null || found === false || (Array.isArray(found) && found.length === 0)) return undefined
+      refuseWholeForPart(found, answer, written.found)
+      return found
     },
   }
+}
+
+/**
+ * JSONata takes one object for a list of one: `answer.data[0]` over `{ "results": [] }` is the whole body, and an effect that
+ * is not there would count as found. Better a failed look, which ends with a person, than a record that nobody sends.
+ */
+function refuseWholeForPart(found: unknown, answer: ConfiguredAnswer, expression: string): void {
+  if (found !== answer.data || Array.isArray(found) || !expression.includes('[')) return
+  throw new HoldfastError({
+    code: 'reconcile_unclear',
+    class: 'malformed_response',
+    message: `"found" (${expression}) asks for a part of a list, but the answer is no list, and all of it came back`,
+    hint: 'Name the list inside the answer, for example "{{ answer.data.results[email = $$.input.email][0] }}".',
+  })
 }
 
 function buildReader(text: string, path: Path, problems: Problem[]): NonNullable<ConfiguredStep['parse']> {

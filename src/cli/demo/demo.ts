@@ -34,6 +34,10 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
   const config = resolveConfig(demoConfigFor(directory, ports), { env: host.env, baseDirectory: directory })
   await using holdfast = await openHoldfast(config)
 
+  using _trouble = holdfast.events.on('engine.trouble', ({ where, message }) =>
+    output.note(`trouble in ${where}: ${message}\n`),
+  )
+
   await submitAll(holdfast, leads)
   const outage = planOutage(twins, clock)
   const doomed = options.kill ? startDoomedWorkers(clock, host.env) : undefined

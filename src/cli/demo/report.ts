@@ -8,12 +8,16 @@ import type { Outage } from './story.ts'
 import type { DemoTwins } from './twins.ts'
 
 export interface DemoReport {
+  /** Sent in. */
   readonly leads: number
-  /** Items: each lead takes four steps. */
+  /** Leads that the ledger took in. */
   readonly accepted: number
+  /** Leads of which every step succeeded. */
   readonly succeeded: number
+  /** Leads with a step that no machine will touch again. */
   readonly needs_person: number
-  readonly waiting_for_person: number
+  /** The same in items, of which each lead has one per step. */
+  readonly items: { readonly accepted: number; readonly succeeded: number; readonly needs_person: number }
   readonly groups: readonly {
     readonly count: number
     readonly summary: string
@@ -53,15 +57,16 @@ export async function makeReport(facts: DemoFacts): Promise<DemoReport> {
     allItems(holdfast),
   ])
   const { balance } = audit
+  const byLead = Map.groupBy(items, (item) => item.key)
   return {
     leads: leads.length,
-    accepted: balance.accepted,
-    succeeded: balance.states.succeeded,
-    needs_person: balance.needsPerson,
-    waiting_for_person: balance.states.waiting,
+    accepted: byLead.size,
+    succeeded: countLeads(byLead, (steps) => steps.every((item) => item.state === 'succeeded')),
+    needs_person: countLeads(byLead, (steps) => steps.some(needsPerson)),
+    items: { accepted: balance.accepted, succeeded: balance.states.succeeded, needs_person: balance.needsPerson },
     groups: groups.map(({ count, summary, hint, fingerprint }) => ({ count, summary, hint, fingerprint })),
     duplicates: twins.crm.duplicates().length + twins.sequencer.duplicates().length,
-    lost: countLost(items, twins, leads),
+    lost: countLost(byLead, twins, leads),
     calls_to_dead_endpoint: outage.calls,
     enriched_during_outage: outage.enrichedMeanwhile,
     enrolled_during_outage: outage.enrolledMeanwhile,
@@ -86,29 +91,37 @@ async function allItems(holdfast: Holdfast): Promise<ItemSummary[]> {
   return items
 }
 
+type ByLead = ReadonlyMap<string, readonly ItemSummary[]>
+
+function countLeads(byLead: ByLead, holds: (steps: readonly ItemSummary[]) => boolean): number {
+  return [...byLead.values()].filter(holds).length
+}
+
+function needsPerson(item: ItemSummary): boolean {
+  return (item.state === 'dead_lettered' || item.state === 'unknown_outcome') && item.dueAtMs === undefined
+}
+
 /** A lead is lost if it never came in, if it stands nowhere, or if the ledger says done and the API knows nothing of it. */
-function countLost(items: readonly ItemSummary[], twins: DemoTwins, leads: readonly Lead[]): number {
-  const byLead = new Map<string, Map<string, ItemSummary>>()
-  for (const item of items) byLead.set(item.key, (byLead.get(item.key) ?? new Map()).set(item.step, item))
+function countLost(byLead: ByLead, twins: DemoTwins, leads: readonly Lead[]): number {
   return leads.filter(({ email }) => {
     const steps = byLead.get(email)
     if (!steps) return true
-    const stuck = [...steps.values()].some((item) =>
-      ['queued', 'processing', 'retrying', 'parked'].includes(item.state),
-    )
-    const crm = steps.get('crm')?.state === 'succeeded' && !twins.crm.has(email) && email !== KNOWN_EMAIL
-    const sequencer = steps.get('sequencer')?.state === 'succeeded' && !twins.sequencer.has(email)
-    return stuck || crm || sequencer
+    const succeeded = (step: string) => steps.some((item) => item.step === step && item.state === 'succeeded')
+    const standsNowhere = steps.some((item) => MOVING.has(item.state))
+    const noContact = succeeded('crm') && !twins.crm.has(email) && email !== KNOWN_EMAIL
+    const noEnrolment = succeeded('sequencer') && !twins.sequencer.has(email)
+    return standsNowhere || noContact || noEnrolment
   }).length
 }
+
+const MOVING: ReadonlySet<string> = new Set(['queued', 'processing', 'retrying', 'parked'])
 
 export function reportText(report: DemoReport, output: Output): string {
   const { colours } = output
   const good = (ok: boolean, text: string) => (ok ? colours.good(text) : colours.bad(text))
   const rows: (readonly [string, string, string])[] = [
-    ['leads', formatCount(report.leads), 'each goes through four steps'],
-    ['steps accepted', formatCount(report.accepted), ''],
-    ['succeeded', formatCount(report.succeeded), ''],
+    ['accepted', formatCount(report.accepted), `leads; ${formatCount(report.items.accepted)} steps`],
+    ['succeeded', formatCount(report.succeeded), `leads; ${formatCount(report.items.succeeded)} steps`],
     ['in need of a person', formatCount(report.needs_person), 'grouped below, each with what to do'],
     ['duplicates', good(report.duplicates === 0, formatCount(report.duplicates)), 'effects that an API applied twice'],
     ['lost', good(report.lost === 0, formatCount(report.lost)), 'leads that nobody can account for'],

@@ -57,7 +57,7 @@ pipelines:
         # A lost answer is never followed by a blind second POST: it is looked up first.
         reconcile:
           request: { method: GET, path: /contacts, query: { email: "{{ input.email }}" } }
-          found: "{{ answer.data[0] }}"
+          found: "{{ answer.data.results[email = $$.input.email][0] }}"
         output: "{{ answer.data.id }}"
 `
 }

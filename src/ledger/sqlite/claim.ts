@@ -1,8 +1,9 @@
 /** `channels`, `claim`, `reclaimExpired` and `extendLeases` of the port, to be called inside a transaction. */
 import { parseItemId } from '../../core/ids.ts'
 import type { ChannelDue, ClaimChannel, ClaimedItem, ClaimRequest, Fence, ReclaimRequest } from '../port.ts'
-import { type Database, prepare } from './connection.ts'
-import { LEASABLE_COLUMNS, type LeasableRow, type Leasing } from './lease.ts'
+import { type Database, prepare, prepareTuples } from './connection.ts'
+import { LEASABLE_COLUMNS, type Leasable, type LeasableTuple, toLeasable } from './leasable.ts'
+import type { Leasing } from './lease.ts'
 import type { Names } from './names.ts'
 
 export interface Claims {
@@ -35,15 +36,15 @@ export function prepareClaims(database: Database, names: Names, leasing: Leasing
        ON i.channel = c.id AND i.lease_until_ms IS NOT NULL
      WHERE c.lane = ?`,
   )
-  const selectDue = prepare<LeasableRow>(
+  const selectDue = prepareTuples<LeasableTuple>(
     database,
     `SELECT ${LEASABLE_COLUMNS} FROM items i INDEXED BY items_due JOIN runs r ON r.no = i.run
      WHERE i.channel = ? AND i.due_at_ms <= ?
      ORDER BY i.due_at_ms, i.run, i.step LIMIT ?`,
   )
-  const selectExpired = prepare<LeasableRow>(
+  const selectExpired = prepareTuples<readonly [lane: string, endpoint: string, ...LeasableTuple]>(
     database,
-    `SELECT ${LEASABLE_COLUMNS}, c.lane, c.endpoint
+    `SELECT c.lane, c.endpoint, ${LEASABLE_COLUMNS}
      FROM items i INDEXED BY items_leased JOIN runs r ON r.no = i.run JOIN channels c ON c.id = i.channel
      WHERE i.lease_until_ms IS NOT NULL AND i.lease_until_ms <= ?
      ORDER BY i.lease_until_ms, i.run, i.step LIMIT ?`,
@@ -61,27 +62,25 @@ export function prepareClaims(database: Database, names: Names, leasing: Leasing
     return Math.min(channel.limit, channel.laneConcurrency - leased)
   }
 
-  function leaseFrom(channel: ClaimChannel, request: ClaimRequest): LeasableRow[] {
-    const number = names.knownChannel(channel.lane, channel.endpoint)
+  function leaseFrom(channel: ClaimChannel, request: ClaimRequest): Leasable[] {
+    const { lane, endpoint } = channel
+    const number = names.knownChannel(lane, endpoint)
     const room = number === undefined ? 0 : roomIn(channel, request.nowMs)
     if (number === undefined || room <= 0) return []
-    const rows = selectDue.all(number, request.nowMs, room)
-    for (const row of rows) {
-      row.lane = channel.lane
-      row.endpoint = channel.endpoint
-    }
+    const rows = selectDue.all(number, request.nowMs, room).map((tuple) => toLeasable(tuple, lane, endpoint))
     leasing.leaseDue(number, rows, request)
     return rows
   }
 
   function claim(request: ClaimRequest): ClaimedItem[] {
     const rows = request.channels.flatMap((channel) => leaseFrom(channel, request))
-    if (request.channels.length > 1) rows.sort((a, b) => (a.due_at_ms ?? 0) - (b.due_at_ms ?? 0) || a.run - b.run)
+    if (request.channels.length > 1) rows.sort((a, b) => (a.dueAtMs ?? 0) - (b.dueAtMs ?? 0) || a.run - b.run)
     return rows.map((row) => leasing.claimed(row, request))
   }
 
   function reclaimExpired(request: ReclaimRequest): ClaimedItem[] {
-    return selectExpired.all(request.nowMs, request.limit).map((row) => {
+    return selectExpired.all(request.nowMs, request.limit).map(([lane, endpoint, ...tuple]) => {
+      const row = toLeasable(tuple, lane, endpoint)
       leasing.takeOver(row, request)
       return leasing.claimed(row, request)
     })

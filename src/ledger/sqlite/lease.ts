@@ -1,50 +1,11 @@
 /** One lease: the write-ahead of an attempt, and what the worker gets to see of its item. */
 import { itemId } from '../../core/ids.ts'
-import type { ItemState } from '../../core/item-state.ts'
 import type { ClaimedItem } from '../port.ts'
 import type { Attempts } from './attempts.ts'
 import { type Database, prepare } from './connection.ts'
+import type { KnownLeases } from './known-leases.ts'
+import type { Leasable } from './leasable.ts'
 import type { Tally } from './tally.ts'
-
-/** An item joined with its run, as it was before it was leased. */
-export interface LeasableRow {
-  run: number
-  step: string
-  state: ItemState
-  book: number
-  due_at_ms: number | null
-  lease_token: number
-  lease_from_ms: number | null
-  attempts: number
-  deferrals: number
-  crashes: number
-  replays: number
-  recorded: number
-  edits: number
-  attempts_before_budget: number
-  budget_from_ms: number | null
-  slow_lane_tries: number
-  first_attempt_at_ms: number | null
-  cancel_reason: string | null
-  after: string | null
-  memo: string | null
-  lane: string
-  endpoint: string
-  id: string
-  tenant: string
-  pipeline: string
-  key: string
-  input: string
-  labels: string
-  correlation_id: string
-  created_at_ms: number
-}
-
-/** Without lane and endpoint: whoever claims from a channel knows them. */
-export const LEASABLE_COLUMNS = `i.run, i.step, i.state, i.book, i.due_at_ms, i.lease_token, i.lease_from_ms, i.attempts,
-  i.deferrals, i.crashes, i.replays, i.recorded, i.edits, i.attempts_before_budget, i.budget_from_ms, i.slow_lane_tries,
-  i.first_attempt_at_ms, i.cancel_reason, i."after", i.memo, r.id, r.tenant, r.pipeline, r.key, r.input, r.labels,
-  r.correlation_id, r.created_at_ms`
 
 export interface LeaseTerms {
   readonly workerId: string
@@ -54,14 +15,18 @@ export interface LeaseTerms {
 
 export interface Leasing {
   /** Leases the first due rows of a channel, given as they were read in this transaction, in order. */
-  leaseDue(channel: number, rows: readonly LeasableRow[], terms: LeaseTerms): void
+  leaseDue(channel: number, rows: readonly Leasable[], terms: LeaseTerms): void
   /** The lease of another worker has expired: its attempt is recorded as crashed. */
-  takeOver(row: LeasableRow, terms: LeaseTerms): void
+  takeOver(row: Leasable, terms: LeaseTerms): void
   /** What the worker gets, for a row that was just leased or taken over. */
-  claimed(row: LeasableRow, terms: LeaseTerms): ClaimedItem
+  claimed(row: Leasable, terms: LeaseTerms): ClaimedItem
 }
 
-export function prepareLeasing(database: Database, attempts: Attempts, tally: Tally): Leasing {
+export function prepareLeasing(
+  database: Database,
+  parts: { readonly attempts: Attempts; readonly known: KnownLeases; readonly tally: Tally },
+): Leasing {
+  const { attempts, known, tally } = parts
   const newLease = `state = 'processing', reason = NULL, room = NULL, due_at_ms = NULL, lease_until_ms = ?1,
     lease_worker = ?2, lease_from_ms = ?3, updated_at_ms = ?3, first_attempt_at_ms = coalesce(first_attempt_at_ms, ?3),
     lease_token = lease_token + 1`
@@ -85,17 +50,17 @@ export function prepareLeasing(database: Database, attempts: Attempts, tally: Ta
   )
 
   /** One statement for all: they are the rows up to the last one in the order of the index. */
-  function leaseDue(channel: number, rows: readonly LeasableRow[], terms: LeaseTerms): void {
+  function leaseDue(channel: number, rows: readonly Leasable[], terms: LeaseTerms): void {
     const last = rows.at(-1)
     if (!last) return
     const { workerId, nowMs, leaseUntilMs } = terms
-    leaseUpTo.run(leaseUntilMs, workerId, nowMs, channel, last.due_at_ms, last.run, last.step)
+    leaseUpTo.run(leaseUntilMs, workerId, nowMs, channel, last.dueAtMs, last.run, last.step)
     for (const row of rows) tally.move(row.book, row.state, 'processing')
   }
 
-  function takeOver(row: LeasableRow, terms: LeaseTerms): void {
+  function takeOver(row: Leasable, terms: LeaseTerms): void {
     attempts.append(row.run, row.step, row.recorded + 1, {
-      startedAtMs: row.lease_from_ms ?? terms.nowMs,
+      startedAtMs: row.leaseFromMs ?? terms.nowMs,
       endedAtMs: terms.nowMs,
       outcome: 'crashed',
       counts: false,
@@ -104,23 +69,39 @@ export function prepareLeasing(database: Database, attempts: Attempts, tally: Ta
     leaseAgain.run(terms.leaseUntilMs, terms.workerId, terms.nowMs, row.run, row.step)
   }
 
-  function inputOf(row: LeasableRow): string {
+  function inputOf(row: Leasable): string {
     return (row.edits > 0 ? selectEdit.get(row.run, row.step)?.input : undefined) ?? row.input
   }
 
-  function outputsOf(row: LeasableRow): Record<string, string> {
+  function outputsOf(row: Leasable): Record<string, string> {
     if (row.after === null) return {}
     const rows = selectOutputs.all(row.run, row.after)
     return Object.fromEntries(rows.map((output) => [output.step, output.output]))
   }
 
-  function claimed(row: LeasableRow, terms: LeaseTerms): ClaimedItem {
+  function remember(row: Leasable, id: string, crashed: boolean): void {
+    known.remember(id, {
+      token: row.token + 1,
+      run: row.run,
+      book: row.book,
+      recorded: crashed ? row.recorded + 1 : row.recorded,
+      slowLaneTries: row.slowLaneTries,
+      optional: row.optional === 1,
+      dependents: row.dependents,
+      isDeadLetter: row.fingerprint !== null,
+      memo: row.memo,
+    })
+  }
+
+  function claimed(row: Leasable, terms: LeaseTerms): ClaimedItem {
     const crashed = row.state === 'processing'
+    const id = itemId(row.runId, row.step)
+    remember(row, id, crashed)
     return {
-      itemId: itemId(row.id, row.step),
+      itemId: id,
       tenant: row.tenant,
-      token: row.lease_token + 1,
-      runId: row.id,
+      token: row.token + 1,
+      runId: row.runId,
       pipeline: row.pipeline,
       step: row.step,
       lane: row.lane,
@@ -133,19 +114,19 @@ export function prepareLeasing(database: Database, attempts: Attempts, tally: Ta
         crashes: crashed ? row.crashes + 1 : row.crashes,
         replays: row.replays,
       },
-      attemptsBeforeBudget: row.attempts_before_budget,
-      budgetFromMs: row.budget_from_ms ?? row.created_at_ms,
-      slowLaneTries: row.slow_lane_tries,
-      createdAtMs: row.created_at_ms,
-      firstAttemptAtMs: row.first_attempt_at_ms ?? terms.nowMs,
-      lostAttemptStartedAtMs: crashed ? (row.lease_from_ms ?? undefined) : undefined,
+      attemptsBeforeBudget: row.attemptsBeforeBudget,
+      budgetFromMs: row.budgetFromMs ?? row.createdAtMs,
+      slowLaneTries: row.slowLaneTries,
+      createdAtMs: row.createdAtMs,
+      firstAttemptAtMs: row.firstAttemptAtMs ?? terms.nowMs,
+      lostAttemptStartedAtMs: crashed ? (row.leaseFromMs ?? undefined) : undefined,
       input: inputOf(row),
       outputs: outputsOf(row),
       labels: row.labels === '{}' ? {} : (JSON.parse(row.labels) as Record<string, string>),
-      correlationId: row.correlation_id,
+      correlationId: row.correlationId,
       lastFailure: row.recorded > 0 ? attempts.lastFailure(row.run, row.step) : undefined,
       memo: row.memo ?? undefined,
-      cancelRequested: row.cancel_reason !== null,
+      cancelRequested: row.cancelReason !== null,
     }
   }
 

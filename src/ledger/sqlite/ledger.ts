@@ -11,6 +11,7 @@ import { prepareEffects } from './effects.ts'
 import { storeClosed, storeError } from './errors.ts'
 import { listGroups } from './groups.ts'
 import { prepareHealth } from './health.ts'
+import { createKnownLeases } from './known-leases.ts'
 import { prepareLanes } from './lanes.ts'
 import { prepareLeasing } from './lease.ts'
 import { createNames } from './names.ts'
@@ -43,13 +44,14 @@ export function createLedger(parts: LedgerParts): Ledger {
   const tally = createTally(database)
   const names = createNames(database)
   const attempts = prepareAttempts(database)
+  const known = createKnownLeases()
   const lanes = prepareLanes(database)
   const effects = prepareEffects(database)
   const health = prepareHealth(database)
   const dependents = prepareDependents(database, tally)
   const submit = prepareSubmit(database, names, tally)
-  const claims = prepareClaims(database, names, prepareLeasing(database, attempts, tally))
-  const settle = prepareSettle({ database, attempts, dependents, effects, lanes, tally })
+  const claims = prepareClaims(database, names, prepareLeasing(database, { attempts, known, tally }))
+  const settle = prepareSettle({ database, attempts, dependents, effects, known, lanes, tally })
   const operators = prepareOperators(database, { dependents, effects, tally })
   const wake = prepareWake(database, tally)
   const retain = prepareRetain(database, tally)
@@ -64,6 +66,7 @@ export function createLedger(parts: LedgerParts): Ledger {
     afterRollback: () => {
       tally.drop()
       names.forget()
+      known.forget()
     },
   })
 

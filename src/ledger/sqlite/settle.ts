@@ -6,6 +6,7 @@ import type { Attempts } from './attempts.ts'
 import { type Database, prepare } from './connection.ts'
 import type { Dependents } from './dependents.ts'
 import type { Effects } from './effects.ts'
+import type { KnownLease, KnownLeases } from './known-leases.ts'
 import type { Lanes } from './lanes.ts'
 import type { Tally } from './tally.ts'
 
@@ -16,6 +17,7 @@ export interface SettleParts {
   readonly attempts: Attempts
   readonly dependents: Dependents
   readonly effects: Effects
+  readonly known: KnownLeases
   readonly lanes: Lanes
   readonly tally: Tally
 }
@@ -24,30 +26,34 @@ interface LeasedRow {
   run: number
   book: number
   recorded: number
+  slow_lane_tries: number
   optional: number
-  cancel_reason: string | null
   dependents: string | null
   fingerprint: string | null
-  slow_lane_tries: number
   memo: string | null
 }
 
 const NOTHING: readonly string[] = []
 const LEASE_LOST: SettleReceipt = { outcome: 'lease_lost' }
+const FENCE = 'run = ? AND step = ? AND lease_token = ? AND lease_until_ms IS NOT NULL'
 
 export function prepareSettle(parts: SettleParts): Settle {
-  const { database, attempts, dependents, effects, lanes, tally } = parts
+  const { database, attempts, dependents, effects, known, lanes, tally } = parts
   const selectLeased = prepare<LeasedRow>(
     database,
-    `SELECT run, book, recorded, optional, cancel_reason, dependents, fingerprint, slow_lane_tries, memo FROM items
+    `SELECT run, book, recorded, slow_lane_tries, optional, dependents, fingerprint, memo FROM items
      WHERE run = (SELECT no FROM runs WHERE id = ?) AND step = ? AND lease_token = ? AND lease_until_ms IS NOT NULL`,
+  )
+  const selectCancelReason = prepare<{ cancel_reason: string | null }>(
+    database,
+    `SELECT cancel_reason FROM items WHERE ${FENCE}`,
   )
   const endLease = prepare(
     database,
     `UPDATE items SET lease_until_ms = NULL, lease_from_ms = NULL, lease_worker = NULL, attempts = attempts + ?,
        recorded = recorded + ?, deferrals = deferrals + ?, state = ?, reason = ?, updated_at_ms = ?, ended_at_ms = ?,
        due_at_ms = ?, output = ?, external_id = ?, slow_lane_tries = ?, memo = ?
-     WHERE run = ? AND step = ?`,
+     WHERE ${FENCE} AND (cancel_reason IS NULL OR ?)`,
   )
   const updateDeadLetter = prepare(
     database,
@@ -58,25 +64,41 @@ export function prepareSettle(parts: SettleParts): Settle {
 
   function settleOne(settlement: Settlement, nowMs: number): SettleReceipt {
     const at = parseItemId(settlement.itemId)
-    const row = at && selectLeased.get(at.runId, at.step, settlement.token)
-    if (!at || !row) return LEASE_LOST
-    const to = afterCancellation(settlement.to, row.cancel_reason)
-    writeItem(row, at.step, to, settlement, nowMs)
-    tally.move(row.book, 'processing', to.state)
+    if (!at) return LEASE_LOST
+    const lease = known.take(settlement.itemId, settlement.token) ?? lookUp(at.runId, at.step, settlement.token)
+    if (!lease) return LEASE_LOST
+    const to = writeItem(lease, at.step, settlement, nowMs)
+    if (!to) return LEASE_LOST
+    tally.move(lease.book, 'processing', to.state)
     // Apart from the rest, so that items that never fail do not pay for it.
-    if ('deadLetter' in to || row.fingerprint !== null) writeDeadLetter(row.run, at.step, to, nowMs)
-    if (settlement.attempt) attempts.append(row.run, at.step, row.recorded + 1, settlement.attempt)
+    if ('deadLetter' in to || lease.isDeadLetter) writeDeadLetter(lease.run, at.step, to, nowMs)
+    if (settlement.attempt) attempts.append(lease.run, at.step, lease.recorded + 1, settlement.attempt)
     if (settlement.effect) effects.end(settlement.effect, settlement.tenant, settlement.itemId)
     if (settlement.gate) lanes.closeGate(settlement.gate)
-    const ended = { ...row, itemId: settlement.itemId, optional: row.optional === 1 }
-    const queued = row.dependents === null ? NOTHING : dependents.followUp(ended, to.state, nowMs)
+    if (lease.dependents === null) return { outcome: 'settled', state: to.state, queued: NOTHING }
+    const queued = dependents.followUp({ ...lease, itemId: settlement.itemId }, to.state, nowMs)
     return { outcome: 'settled', state: to.state, queued }
   }
 
-  function writeItem(row: LeasedRow, step: string, to: SettledState, settlement: Settlement, nowMs: number): void {
-    const { attempt, deferral, memo } = settlement
+  /** Returns the state it ended in; `undefined` where the lease is lost. */
+  function writeItem(lease: KnownLease, step: string, settlement: Settlement, nowMs: number): SettledState | undefined {
+    if (writeState(lease, step, settlement, settlement.to, nowMs)) return settlement.to
+    // Somebody else has it, or asked for its cancellation, than which only a success is stronger.
+    const reason = selectCancelReason.get(lease.run, step, settlement.token)?.cancel_reason
+    if (reason === undefined || reason === null) return undefined
+    const cancelled = { state: 'cancelled', reason } as const
+    return writeState(lease, step, settlement, cancelled, nowMs) ? cancelled : undefined
+  }
+
+  function writeState(
+    lease: KnownLease,
+    step: string,
+    { attempt, deferral, memo, token }: Settlement,
+    to: SettledState,
+    nowMs: number,
+  ): boolean {
     const success = to.state === 'succeeded' ? to : undefined
-    endLease.run(
+    const { changes } = endLease.run(
       attempt?.counts ? 1 : 0,
       attempt ? 1 : 0,
       deferral ? 1 : 0,
@@ -87,10 +109,30 @@ export function prepareSettle(parts: SettleParts): Settle {
       dueOf(to, nowMs),
       success?.output ?? null,
       success?.externalId ?? null,
-      (to.state === 'dead_lettered' ? to.slowLaneTries : undefined) ?? row.slow_lane_tries,
-      memo === undefined ? row.memo : memo,
-      row.run,
+      (to.state === 'dead_lettered' ? to.slowLaneTries : undefined) ?? lease.slowLaneTries,
+      memo === undefined ? lease.memo : memo,
+      lease.run,
       step,
+      token,
+      to.state === 'succeeded' || to.state === 'cancelled' ? 1 : 0,
+    )
+    return changes === 1
+  }
+
+  function lookUp(runId: string, step: string, token: number): KnownLease | undefined {
+    const row = selectLeased.get(runId, step, token)
+    return (
+      row && {
+        token,
+        run: row.run,
+        book: row.book,
+        recorded: row.recorded,
+        slowLaneTries: row.slow_lane_tries,
+        optional: row.optional === 1,
+        dependents: row.dependents,
+        isDeadLetter: row.fingerprint !== null,
+        memo: row.memo,
+      }
     )
   }
 
@@ -109,12 +151,6 @@ export function prepareSettle(parts: SettleParts): Settle {
   }
 
   return (settlements, nowMs) => settlements.map((settlement) => settleOne(settlement, nowMs))
-}
-
-/** Somebody asked for cancellation while it was processing: only a success is stronger. */
-function afterCancellation(to: SettledState, cancelReason: string | null): SettledState {
-  if (cancelReason === null || to.state === 'succeeded') return to
-  return { state: 'cancelled', reason: cancelReason }
 }
 
 function dueOf(to: SettledState, nowMs: number): number | null {
