@@ -77,6 +77,7 @@ describe('killed without warning', () => {
           kills++
         }
       }
+      using _feeding = feed(scene)
       await Promise.all(Array.from({ length: WORKERS_AT_ONCE }, killAgainAndAgain))
       await expectBalancedByCommand(scene.workshop)
 
@@ -94,6 +95,21 @@ describe('killed without warning', () => {
   })
 })
 
+/** Workers that wait for something to do would never be killed. */
+function feed({ holdfast, submit }: Scene): Disposable {
+  const ended = new AbortController()
+  async function whenDrained(): Promise<void> {
+    for (;;) {
+      await holdfast.drain({ signal: ended.signal })
+      await submit(RUNS_PER_WORKER)
+    }
+  }
+  whenDrained().catch((error: unknown) => {
+    if (!ended.signal.aborted) throw error
+  })
+  return { [Symbol.dispose]: () => ended.abort() }
+}
+
 /** At a moment drawn from the seed: after so many claims, settlements, or requests that have arrived and are not answered. */
 async function killOne({ random, orders, twin, holdfast }: Scene): Promise<void> {
   await using worker = startWorkerProcess(orders)
@@ -103,8 +119,8 @@ async function killOne({ random, orders, twin, holdfast }: Scene): Promise<void>
   if (kind === 0) await worker.until(() => worker.count('claimed') >= count)
   if (kind === 1) await worker.until(() => worker.count('settled') >= count)
   if (kind === 2) {
-    const arrived = twin.requests.total
-    await twin.until(() => twin.requests.total >= arrived + randomInteger(random, 1, 5))
+    const enough = twin.requests.total + count
+    await twin.until(() => twin.requests.total >= enough)
   }
   await worker.kill()
   // Before anybody has repaired anything.
