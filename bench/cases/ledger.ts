@@ -8,11 +8,12 @@ import type { BenchCase, Contender } from '../support/bench-case.ts'
 import { type DurableQueue, type OpenQueue, payloads } from '../support/durable-queue.ts'
 import { openHoldfastQueue } from '../support/holdfast-queue.ts'
 import { openPlainjobQueue } from '../support/plainjob-queue.ts'
-import { openRawQueue } from '../support/raw-queue.ts'
+import { openPromisingRawQueue, openRawQueue } from '../support/raw-queue.ts'
 import { measure } from '../support/stopwatch.ts'
 
 const HOLDFAST = 'holdfast'
 const RAW = 'raw loop over node:sqlite'
+const PROMISING_RAW = 'raw loop with the same promises'
 const PLAINJOB = 'plainjob'
 
 interface LedgerCase {
@@ -87,6 +88,7 @@ export const LEDGER_CASES: readonly BenchCase[] = CASES.map((ledgerCase) => ({
   shownAs: 'operations per second' as const,
   contenders: [
     contender(RAW, ledgerCase, ledgerCase.jobs, openRawQueue),
+    contender(PROMISING_RAW, ledgerCase, ledgerCase.jobs, openPromisingRawQueue),
     contender(HOLDFAST, ledgerCase, ledgerCase.jobs, openHoldfastQueue),
     ...(ledgerCase.plainjobJobs === undefined
       ? []
@@ -94,6 +96,7 @@ export const LEDGER_CASES: readonly BenchCase[] = CASES.map((ledgerCase) => ({
   ],
   expectations: [
     { contender: HOLDFAST, against: RAW, atLeast: 0.5 },
+    { contender: HOLDFAST, against: PROMISING_RAW, atLeast: 0.5 },
     ...(ledgerCase.plainjobJobs === undefined ? [] : [{ contender: HOLDFAST, against: PLAINJOB, atLeast: 1 }]),
   ],
 }))

@@ -1,27 +1,19 @@
 /**
- * The limit: the least that a durable queue on SQLite can do, by hand. One table, one row a job, one transaction per turn
- * of the event loop for all that came together: new jobs, results, and the next claim. No deduplication, history, leases,
- * fences, fairness, balance or policies, and nobody else may use the file.
+ * A durable queue written by hand, without an engine: one transaction per turn of the event loop for all that came together
+ * (new jobs, results, and the next claim). What a job is in the database, the store says.
  */
 import { DatabaseSync } from 'node:sqlite'
 import { type DurableQueue, type Payload, type QueueOptions, work } from './durable-queue.ts'
+import { bareStore, type Job, promisingStore, type RawStore } from './raw-stores.ts'
 
-const SCHEMA = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
-  CREATE TABLE jobs (
-    id INTEGER PRIMARY KEY, state INTEGER NOT NULL, run_at INTEGER NOT NULL, attempts INTEGER NOT NULL,
-    payload TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX jobs_due ON jobs (run_at, id) WHERE state = 0;
-`
-const WAITING = 0
-const CLAIMED = 1
-const DONE = 2
+/** The limit: the least that a durable queue can do. */
+export async function openRawQueue(options: QueueOptions): Promise<DurableQueue> {
+  return new RawQueue(options, bareStore)
+}
 
-interface Job {
-  readonly id: number
-  readonly attempts: number
+/** The limit for anyone who promises in the store what Holdfast promises. */
+export async function openPromisingRawQueue(options: QueueOptions): Promise<DurableQueue> {
+  return new RawQueue(options, promisingStore)
 }
 
 interface Added {
@@ -29,41 +21,23 @@ interface Added {
   readonly resolve: () => void
 }
 
-export async function openRawQueue(options: QueueOptions): Promise<DurableQueue> {
-  return new RawQueue(options)
-}
-
 class RawQueue implements DurableQueue {
   readonly #options: QueueOptions
   readonly #database: DatabaseSync
-  readonly #insert
-  readonly #claim
-  readonly #complete
-  readonly #retry
+  readonly #store: RawStore
   #added: Added[] = []
-  #done: number[] = []
-  #failed: number[] = []
+  #done: Job[] = []
+  #failed: Job[] = []
   #inFlight = 0
   #started = false
   #scheduled = false
   #onEmpty: (() => void) | undefined
 
-  constructor(options: QueueOptions) {
+  constructor(options: QueueOptions, openStore: (database: DatabaseSync) => RawStore) {
     this.#options = options
     this.#database = new DatabaseSync(options.path)
-    this.#database.exec(SCHEMA)
-    this.#insert = this.#database.prepare(
-      `INSERT INTO jobs (state, run_at, attempts, payload) VALUES (${WAITING}, ?, 0, ?)`,
-    )
-    this.#claim = this.#database.prepare(
-      `UPDATE jobs SET state = ${CLAIMED}, attempts = attempts + 1
-       WHERE id IN (SELECT id FROM jobs WHERE state = ${WAITING} AND run_at <= ? ORDER BY run_at, id LIMIT ?)
-       RETURNING id, attempts, payload`,
-    )
-    this.#complete = this.#database.prepare(`UPDATE jobs SET state = ${DONE} WHERE id = ? AND state = ${CLAIMED}`)
-    this.#retry = this.#database.prepare(
-      `UPDATE jobs SET state = ${WAITING}, run_at = ? WHERE id = ? AND state = ${CLAIMED}`,
-    )
+    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+    this.#store = openStore(this.#database)
   }
 
   add(payload: Payload): Promise<void> {
@@ -90,8 +64,7 @@ class RawQueue implements DurableQueue {
   }
 
   async countDone(): Promise<number> {
-    const row = this.#database.prepare(`SELECT count(*) AS done FROM jobs WHERE state = ${DONE}`).get()
-    return (row as { done: number }).done
+    return this.#store.countDone()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -111,10 +84,10 @@ class RawQueue implements DurableQueue {
     this.#database.exec('BEGIN IMMEDIATE')
     const nowMs = Date.now()
     for (const { payloads } of added) {
-      for (const payload of payloads) this.#insert.run(nowMs, JSON.stringify(payload))
+      for (const payload of payloads) this.#store.insert(JSON.stringify(payload), nowMs)
     }
-    for (const id of this.#done) this.#complete.run(id)
-    for (const id of this.#failed) this.#retry.run(nowMs, id)
+    for (const job of this.#done) this.#store.complete(job, nowMs)
+    for (const job of this.#failed) this.#store.putBack(job, nowMs)
     const claimed = this.#claimNext(nowMs)
     this.#database.exec('COMMIT')
     this.#done = []
@@ -124,20 +97,20 @@ class RawQueue implements DurableQueue {
     if (this.#started && this.#inFlight === 0) this.#onEmpty?.()
   }
 
-  #claimNext(nowMs: number): Job[] {
+  #claimNext(nowMs: number): readonly Job[] {
     const places = this.#options.concurrency - this.#inFlight
     if (!this.#started || places === 0) return []
-    const claimed = this.#claim.all(nowMs, places) as unknown as Job[]
+    const claimed = this.#store.claim(nowMs, places)
     this.#inFlight += claimed.length
     return claimed
   }
 
-  async #run({ id, attempts }: Job): Promise<void> {
+  async #run(job: Job): Promise<void> {
     try {
-      await work(attempts, this.#options.failures)
-      this.#done.push(id)
+      await work(job.attempts, this.#options.failures)
+      this.#done.push(job)
     } catch {
-      this.#failed.push(id)
+      this.#failed.push(job)
     }
     this.#inFlight -= 1
     this.#schedule()

@@ -17,7 +17,15 @@ export interface Output {
   next(command: string, why?: string): void
 }
 
-export function createOutput(host: Host, options: { readonly json?: boolean }): Output {
+/** The options that say which Holdfast is meant: advice must name the same one. */
+export interface OutputOptions {
+  readonly json?: boolean
+  readonly config?: string
+  readonly store?: string
+  readonly demo?: boolean
+}
+
+export function createOutput(host: Host, options: OutputOptions): Output {
   const json = options.json ?? !host.stdout.isTerminal
   const colours = coloursFor(host.stdout, host.env)
   const advice = coloursFor(host.stderr, host.env)
@@ -32,7 +40,14 @@ export function createOutput(host: Host, options: { readonly json?: boolean }): 
       host.stderr.write(`${text}\n`)
     },
     next(command, why) {
-      host.stderr.write(`${advice.dim('Next:')} ${advice.accent(command)}${why ? advice.dim(`  ${why}`) : ''}\n`)
+      host.stderr.write(
+        `${advice.dim('Next:')} ${advice.accent(command + sameHoldfast(command, options))}${why ? advice.dim(`  ${why}`) : ''}\n`,
+      )
     },
   }
+}
+
+function sameHoldfast(command: string, { config, store, demo }: OutputOptions): string {
+  if (demo && !command.includes('--demo')) return ' --demo'
+  return `${config === undefined ? '' : ` --config ${config}`}${store === undefined ? '' : ` --store ${store}`}`
 }
