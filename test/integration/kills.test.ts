@@ -2,7 +2,10 @@
  * Workers that die without warning, stand still, or are asked to end: real processes on one file, real requests to a twin
  * that counts what was done. Nothing may be lost, nothing done twice, and the books balance at every moment.
  */
-import { afterAll, describe, expect, test } from 'vitest'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Random, randomInteger, seededRandom } from '../../src/core/random.ts'
 import type { Holdfast } from '../../src/engine/api.ts'
 import type { AuditReport } from '../../src/ledger/port.ts'
@@ -25,10 +28,22 @@ interface Scene extends AsyncDisposable {
   /** Submits and looks; does not work. */
   readonly holdfast: Holdfast
   readonly random: Random
-  readonly orders: WorkerOrders
   readonly emails: string[]
   submit(count: number): Promise<void>
+  /** A process of its own, on the same store. */
+  startWorker(more?: Pick<WorkerOrders, 'submit'>): WorkerHandle
 }
+
+const compileCacheFolder = mkdtempSync(join(tmpdir(), 'holdfast-test-cache-'))
+
+beforeAll(async () => {
+  // The cache is written at the end of a process, which those that are killed do not see.
+  await using scene = await openScene('warm up')
+  await using worker = scene.startWorker()
+  await worker.until(() => worker.count('ready') > 0)
+  await worker.terminate()
+})
+afterAll(() => rmSync(compileCacheFolder, { recursive: true }))
 
 async function openScene(seed: string, concurrency = 10): Promise<Scene> {
   const workshop = openWorkshop()
@@ -42,8 +57,8 @@ async function openScene(seed: string, concurrency = 10): Promise<Scene> {
     twin,
     holdfast,
     random,
-    orders,
     emails,
+    startWorker: (more) => startWorkerProcess({ ...orders, ...more }, compileCacheFolder),
     async submit(count) {
       const fresh = Array.from({ length: count }, (_, index) => `${emails.length + index}@example.com`)
       emails.push(...fresh)
@@ -77,11 +92,18 @@ describe('killed without warning', () => {
           kills++
         }
       }
+      /** One that fails ends the others, so that they do not work on in a scene that is gone. */
+      const slot = () =>
+        killAgainAndAgain().finally(() => {
+          killsLeft = 0
+        })
       using _feeding = feed(scene)
-      await Promise.all(Array.from({ length: WORKERS_AT_ONCE }, killAgainAndAgain))
+      const slots = Array.from({ length: WORKERS_AT_ONCE }, slot)
+      await Promise.allSettled(slots)
+      await Promise.all(slots)
       await expectBalancedByCommand(scene.workshop)
 
-      await using survivor = startWorkerProcess(scene.orders)
+      await using survivor = scene.startWorker()
       await survivor.until(() => survivor.count('ready') > 0)
       await scene.holdfast.drain()
       expect(await survivor.terminate()).toBe(0)
@@ -90,8 +112,8 @@ describe('killed without warning', () => {
     },
   )
 
-  afterAll(() => {
-    expect(kills).toBe(SERIES * KILLS_PER_SERIES)
+  test('that were 200', () => {
+    expect(kills).toBe(200)
   })
 })
 
@@ -111,8 +133,8 @@ function feed({ holdfast, submit }: Scene): Disposable {
 }
 
 /** At a moment drawn from the seed: after so many claims, settlements, or requests that have arrived and are not answered. */
-async function killOne({ random, orders, twin, holdfast }: Scene): Promise<void> {
-  await using worker = startWorkerProcess(orders)
+async function killOne({ random, twin, holdfast, startWorker }: Scene): Promise<void> {
+  await using worker = startWorker()
   const kind = randomInteger(random, 0, 2)
   const count = randomInteger(random, 1, 20)
   await worker.until(() => worker.count('claimed') > 0)
@@ -133,8 +155,8 @@ describe('several processes on one file', () => {
     async () => {
       await using scene = await openScene('two processes')
       const emails = Array.from({ length: 300 }, (_, index) => `${index}@example.com`)
-      await using first = startWorkerProcess({ ...scene.orders, submit: emails.slice(0, 200) })
-      await using second = startWorkerProcess({ ...scene.orders, submit: emails.slice(100) })
+      await using first = scene.startWorker({ submit: emails.slice(0, 200) })
+      await using second = scene.startWorker({ submit: emails.slice(100) })
       for (const worker of [first, second]) await worker.until(() => worker.count('submitted') > 0)
       await scene.holdfast.drain()
       for (const worker of [first, second]) {
@@ -156,8 +178,8 @@ describe('standing still', () => {
     'rule 6: a worker stopped past its lease sends nothing and changes nothing after it wakes',
     async () => {
       await using scene = await openScene('zombies')
-      await using first = startWorkerProcess(scene.orders)
-      await using second = startWorkerProcess(scene.orders)
+      await using first = scene.startWorker()
+      await using second = scene.startWorker()
       for (const worker of [first, second]) await worker.until(() => worker.count('ready') > 0)
       let lost = 0
       for (let round = 0; round < 20; round++) {

@@ -18,7 +18,7 @@ export function tellRun(output: Output, result: RunResult): void {
       balanceText(output, balance),
     ].join('\n')
   })
-  if (result.interrupted) output.next('the same command', 'to go on')
+  if (result.interrupted) output.note('Next: the same command again, to go on')
   else if (!result.worked) output.next('holdfast worker', 'to do the work')
   else if (balance.needsPerson > 0)
     output.next(`holdfast dlq groups --batch "${batch}"`, 'what needs a person, by cause')

@@ -5,6 +5,7 @@ import type { Random } from '../../../src/core/random.ts'
 import { definePipeline } from '../../../src/engine/pipeline.ts'
 import { systemClock } from '../../../src/system/system-clock.ts'
 import type { FaultRule } from '../../../src/testing/faults/fault.ts'
+import type { TwinRequest } from '../../../src/testing/twin/request.ts'
 import { resource } from '../../../src/testing/twin/resource.ts'
 import { route } from '../../../src/testing/twin/route.ts'
 import { startTwin, type Twin } from '../../../src/testing/twin/twin.ts'
@@ -56,7 +57,11 @@ export function integrations(url: string): NonNullable<ConfigInput['integrations
 
 /** Effects of POSTs are counted by e-mail; a PUT may be repeated, so only what is there counts. */
 export function startKillTwin(random: Random): Promise<Twin> {
-  const counted = { effectKey: 'email', work: '5ms', faults: answersAreLost() } as const
+  const counted = {
+    effectKey: (request: TwinRequest) => `${request.path} ${request.field('email')}`,
+    work: '5ms',
+    faults: answersAreLost(),
+  } as const
   return startTwin({
     clock: systemClock,
     random,

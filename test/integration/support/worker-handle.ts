@@ -18,10 +18,11 @@ export interface WorkerHandle extends AsyncDisposable {
   terminate(): Promise<number | null>
 }
 
-export function startWorkerProcess(orders: WorkerOrders): WorkerHandle {
+/** @param compileCacheFolder Where Node keeps what it has compiled: halves the time to start. */
+export function startWorkerProcess(orders: WorkerOrders, compileCacheFolder: string): WorkerHandle {
   const child = fork(PROGRAM, [JSON.stringify(orders)], {
     execArgv: [],
-    env: { PATH: process.env['PATH'] },
+    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: compileCacheFolder },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   const reports: WorkerReport[] = []

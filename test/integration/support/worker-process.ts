@@ -70,9 +70,10 @@ async function work(orders: WorkerOrders): Promise<void> {
   process.once('SIGTERM', async () => {
     await worker.stop()
     await holdfast.close()
-    report({ type: 'stopped' })
-    process.disconnect()
+    process.send?.({ type: 'stopped' } satisfies WorkerReport, () => process.exit(0))
   })
+  // Holds the process open while it waits for work, and ends it with the test that started it.
+  process.once('disconnect', () => process.exit())
   report({ type: 'ready' })
   if (orders.submit) report(await submitOneByOne(holdfast, orders.submit))
 }
