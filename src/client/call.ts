@@ -33,6 +33,8 @@ export interface OutboundCall {
   /** 1 for the first. */
   readonly attempt: number
   readonly signal: AbortSignal | undefined
+  /** Asked again right before it is written; false: it is not sent (C1: the lease has run out meanwhile). */
+  readonly maySend?: (() => boolean) | undefined
 }
 
 export interface Answer {

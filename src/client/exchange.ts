@@ -75,6 +75,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Expirable {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     // Thrown here, nothing is written and the connection stays good. Never written twice: that would be a blind retry.
     if (this.#phase !== 'queued') throw namedError('request_ended', 'The request ended before it was written')
+    if (this.#request.mayBegin?.() === false) {
+      throw namedError('no_longer_allowed', 'The request was no longer allowed when it could be written')
+    }
     this.#controller = controller
     this.#enter('sending')
   }
@@ -260,6 +263,7 @@ const LOCAL_CODES: ReadonlySet<string> = new Set([
   'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
   'timeout_total',
   'cancelled',
+  'no_longer_allowed',
 ])
 
 function isLocal(error: Error): boolean {

@@ -98,6 +98,7 @@ export function outgoingRequest(call: OutboundCall, random: Random): TransportRe
     timeouts: call.endpoint.timeouts,
     maxResponseBytes: call.endpoint.maxResponseBytes,
     signal: call.signal,
+    mayBegin: call.maySend,
     streamBody: false,
   }
 }

@@ -26,6 +26,11 @@ export interface TransportRequest {
   /** A longer body ends the exchange with the fault `response_too_large`; does not hold for `streamBody`. */
   readonly maxResponseBytes: number
   readonly signal: AbortSignal | undefined
+  /**
+   * Asked when the first byte is about to be written, which may be long after `send`: the connection was slow, or the
+   * process stood still. False: nothing is written, and the exchange ends with the fault `no_longer_allowed`.
+   */
+  readonly mayBegin?: (() => boolean) | undefined
   /** True: the answer's body is handed over as a stream as soon as the headers are there. */
   readonly streamBody: boolean
 }

@@ -38,6 +38,22 @@ const facts = { method: 'POST', endpoint: 'POST /people', idempotency: { kind: '
 const certaintyOf = (result: TransportResult) => classifyNetworkFault(facts, faultOf(result)).certainty
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString()
 
+test('C1: what may no longer be sent when the connection stands is not written; the connection is still good', async () => {
+  await using server = await jsonServer(({ body }) => ({ status: 201, body: { body } }))
+  const transport = createUndiciTransport({ clock: systemClock })
+  const asked: string[] = []
+  const refused = await transport.send(
+    requestTo(server.url, { body: 'late', mayBegin: () => asked.push('late') === 0 }),
+  )
+  expect(faultOf(refused)).toMatchObject({ code: 'no_longer_allowed', phase: 'before_send', bytesWritten: 0 })
+  expect(certaintyOf(refused)).toBe('not_sent')
+  const answer = answerOf(await transport.send(requestTo(server.url, { mayBegin: () => asked.push('in time') > 0 })))
+  expect(JSON.parse(text(answer.body))).toEqual({ body: '{"a":1}' })
+  expect(asked).toEqual(['late', 'in time'])
+  await transport.close()
+  await server.allClosed()
+})
+
 test('sends method, path, headers and body, and gives the answer whole', async () => {
   await using server = await jsonServer(({ method, url, body, headers }) => ({
     status: 201,

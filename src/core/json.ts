@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { HoldfastError, messageOf } from './errors.ts'
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
@@ -8,7 +8,7 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
  * @throws HoldfastError `not_json` for what JSON cannot carry: functions, symbols, BigInt, cycles, NaN, undefined at the top.
  */
 export function canonicalJson(value: unknown): string {
-  return toJson(sortKeys(toPlain(value)))
+  return canonicalOf(JSON.parse(toJson(value)) as Json)
 }
 
 /**
@@ -28,11 +28,16 @@ export function toJson(value: unknown): string {
 
 /** SHA-256 of the canonical JSON, as 64 hex digits (D17): the fingerprint of a payload. */
 export function fingerprintOf(value: unknown): string {
-  return sha256Hex(canonicalJson(value))
+  return fingerprintOfJson(toJson(value))
+}
+
+/** {@link fingerprintOf} of what a JSON text says: for callers that have the text anyway. */
+export function fingerprintOfJson(text: string): string {
+  return sha256Hex(canonicalOf(JSON.parse(text) as Json))
 }
 
 export function sha256Hex(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
+  return hash('sha256', text)
 }
 
 /**
@@ -53,8 +58,8 @@ export function isJsonObject(value: unknown): value is { readonly [key: string]:
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function toPlain(value: unknown): Json {
-  return JSON.parse(toJson(value)) as Json
+function canonicalOf(plain: Json): string {
+  return JSON.stringify(sortKeys(plain))
 }
 
 function sortKeys(value: Json): Json {

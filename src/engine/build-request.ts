@@ -6,6 +6,11 @@ import type { RequestPlan } from './catalog.ts'
 import { idempotencyKeyOf } from './context.ts'
 import type { RequestTemplate, StepContext } from './pipeline.ts'
 
+export interface ClaimToSend {
+  readonly signal: AbortSignal | undefined
+  readonly leaseIsLive: () => boolean
+}
+
 /**
  * @throws whatever the template's functions throw, and HoldfastError for a missing path parameter: nothing was sent then.
  */
@@ -13,7 +18,7 @@ export async function buildCall(
   plan: RequestPlan,
   item: ClaimedItem,
   context: StepContext,
-  signal: AbortSignal | undefined,
+  claim: ClaimToSend,
 ): Promise<OutboundCall> {
   const template = plan.definition.request as RequestTemplate<StepContext>
   return {
@@ -29,7 +34,8 @@ export async function buildCall(
     traceId: traceIdOf(item.runId),
     itemId: item.itemId,
     attempt: item.counters.attempts + 1,
-    signal,
+    signal: claim.signal,
+    maySend: claim.leaseIsLive,
   }
 }
 
@@ -39,9 +45,9 @@ export async function buildLookup(
   template: RequestTemplate<StepContext>,
   item: ClaimedItem,
   context: StepContext,
-  signal: AbortSignal | undefined,
+  claim: ClaimToSend,
 ): Promise<OutboundCall> {
-  const call = await buildCall(plan, item, context, signal)
+  const call = await buildCall(plan, item, context, claim)
   return {
     ...call,
     ...(await templateParts(template, context)),

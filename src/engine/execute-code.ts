@@ -42,7 +42,7 @@ export async function runWithin<Value>(
   }
   try {
     const pending = run(context)
-    if (!(pending instanceof Promise)) return { kind: 'returned', value: pending }
+    if (!isPending(pending)) return { kind: 'returned', value: pending }
     return await new Promise<CodeEnd<Value>>((resolve) => {
       stop = (failure) => resolve({ kind: 'failed', failure })
       const cancelDeadline = parts.startDeadline(plan.timeoutMs, () => {
@@ -50,16 +50,25 @@ export async function runWithin<Value>(
         abort(new HoldfastError({ ...failure, code: failure.code, class: failure.class }))
         stop?.(failure)
       })
-      pending
-        .then(
-          (value) => resolve({ kind: 'returned', value }),
-          (thrown) => resolve({ kind: 'failed', failure: classifyThrown(thrown, plan.repeatable) }),
-        )
-        .finally(cancelDeadline)
+      pending.then(
+        (value) => {
+          cancelDeadline()
+          resolve({ kind: 'returned', value })
+        },
+        (thrown: unknown) => {
+          cancelDeadline()
+          resolve({ kind: 'failed', failure: classifyThrown(thrown, plan.repeatable) })
+        },
+      )
     })
   } catch (thrown) {
     return { kind: 'failed', failure: classifyThrown(thrown, plan.repeatable) }
   }
+}
+
+/** Anything that can be waited for: libraries give promises of their own, and builders that run when they are awaited. */
+function isPending<Value>(value: Value | PromiseLike<Value>): value is PromiseLike<Value> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
 function succeededCode(execution: Execution, output: string): Settlement {

@@ -20,7 +20,7 @@ export async function runRequestStep(execution: Execution, plan: RequestPlan): P
   const context = createStepContext(item)
   let call: OutboundCall
   try {
-    call = await buildCall(plan, item, context, claim.signal)
+    call = await buildCall(plan, item, context, claim)
   } catch (thrown) {
     return notBuilt(execution, thrown)
   }

@@ -1,6 +1,6 @@
 /** What happened to an item, why, and what comes next: the same words on every screen (rule 9, R060). Pure. */
 import { formatDuration } from '../core/duration.ts'
-import { isEndState } from '../core/item-state.ts'
+import { type ItemState, isEndState } from '../core/item-state.ts'
 import type { AttemptRecord, ItemRecord, LaneState } from '../ledger/port.ts'
 import type { Explanation } from './api.ts'
 
@@ -32,7 +32,22 @@ function headline(item: ItemRecord): string {
     replays > 0 ? `replayed ${plural(replays, 'time')}` : '',
   ].filter(Boolean)
   const why = item.deadLetter?.summary ?? item.reason
-  return `Step "${item.step}" of ${item.pipeline} (${item.key}) is ${item.state.replaceAll('_', ' ')} after ${counts.join(', ')}${why ? `: ${why}` : '.'}`
+  return `Step "${item.step}" of ${item.pipeline} (${item.key}) ${STATE_WORDS[item.state]} after ${counts.join(', ')}${why ? `: ${why}` : '.'}`
+}
+
+const STATE_WORDS: Readonly<Record<ItemState, string>> = {
+  waiting: 'waits',
+  queued: 'is queued',
+  processing: 'is being processed',
+  retrying: 'will be retried',
+  parked: 'is parked',
+  unknown_outcome: 'has an unknown outcome',
+  dead_lettered: 'is a dead letter',
+  succeeded: 'succeeded',
+  skipped: 'was skipped',
+  superseded: 'was superseded',
+  cancelled: 'was cancelled',
+  discarded: 'was discarded',
 }
 
 function timeline(item: ItemRecord): Line[] {

@@ -54,7 +54,7 @@ async function lookByRequest(execution: Execution, plan: RequestPlan): Promise<L
   const rule = plan.definition.reconcile as RequestReconciliation<StepContext, unknown>
   const context = createStepContext(item)
   try {
-    const call = await buildLookup(plan, rule.request, item, context, claim.signal)
+    const call = await buildLookup(plan, rule.request, item, context, claim)
     const result = await makeAttempt(call, parts.attempt)
     if (result.kind === 'held') return result
     if (result.kind === 'failed') {

@@ -2,7 +2,7 @@
 import type { Clock } from '../core/clock.ts'
 import { configurationError, HoldfastError, isHoldfastError, messageOf } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
-import { fingerprintOf, toJson } from '../core/json.ts'
+import { fingerprintOfJson, toJson } from '../core/json.ts'
 import type { Random } from '../core/random.ts'
 import { validate } from '../core/schema.ts'
 import type { Ledger, NewItem, NewRun } from '../ledger/port.ts'
@@ -57,7 +57,7 @@ async function prepare(
     const input = toJson(value)
     const bytes = Buffer.byteLength(input)
     if (bytes > parts.maxPayloadBytes) return tooLarge(pipeline.name, bytes, parts.maxPayloadBytes)
-    return layOut(parts, pipeline, plans, input, fingerprintOf(value), record.options ?? {})
+    return layOut(parts, pipeline, plans, input, fingerprintOfJson(input), record.options ?? {})
   } catch (error) {
     if (isHoldfastError(error)) return error
     return new HoldfastError({

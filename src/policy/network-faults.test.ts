@@ -14,6 +14,7 @@ function judge(fault: Partial<NetworkFault> & { code: string }, method = 'POST')
 /** Facts section 5, row by row, for a write whose request was on its way. */
 const TABLE: [codes: string[], FailureClass, Certainty, countsAgainstBreaker: boolean, maxRetries?: number][] = [
   [['ECONNREFUSED', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT', 'timeout_connect'], 'transient', 'not_sent', true],
+  [['no_longer_allowed'], 'transient', 'not_sent', false],
   [['ENOTFOUND', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'ENODATA'], 'transient', 'not_sent', true, 2],
   [['EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'EHOSTDOWN'], 'transient', 'maybe_applied', true],
   [

@@ -91,6 +91,10 @@ export const FAULT_RULES: Readonly<Record<string, FaultRule>> = {
   timeout_body: bodyStopped,
   timeout_total: timedOut,
   response_too_large: answerTooBig,
+  no_longer_allowed: rule('transient', 'never', 'was not sent: its worker had lost it meanwhile', {
+    countsAgainstBreaker: false,
+    hint: 'Nothing to do: another worker, or the next try, goes on.',
+  }),
 
   ECONNREFUSED: rule('transient', 'never', 'was refused a connection', { hint: CANNOT_CONNECT }),
   ENOTFOUND: unresolved,

@@ -59,7 +59,7 @@ describe('dead letters', () => {
     })
     expect(item?.firstAttemptAtMs).toBeTypeOf('number')
     const explanation = await engine.hf.operations.explain(`${engine.runIds[0]}.crm`)
-    expect(explanation?.headline).toContain('dead lettered after 1 attempt')
+    expect(explanation?.headline).toContain('is a dead letter after 1 attempt')
     await engine.finish()
   })
 

@@ -53,7 +53,10 @@ export function breakerTable(output: Output, breakers: readonly BreakerView[], n
         paint: (text, { phase }) => (phase === 'closed' ? colours.good(text) : colours.bad(text)),
       },
       { title: 'failed', value: ({ failures, calls }) => `${failures} of ${calls}`, align: 'right' },
-      { title: 'since', value: (breaker) => formatRelative(breaker.changedAtMs, nowMs) },
+      {
+        title: 'since',
+        value: (breaker) => (breaker.changedAtMs === 0 ? '' : formatRelative(breaker.changedAtMs, nowMs)),
+      },
       {
         title: 'probes',
         value: ({ phase, openUntilMs }) => (phase === 'open' ? formatRelative(openUntilMs, nowMs) : ''),

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { WorkerOrders, WorkerReport } from './worker-process.ts'
+import type { StandStill, WorkerOrders, WorkerReport } from './worker-process.ts'
 
 const PROGRAM = fileURLToPath(new URL('worker-process.ts', import.meta.url))
 
@@ -12,6 +12,8 @@ export interface WorkerHandle extends AsyncDisposable {
   count(type: WorkerReport['type']): number
   /** Resolves at once when it holds, or with the report that makes it hold; rejects where the process ends before. */
   until(predicate: () => boolean): Promise<void>
+  /** Once; until it gets SIGCONT. */
+  standStill(order: StandStill): void
   /** Ends it without warning. */
   kill(): Promise<void>
   /** Asks it to end; resolves to its exit code. */
@@ -64,6 +66,7 @@ export function startWorkerProcess(orders: WorkerOrders, compileCacheFolder: str
     reports,
     count: (type) => counts.get(type) ?? 0,
     until,
+    standStill: (order) => void child.send(order),
     kill: async () => void (await end('SIGKILL')),
     terminate: () => end('SIGTERM'),
     [Symbol.asyncDispose]: async () => void (await end('SIGKILL')),

@@ -5,7 +5,7 @@
 
 import { createUndiciTransport } from '../../../src/client/undici-transport.ts'
 import { resolveConfig } from '../../../src/config/resolve.ts'
-import type { EventOf } from '../../../src/core/events.ts'
+import type { EventOf, EventSource } from '../../../src/core/events.ts'
 import type { Holdfast } from '../../../src/engine/api.ts'
 import { createEngine } from '../../../src/engine/engine.ts'
 import type { AnyPipeline } from '../../../src/engine/pipeline.ts'
@@ -23,12 +23,23 @@ export interface WorkerOrders {
   readonly submit?: readonly string[]
 }
 
+/**
+ * Stop like a process that gets no processor any more, so many claims and turns of the event loop from now. By itself, so
+ * that it is between two turns: a process that stands still in the middle of a commit keeps the file locked for everybody,
+ * and one that stands still between its last look at its lease and the write to the socket, microseconds later, will write.
+ */
+export interface StandStill {
+  readonly afterClaims: number
+  readonly turns: number
+}
+
 export type WorkerReport =
   | { readonly type: 'ready' }
   | { readonly type: 'claimed'; readonly itemId: string; readonly claim: number }
   | { readonly type: 'settled'; readonly itemId: string }
   | { readonly type: 'lease_lost'; readonly itemId: string; readonly claim: number }
   | { readonly type: 'trouble'; readonly where: string; readonly message: string }
+  | { readonly type: 'standing_still' }
   | { readonly type: 'submitted'; readonly accepted: number; readonly known: number }
   /** After graceful shutdown, the last. */
   | { readonly type: 'stopped' }
@@ -74,8 +85,26 @@ async function work(orders: WorkerOrders): Promise<void> {
   })
   // Holds the process open while it waits for work, and ends it with the test that started it.
   process.once('disconnect', () => process.exit())
+  process.on('message', (order: StandStill) => standStillLater(events, order))
   report({ type: 'ready' })
   if (orders.submit) report(await submitOneByOne(holdfast, orders.submit))
+}
+
+function standStillLater(events: EventSource, { afterClaims, turns }: StandStill): void {
+  let claimsLeft = afterClaims
+  const listening = events.on('item.claimed', () => {
+    claimsLeft--
+    if (claimsLeft > 0) return
+    listening[Symbol.dispose]()
+    turnsLater(turns, () => {
+      report({ type: 'standing_still' })
+      process.kill(process.pid, 'SIGSTOP')
+    })
+  })
+}
+
+function turnsLater(turns: number, act: () => void): void {
+  systemClock.nextTurn(turns === 0 ? act : () => turnsLater(turns - 1, act))
 }
 
 async function submitOneByOne(holdfast: Holdfast, emails: readonly string[]): Promise<WorkerReport> {
