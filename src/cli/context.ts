@@ -55,10 +55,18 @@ export function createContext(host: Host, options: CommonOptions): CliContext {
   }
 }
 
-/** A part that failed while the rest went on: the person at the terminal should know. */
+/** A part that failed while the rest went on: the person at the terminal should know, and not be flooded with it. */
 function tellTrouble(holdfast: Holdfast, output: Output): Disposable {
-  return holdfast.events.on('engine.trouble', ({ where, message }) => output.note(`trouble in ${where}: ${message}`))
+  const toldAtMs = new Map<string, number>()
+  return holdfast.events.on('engine.trouble', ({ atMs, where, message }) => {
+    const text = `trouble in ${where}: ${message}`
+    if (atMs - (toldAtMs.get(text) ?? Number.NEGATIVE_INFINITY) < TROUBLE_AGAIN_MS) return
+    toldAtMs.set(text, atMs)
+    output.note(text)
+  })
 }
+
+const TROUBLE_AGAIN_MS = 30_000
 
 async function loadFor(host: Host, options: CommonOptions, purpose: Purpose): Promise<LoadedConfig> {
   const missingCredentials = purpose === 'look' ? ('allow' as const) : ('refuse' as const)

@@ -26,7 +26,7 @@ import type { AnyPipeline } from './pipeline.ts'
 import { wakeWhenHealthy } from './recovery.ts'
 import { createSettler } from './settler.ts'
 import { submitRecords } from './submit.ts'
-import { type EngineWorker, startWorker } from './worker.ts'
+import { type EngineWorker, FLUSH_LIMIT_MS, startWorker } from './worker.ts'
 
 export interface EngineParts {
   readonly clock: Clock
@@ -84,7 +84,7 @@ export function createEngine(parts: EngineParts): Holdfast {
 
   async function close(): Promise<void> {
     await crew.stop()
-    await settler.flushed()
+    await settler.flushed(FLUSH_LIMIT_MS)
     watching[Symbol.dispose]()
     recovering[Symbol.dispose]()
     await healthLoop.stop()

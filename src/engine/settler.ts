@@ -10,8 +10,11 @@ import type { Ledger, Settlement, SettleReceipt } from '../ledger/port.ts'
 export interface Settler {
   /** Resolves when it is on disk, or known to be void because the lease was lost. */
   settle(settlement: Settlement): Promise<SettleReceipt>
-  /** Resolves when nothing is under way. */
-  flushed(): Promise<void>
+  /**
+   * Resolves when nothing is under way, or after `limitMs`: a store that takes nothing any more must not hold up the end of
+   * the process. What was not written then is taken over when its lease ends, and looked for where that is needed.
+   */
+  flushed(limitMs: number): Promise<void>
 }
 
 interface Entry {
@@ -72,6 +75,13 @@ export function createSettler(parts: { ledger: Ledger; clock: Clock; events: Eve
     })
   }
 
+  async function everythingWritten(): Promise<void> {
+    while (open.length > 0 || underWay.size > 0) {
+      if (open.length > 0) flush()
+      await Promise.all(underWay)
+    }
+  }
+
   return {
     settle(settlement) {
       return new Promise((resolve) => {
@@ -82,11 +92,11 @@ export function createSettler(parts: { ledger: Ledger; clock: Clock; events: Eve
         queueMicrotask(flush)
       })
     },
-    async flushed() {
-      while (open.length > 0 || underWay.size > 0) {
-        if (open.length > 0) flush()
-        await Promise.all(underWay)
-      }
+    async flushed(limitMs) {
+      const done = new AbortController()
+      const limit = clock.sleep(limitMs, done.signal).catch(() => undefined)
+      await Promise.race([everythingWritten(), limit])
+      done.abort()
     },
   }
 }

@@ -220,7 +220,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
       await waitForRunning(ABORT_GRACE_MS)
     }
     // Whatever still ignores its signal keeps its lease and is taken over when that ends.
-    await parts.settler.flushed()
+    await parts.settler.flushed(FLUSH_LIMIT_MS)
     leases.stop()
     events.emit('worker.stopped', clock.wallMs(), { workerId: parts.id, released: Math.min(released, running.size) })
     parts.onStopped()
@@ -259,5 +259,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
 }
 
 const DEFAULT_GRACE_MS = 10_000
+/** For the settlements of what ended: the store may be full or busy. */
+export const FLUSH_LIMIT_MS = 5000
 /** After aborting: time for broken-off calls to settle as what they are. */
 const ABORT_GRACE_MS = 2000
