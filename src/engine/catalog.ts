@@ -7,6 +7,7 @@ import type { EndpointSettings, IdempotencySettings, IntegrationSettings, RetryS
 import { durationMs } from '../core/duration.ts'
 import { configurationError, type HoldfastError } from '../core/errors.ts'
 import { isRepeatable } from '../policy/classify.ts'
+import { checkStep } from './check-step.ts'
 import { DEFAULT_CODE_CONCURRENCY, DEFAULT_CODE_RETRY, DEFAULT_CODE_TIMEOUT_MS } from './defaults.ts'
 import type { AnyCodeStep, AnyPipeline, AnyRequestStep } from './pipeline.ts'
 
@@ -48,7 +49,7 @@ export interface Catalog {
   plansOf(pipeline: string): readonly StepPlan[]
 }
 
-/** @throws HoldfastError `invalid_pipeline`, `unknown_integration`, `duplicate_name` */
+/** @throws HoldfastError `invalid_pipeline`, `invalid_step`, `unknown_integration`, `duplicate_name` */
 export function createCatalog(
   integrationList: readonly IntegrationSettings[],
   pipelineList: readonly AnyPipeline[],
@@ -62,11 +63,12 @@ export function createCatalog(
     if (pipeline.steps.size === 0) {
       throw configurationError('invalid_pipeline', `Pipeline "${pipeline.name}" has no steps`, 'Add at least one step.')
     }
-    const ofPipeline = [...pipeline.steps].map(([step, definition]) =>
-      'run' in definition
+    const ofPipeline = [...pipeline.steps].map(([step, definition]) => {
+      checkStep(pipeline.name, step, definition)
+      return 'run' in definition
         ? planCode(pipeline.name, step, definition)
-        : planRequest(pipeline.name, step, definition, integrations),
-    )
+        : planRequest(pipeline.name, step, definition, integrations)
+    })
     plansByPipeline.set(pipeline.name, ofPipeline)
     for (const plan of ofPipeline) plans.set(planKey(pipeline.name, plan.step), plan)
   }

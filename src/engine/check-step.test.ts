@@ -1,0 +1,47 @@
+import { describe, expect, test } from 'vitest'
+import { createCatalog } from './catalog.ts'
+import { definePipeline } from './pipeline.ts'
+
+const request = { method: 'GET', path: '/x' } as const
+
+function refusal(step: object): string {
+  try {
+    createCatalog([], [definePipeline('orders').step('send', step as never)])
+  } catch (error) {
+    return String((error as Error).message)
+  }
+  return 'accepted'
+}
+
+describe('steps written in code', () => {
+  const slips: readonly (readonly [object, string])[] = [
+    [{ run: () => 1, timout: '5s' }, 'Pipeline "orders", step "send": there is no option "timout"'],
+    [{ run: 'no function' }, '"run" is not a function'],
+    [{ run: () => 1, timeout: '5 seconds' }, '"timeout": "5 seconds" is not a duration'],
+    [{ run: () => 1, maxAge: '-1s' }, '"maxAge": "-1s" is not a duration'],
+    [{ run: () => 1, concurrency: 0 }, '"concurrency" is 0'],
+    [{ run: () => 1, maxAttempts: 1.5 }, '"maxAttempts" is 1.5'],
+    [{ run: () => 1, backoff: { base: '1s', jitter: 'ful' } }, '"backoff.jitter" is "ful"'],
+    [{ run: () => 1, backoff: { bas: '1s' } }, 'there is no option "bas"'],
+    [{ run: () => 1, backoff: 5 }, '"backoff" is 5'],
+    [{ integration: 'crm', request: { method: 'FETCH', path: '/x' } }, '"request.method" is "FETCH"'],
+    [{ integration: 'crm', request: { method: 'GET', path: 'x' } }, '"request.path" is "x"'],
+    [{ integration: 'crm', request, safe: true }, 'there is no option "safe"'],
+    [{ integration: 'crm', request }, 'there is no integration "crm"'],
+  ]
+
+  test.each(slips)('%o is refused with what is wrong and where', (step, message) => {
+    expect(refusal(step).toLowerCase()).toContain(message.toLowerCase())
+  })
+
+  test('a good one is accepted, with its own backoff', () => {
+    const step = {
+      safe: true,
+      run: () => 1,
+      backoff: { base: '5ms', cap: '10ms', jitter: 'none' },
+      maxAttempts: 9,
+    } as const
+    const plan = createCatalog([], [definePipeline('orders').step('send', step)]).plan('orders', 'send')
+    expect(plan?.retry).toMatchObject({ baseMs: 5, capMs: 10, jitter: 'none', maxAttempts: 9, maxAgeMs: 4 * 3_600_000 })
+  })
+})

@@ -1,0 +1,81 @@
+/** Steps written in code are checked like steps written in YAML: a typing slip must not become a silent default. */
+import { didYouMean } from '../config/nearest.ts'
+import { durationMs } from '../core/duration.ts'
+import { configurationError, messageOf } from '../core/errors.ts'
+import type { AnyStep } from './pipeline.ts'
+
+const COMMON = ['after', 'optional', 'maxAge', 'maxAttempts', 'backoff', 'reconcile']
+const REQUEST_OPTIONS = new Set([...COMMON, 'integration', 'request', 'response', 'parse', 'idempotency', 'operation'])
+const CODE_OPTIONS = new Set([...COMMON, 'run', 'safe', 'timeout', 'concurrency'])
+const BACKOFF_OPTIONS = new Set(['base', 'cap', 'jitter'])
+const JITTERS = new Set(['full', 'equal', 'additive', 'decorrelated', 'none'])
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+/** @throws HoldfastError `invalid_step`, naming the pipeline, the step, the option and what was expected. */
+export function checkStep(pipeline: string, step: string, definition: AnyStep): void {
+  const refuse = (message: string, hint: string): never => {
+    throw configurationError('invalid_step', `Pipeline "${pipeline}", step "${step}": ${message}`, hint, {
+      pipeline,
+      step,
+    })
+  }
+  const options = definition as unknown as Readonly<Record<string, unknown>>
+  checkNames(options, 'run' in definition ? CODE_OPTIONS : REQUEST_OPTIONS, refuse)
+  if ('run' in definition) checkFunction(options, 'run', refuse)
+  else checkRequest(definition.request, refuse)
+  for (const name of ['maxAge', 'timeout']) checkDuration(name, options[name], refuse)
+  for (const name of ['maxAttempts', 'concurrency']) checkCount(name, options[name], refuse)
+  checkBackoff(options['backoff'], refuse)
+}
+
+type Refuse = (message: string, hint: string) => never
+
+function checkNames(options: Readonly<Record<string, unknown>>, known: ReadonlySet<string>, refuse: Refuse): void {
+  for (const name of Object.keys(options)) {
+    if (!known.has(name))
+      refuse(`there is no option "${name}"${didYouMean(name, known)}`, `Options: ${[...known].join(', ')}.`)
+  }
+}
+
+function checkRequest(request: unknown, refuse: Refuse): void {
+  const { method, path } = (request ?? {}) as { method?: unknown; path?: unknown }
+  if (typeof method !== 'string' || !METHODS.has(method)) {
+    refuse(`"request.method" is ${JSON.stringify(method)}`, `Expected one of ${[...METHODS].join(', ')}.`)
+  }
+  if (typeof path !== 'string' || !path.startsWith('/')) {
+    refuse(`"request.path" is ${JSON.stringify(path)}`, 'Expected a path below the base URL, such as "/contacts/{id}".')
+  }
+}
+
+function checkFunction(options: Readonly<Record<string, unknown>>, name: string, refuse: Refuse): void {
+  if (typeof options[name] !== 'function')
+    refuse(`"${name}" is not a function`, 'Expected the function that does the work.')
+}
+
+function checkDuration(name: string, value: unknown, refuse: Refuse): void {
+  if (value === undefined) return
+  try {
+    durationMs(value as string)
+  } catch (error) {
+    refuse(`"${name}": ${messageOf(error)}`, 'Write a number with a unit, for example "500ms", "30s" or "15m".')
+  }
+}
+
+function checkCount(name: string, value: unknown, refuse: Refuse): void {
+  if (value === undefined || (Number.isSafeInteger(value) && (value as number) > 0)) return
+  refuse(`"${name}" is ${JSON.stringify(value)}`, 'Expected a whole number above zero.')
+}
+
+function checkBackoff(backoff: unknown, refuse: Refuse): void {
+  if (backoff === undefined) return
+  if (typeof backoff !== 'object' || backoff === null) {
+    refuse(`"backoff" is ${JSON.stringify(backoff)}`, 'Expected { base, cap, jitter }.')
+  }
+  const { base, cap, jitter } = backoff as Readonly<Record<string, unknown>>
+  checkNames(backoff as Readonly<Record<string, unknown>>, BACKOFF_OPTIONS, refuse)
+  checkDuration('backoff.base', base, refuse)
+  checkDuration('backoff.cap', cap, refuse)
+  if (jitter !== undefined && !JITTERS.has(jitter as string)) {
+    refuse(`"backoff.jitter" is ${JSON.stringify(jitter)}`, `Expected one of ${[...JITTERS].join(', ')}.`)
+  }
+}
