@@ -16,7 +16,7 @@ async function main(): Promise<void> {
 
   cd ${folder}
   export ARCHIVE_URL=${api.url}
-  alias holdfast='node ${program}'
+  alias holdfast='${process.execPath} ${program}'
 
   holdfast run events --input events.jsonl --key deliveryId
   holdfast run contacts --input contacts.csv --key email --rejected rejected.jsonl

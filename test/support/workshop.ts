@@ -19,6 +19,7 @@ export interface RunningProcess {
   readonly ended: Promise<Ended>
   /** All of stdout until now. */
   stdout(): string
+  stderr(): string
   /** Resolves as soon as stdout or stderr holds the text; rejects where the process ends without it. */
   says(text: string): Promise<void>
 }
@@ -100,7 +101,7 @@ function watch(child: ChildProcess): RunningProcess {
     await Promise.race([promise, silence]).finally(() => waiting.delete(look))
   }
 
-  return { child, ended, stdout: () => said.stdout, says }
+  return { child, ended, stdout: () => said.stdout, stderr: () => said.stderr, says }
 }
 
 /** What a command printed as JSON on stdout; fails with all it said where that is no JSON. */
