@@ -28,7 +28,7 @@ const CORRUPTED: Explanation = {
 const UNAVAILABLE: Explanation = {
   code: 'store_unavailable',
   what: 'cannot be opened or read',
-  hint: 'Check that the folder exists, that this user may write to it, and that the disk is healthy.',
+  hint: 'Check that the folder exists, that this user may write to it, and that the disk is healthy and has room.',
 }
 
 const LOCKED_BY_ANOTHER: Explanation = {
