@@ -46,6 +46,7 @@ export interface Holdfast extends AsyncDisposable {
   /**
    * Resolves with the balance once nothing can move any more without a person: all items have ended, are dead letters
    * (the slow lane is not waited for), wait behind one, or need a verdict or a resumed lane.
+   * @throws HoldfastError `store_corrupt`, `store_read_only`, ... where the store will not work again by waiting.
    */
   drain(options?: DrainOptions): Promise<Balance>
 

@@ -139,6 +139,7 @@ export function createEngine(parts: EngineParts): Holdfast {
         onlyLanes: options.lanes && new Set(options.lanes),
         onIdle: () => crew.idle(),
         onStopped: () => crew.remove(worker),
+        onStoreBroken: (error) => crew.fail(error),
       })
       crew.add(worker)
       return worker
@@ -164,6 +165,7 @@ function pipelineOf(catalog: Catalog, pipeline: { readonly name: string } | stri
 function createCrew() {
   const workers = new Set<EngineWorker>()
   const waiting = new Set<() => void>()
+  let broken: HoldfastError | undefined
 
   return {
     add: (worker: EngineWorker) => void workers.add(worker),
@@ -174,6 +176,10 @@ function createCrew() {
     idle() {
       for (const resolve of waiting) resolve()
       waiting.clear()
+    },
+    fail(error: HoldfastError) {
+      broken = error
+      this.idle()
     },
     /** A sleep, unlike a timer, holds the process open: whoever drains wants the end of it. */
     async nextIdle(clock: Clock, limitMs: number, signal: AbortSignal | undefined): Promise<void> {
@@ -189,6 +195,7 @@ function createCrew() {
         signal?.removeEventListener('abort', wake)
         waiting.delete(wake)
       }
+      if (broken) throw broken
     },
     async stop() {
       await Promise.all([...workers].map((worker) => worker.stop()))

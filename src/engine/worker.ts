@@ -4,7 +4,7 @@
  */
 import type { Health } from '../client/health.ts'
 import type { Clock, Timer } from '../core/clock.ts'
-import { messageOf } from '../core/errors.ts'
+import { type HoldfastError, isHoldfastError, messageOf } from '../core/errors.ts'
 import type { EventBus } from '../core/events.ts'
 import type { ClaimedItem, Ledger, Settlement, SettleReceipt } from '../ledger/port.ts'
 import type { Worker } from './api.ts'
@@ -32,6 +32,8 @@ export interface WorkerParts {
   /** Called when nothing is under way and nothing is due: what `drain` waits for. */
   readonly onIdle: () => void
   readonly onStopped: () => void
+  /** The store will not work again by waiting: damaged, or not ours to write. Whoever drains must hear of it. */
+  readonly onStoreBroken: (error: HoldfastError) => void
 }
 
 export interface EngineWorker extends Worker {
@@ -49,6 +51,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   const { clock, events, ledger, settings } = parts
   const running = new Map<string, Running>()
   const shutdown = new AbortController()
+  const ended = new AbortController()
   const board = createChannelBoard(parts)
   const leases = createLeaseKeeper({ ...parts, running, onTakenOver: startAll })
   let stopping = false
@@ -87,6 +90,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
       again = await claimOnce()
     } catch (error) {
       events.emit('engine.trouble', clock.wallMs(), { where: 'claim', message: messageOf(error), cause: error })
+      if (isHoldfastError(error) && BROKEN_STORE.has(error.code)) parts.onStoreBroken(error)
     }
     if (again || turnMissed) scheduleTurn()
     else rest()
@@ -223,6 +227,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     await parts.settler.flushed(FLUSH_LIMIT_MS)
     leases.stop()
     events.emit('worker.stopped', clock.wallMs(), { workerId: parts.id, released: Math.min(released, running.size) })
+    ended.abort()
     parts.onStopped()
   }
 
@@ -237,6 +242,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   }
 
   events.emit('worker.started', clock.wallMs(), { workerId: parts.id })
+  void holdProcessOpen(clock, ended.signal)
   scheduleTurn()
 
   return {
@@ -258,6 +264,21 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   }
 }
 
+/** A program that starts a worker wants it to work: its timers alone would let the process end. */
+async function holdProcessOpen(clock: Clock, ended: AbortSignal): Promise<void> {
+  while (!ended.aborted) {
+    // It only ever rejects because the worker has ended.
+    await clock.sleep(HOUR_MS, ended).catch(() => undefined)
+  }
+}
+
+const HOUR_MS = 3_600_000
+const BROKEN_STORE: ReadonlySet<string> = new Set([
+  'store_corrupt',
+  'store_read_only',
+  'store_foreign',
+  'schema_too_new',
+])
 const DEFAULT_GRACE_MS = 10_000
 /** For the settlements of what ended: the store may be full or busy. */
 export const FLUSH_LIMIT_MS = 5000

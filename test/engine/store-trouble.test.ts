@@ -54,4 +54,18 @@ describe('a store that takes nothing', () => {
     engine.events.length = 0
     await engine.finish()
   })
+
+  test('one that is damaged ends the waiting with what is wrong, not never', async () => {
+    const engine = await testEngine({ pipelines: [put] })
+    await engine.hf.submit(put, { n: 1 })
+    const claim = engine.ledger.claim
+    engine.ledger.claim = async () => {
+      throw new HoldfastError({ code: 'store_corrupt', class: 'configuration', message: 'the file is damaged' })
+    }
+    engine.hf.startWorker()
+    await expect(engine.clock.runUntil(engine.hf.drain())).rejects.toMatchObject({ code: 'store_corrupt' })
+    engine.ledger.claim = claim
+    engine.events.length = 0
+    await engine.finish()
+  })
 })
