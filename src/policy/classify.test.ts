@@ -90,7 +90,7 @@ describe('design section 4: the default of every status', () => {
       expect(failure?.hint.length, String(status)).toBeGreaterThan(10)
       expect(failure?.userMessage.length).toBeGreaterThan(10)
       expect(failure?.code).toMatch(/^(http_\d{3}|conflict|version_conflict)$/)
-      expect(failure?.rule).toMatch(/\(.*(R\d{3}|D\d{2}|RFC|facts|Cloudflare|design).*\)/)
+      expect(failure?.rule).toMatch(/\(.*(R\d{3}|D\d{2}|RFC|the documentation of|Cloudflare|design).*\)/)
     }
   })
 

@@ -72,7 +72,7 @@ export function classifyNetworkFault(call: CallFacts, fault: NetworkFault): Fail
     userMessage: words.userMessage,
     certainty: effectOf(call, answered?.certainty ?? certaintyOfFault(rule, fault)),
     hint: isRateLimited ? words.hint : rule.hint,
-    rule: `default:network.${name} (facts.md section 5)`,
+    rule: `default:network.${name} (by network error code)`,
     ...(fault.status !== undefined && { status: fault.status }),
     ...(rule.maxRetries !== undefined && { maxRetries: rule.maxRetries }),
     countsAgainstBreaker: rule.countsAgainstBreaker && !isRateLimited,

@@ -60,7 +60,7 @@ function redirect(certainty: Certainty, meaning: string, source = 'RFC 9110 sect
 }
 
 export const STATUS_RULES: Readonly<Record<number, StatusRule>> = {
-  300: redirect('not_sent', 'several records match', 'facts.md section 2, Salesforce'),
+  300: redirect('not_sent', 'several records match', 'the documentation of Salesforce'),
   301: redirect('not_sent', 'moved for good'),
   // Web forms answer a POST that was executed with 302 or 303.
   302: redirect('maybe_applied', 'look elsewhere'),
@@ -76,13 +76,13 @@ export const STATUS_RULES: Readonly<Record<number, StatusRule>> = {
   401: rule('authentication', 'not_sent', 'not authenticated', 'R011, D01'),
   // Not wait_long: without a rule of its own it may as well be a declined card, which must not be tried again by itself. A
   // person pays, or raises the limit, and replays the group.
-  402: rule('authorization', 'not_sent', 'payment required', 'facts.md section 2, Stripe and Clay', {
+  402: rule('authorization', 'not_sent', 'payment required', 'the documentation of Stripe and Clay', {
     hint: 'Look at billing and spend limits of the account at the vendor, then replay the group.',
   }),
   403: rule('authorization', 'not_sent', 'not allowed', 'R147, D02'),
   404: rule('not_found', 'not_sent', 'not found', 'R009, D04'),
   405: rule('configuration', 'not_sent', 'this path does not take this method', 'R009', { hint: WRONG_REQUEST }),
-  406: rule('configuration', 'not_sent', 'cannot answer in the format asked for', 'facts.md section 2, ZoomInfo', {
+  406: rule('configuration', 'not_sent', 'cannot answer in the format asked for', 'the documentation of ZoomInfo', {
     hint: 'Set the Accept header that the API wants, for example application/vnd.api+json.',
   }),
   407: rule('configuration', 'not_sent', 'the proxy wants credentials', 'RFC 9110 section 15.5.8', {
@@ -94,10 +94,10 @@ export const STATUS_RULES: Readonly<Record<number, StatusRule>> = {
   411: rule('configuration', 'not_sent', 'wants a Content-Length', 'RFC 9110 section 15.5.12', { hint: WRONG_REQUEST }),
   412: rule('conflict', 'not_sent', 'the record is no longer as it was read', 'D05', { maxRetries: 3 }),
   413: rule('too_large', 'not_sent', 'too large', 'R010, R127'),
-  414: rule('too_large', 'not_sent', 'the URL is too long', 'facts.md section 2, HubSpot', {
+  414: rule('too_large', 'not_sent', 'the URL is too long', 'the documentation of HubSpot', {
     hint: 'Ask for fewer ids or properties at once.',
   }),
-  415: rule('configuration', 'not_sent', 'does not take this content type', 'facts.md section 2, Outreach', {
+  415: rule('configuration', 'not_sent', 'does not take this content type', 'the documentation of Outreach', {
     hint: 'Set the Content-Type header that the API wants, for example application/vnd.api+json.',
   }),
   417: rule('configuration', 'not_sent', 'cannot meet the Expect header', 'RFC 9110 section 15.5.18', {
@@ -105,7 +105,7 @@ export const STATUS_RULES: Readonly<Record<number, StatusRule>> = {
   }),
   421: rule('transient', 'not_sent', 'reached the wrong server', 'RFC 9110 section 15.5.20', { maxRetries: 1 }),
   422: rule('validation', 'not_sent', 'cannot be processed', 'R009, D03'),
-  423: rule('transient', 'not_sent', 'the record is locked', 'facts.md section 2, HubSpot', {
+  423: rule('transient', 'not_sent', 'the record is locked', 'the documentation of HubSpot', {
     maxRetries: 3,
     countsAgainstBreaker: false,
     hint: 'Something else is changing the record. If it stays locked, look at it in the application of the vendor.',
@@ -125,46 +125,46 @@ export const STATUS_RULES: Readonly<Record<number, StatusRule>> = {
   }),
 
   500: rule('transient', 'maybe_applied', 'internal error', 'R007, R017, D06', { maxRetries: 3 }),
-  501: rule('configuration', 'not_sent', 'not implemented', 'facts.md section 2 (5xx but 501 and 505)', {
+  501: rule('configuration', 'not_sent', 'not implemented', 'RFC 9110 section 15.6.2', {
     hint: WRONG_REQUEST,
   }),
   502: rule('transient', 'maybe_applied', 'a gateway got no valid answer', 'R007; RFC 9110 section 15.6.3'),
   503: rule('transient', 'not_sent', 'not available', 'R007; RFC 9110 section 15.6.4'),
   504: rule('transient', 'maybe_applied', 'a gateway waited too long', 'R007, R021'),
-  505: rule('configuration', 'not_sent', 'does not speak this version of HTTP', 'facts.md section 2', {
+  505: rule('configuration', 'not_sent', 'does not speak this version of HTTP', 'RFC 9110 section 15.6.6', {
     hint: WRONG_REQUEST,
   }),
   // RFC 4918 section 11.5: must not be repeated until a person asks for it.
-  507: rule('unknown', 'not_sent', 'storage is full', 'RFC 4918 section 11.5; facts.md section 2, Graph', {
+  507: rule('unknown', 'not_sent', 'storage is full', 'RFC 4918 section 11.5; the documentation of Microsoft Graph', {
     maxRetries: 0,
     hint: 'Free or buy storage at the vendor, then replay the group.',
   }),
   508: rule('configuration', 'not_sent', 'found a loop', 'RFC 5842 section 7.2', { hint: WRONG_REQUEST }),
-  509: rule('rate_limited', 'not_sent', 'bandwidth used up', 'facts.md section 2, Graph'),
+  509: rule('rate_limited', 'not_sent', 'bandwidth used up', 'the documentation of Graph'),
   511: rule('configuration', 'not_sent', 'the network wants a login', 'RFC 6585 section 6', {
     hint: 'A captive portal stands between here and the API: log this machine in to its network.',
   }),
   520: rule('transient', 'maybe_applied', 'the origin gave no usable answer', 'Cloudflare'),
-  521: rule('transient', 'not_sent', 'the origin refuses connections', 'facts.md section 2, HubSpot', {
+  521: rule('transient', 'not_sent', 'the origin refuses connections', 'the documentation of HubSpot', {
     hint: ORIGIN_DOWN,
   }),
-  522: rule('transient', 'maybe_applied', 'the origin timed out', 'facts.md section 2, HubSpot', {
+  522: rule('transient', 'maybe_applied', 'the origin timed out', 'the documentation of HubSpot', {
     maxRetries: 2,
     hint: ORIGIN_DOWN,
   }),
-  523: rule('transient', 'not_sent', 'the origin cannot be reached', 'facts.md section 2, HubSpot', {
+  523: rule('transient', 'not_sent', 'the origin cannot be reached', 'the documentation of HubSpot', {
     hint: ORIGIN_DOWN,
   }),
-  524: rule('transient', 'maybe_applied', 'the origin took too long', 'facts.md section 2, HubSpot'),
-  525: rule('transient', 'not_sent', 'TLS with the origin failed', 'facts.md section 2, HubSpot', {
+  524: rule('transient', 'maybe_applied', 'the origin took too long', 'the documentation of HubSpot'),
+  525: rule('transient', 'not_sent', 'TLS with the origin failed', 'the documentation of HubSpot', {
     maxRetries: 2,
     hint: 'The vendor must repair TLS behind its own network; tell its support.',
   }),
-  526: rule('transient', 'not_sent', 'the certificate of the origin is not valid', 'facts.md section 2, HubSpot', {
+  526: rule('transient', 'not_sent', 'the certificate of the origin is not valid', 'the documentation of HubSpot', {
     maxRetries: 2,
     hint: 'The vendor must renew its certificate behind its own network; tell its support.',
   }),
-  529: rule('transient', 'not_sent', 'overloaded', 'facts.md section 2, Anthropic and Notion'),
+  529: rule('transient', 'not_sent', 'overloaded', 'the documentation of Anthropic and Notion'),
   530: rule('transient', 'not_sent', 'the network in front cannot resolve the origin', 'Cloudflare', {
     hint: ORIGIN_DOWN,
   }),

@@ -97,7 +97,7 @@ describe('facts section 5 (C20): every network error', () => {
       expect(failure.maxRetries, code).toBe(maxRetries)
       expect(failure.code).toBe(code || 'network_error')
       expect(failure.hint.length).toBeGreaterThan(10)
-      expect(failure.rule).toContain('facts.md section 5')
+      expect(failure.rule).toContain('by network error code')
     }
   })
 
