@@ -398,6 +398,6 @@ describe('twin', () => {
   })
 })
 
-async function twinHas(twin: Twin, effects: number): Promise<void> {
-  while (twin.effects.length < effects) await systemClock.sleep(10)
+function twinHas(twin: Twin, effects: number): Promise<void> {
+  return twin.until(() => twin.effects.length >= effects)
 }

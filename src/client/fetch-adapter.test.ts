@@ -111,7 +111,7 @@ describe('the WHATWG contract', () => {
     const { fetch } = await using(server)
     const controller = new AbortController()
     const call = thrownBy(fetch(`${server.url}/x`, { signal: controller.signal }))
-    while (server.requests.length === 0) await new Promise(setImmediate)
+    while (server.requests.length === 0) await new Promise<void>((resolve) => systemClock.nextTurn(resolve))
     const reason = new Error('enough')
     controller.abort(reason)
     expect(await call).toBe(reason)

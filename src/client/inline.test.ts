@@ -125,7 +125,8 @@ describe('retries while the caller waits', () => {
     await using parts = await testParts(systemClock)
     const client = createInlineCaller(parts, testIntegration(server.url))
     const first = client.get('/a')
-    while (!parts.seen.some((event) => event.type === 'gate.closed')) await new Promise(setImmediate)
+    while (!parts.seen.some((event) => event.type === 'gate.closed'))
+      await new Promise<void>((resolve) => systemClock.nextTurn(resolve))
     const second = client.get('/b')
     await Promise.all([first, second])
     expect(atMs).toHaveLength(3)
@@ -232,7 +233,7 @@ describe('retries while the caller waits', () => {
     const abortWhen = async (ready: () => boolean) => {
       const controller = new AbortController()
       const call = thrownBy(client.get('/a', { signal: controller.signal }))
-      while (!ready()) await new Promise(setImmediate)
+      while (!ready()) await new Promise<void>((resolve) => systemClock.nextTurn(resolve))
       controller.abort(new Error('enough'))
       return call
     }
@@ -251,7 +252,7 @@ describe('retries while the caller waits', () => {
 /** Lets the event loop go round, instead of waiting a time that may be too short. */
 function afterTurns(turns: number, act: () => void): void {
   if (turns === 0) act()
-  else setImmediate(() => afterTurns(turns - 1, act))
+  else systemClock.nextTurn(() => afterTurns(turns - 1, act))
 }
 
 function notFound() {
@@ -295,7 +296,7 @@ describe('R089-R092: operations with a key', () => {
     const both = [client.post('/charges', options), client.post('/charges', options)]
     const impatient = thrownBy(client.post('/charges', { ...options, deadlineMs: 40 }))
     expect(await impatient).toMatchObject({ code: 'idempotency_in_progress', class: 'conflict' })
-    while (answer.length === 0) await new Promise(setImmediate)
+    while (answer.length === 0) await new Promise<void>((resolve) => systemClock.nextTurn(resolve))
     answer[0]?.()
     expect((await Promise.all(both)).map(({ replayed }) => replayed).sort()).toEqual([false, true])
     expect(server.requests).toHaveLength(1)

@@ -3,13 +3,14 @@ import { once } from 'node:events'
 import http from 'node:http'
 import net, { type AddressInfo, type Socket } from 'node:net'
 import type { EndpointSettings, IntegrationSettings } from '../config/settings.ts'
-import type { Clock } from '../core/clock.ts'
+import type { Clock, Timer } from '../core/clock.ts'
 import { createEventBus, type HoldfastEvent } from '../core/events.ts'
 import { newId } from '../core/ids.ts'
 import { seededRandom } from '../core/random.ts'
 import { openSqliteLedger } from '../ledger/sqlite/index.ts'
 import { createHealth } from './health-registry.ts'
 import type { InlineParts } from './persistence.ts'
+import type { TransportRequest, TransportResult } from './transport.ts'
 import { createUndiciTransport } from './undici-transport.ts'
 
 export interface RawRequest {
@@ -193,4 +194,49 @@ export async function testParts(clock: Clock): Promise<TestParts> {
       await ledger.close()
     },
   }
+}
+
+export function requestTo(origin: string, overrides: Partial<TransportRequest> = {}): TransportRequest {
+  return {
+    origin,
+    path: '/people',
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"a":1}',
+    timeouts: { connectMs: 500, headersMs: 1000, bodyMs: 1000, totalMs: 3000 },
+    maxResponseBytes: 10_000,
+    signal: undefined,
+    streamBody: false,
+    ...overrides,
+  }
+}
+
+export function faultOf(result: TransportResult) {
+  if (result.ok) throw new Error(`expected a fault, got ${result.answer.status}`)
+  return result.fault
+}
+
+export function answerOf(result: TransportResult) {
+  if (!result.ok) throw new Error(`expected an answer, got ${result.fault.code}: ${result.fault.message}`)
+  return result.answer
+}
+
+/** Sends the piece again and again, until the socket closes or `times` are sent. */
+export function drip(
+  clock: Clock,
+  socket: Socket,
+  piece: string,
+  everyMs: number,
+  times = Number.POSITIVE_INFINITY,
+): void {
+  let timer: Timer | undefined
+  function next(left: number): void {
+    if (left <= 0) return
+    timer = clock.setTimer(everyMs, () => {
+      socket.write(piece)
+      next(left - 1)
+    })
+  }
+  socket.on('close', () => timer?.cancel())
+  next(times)
 }

@@ -5,34 +5,9 @@ import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { classifyNetworkFault } from '../policy/classify.ts'
 import { systemClock } from '../system/system-clock.ts'
-import { HTTP_OK, jsonServer, rawServer } from './test-kit.ts'
-import type { TransportRequest, TransportResult } from './transport.ts'
+import { answerOf, drip, faultOf, HTTP_OK, jsonServer, rawServer, requestTo } from './test-kit.ts'
+import type { TransportResult } from './transport.ts'
 import { createUndiciTransport } from './undici-transport.ts'
-
-function requestTo(origin: string, overrides: Partial<TransportRequest> = {}): TransportRequest {
-  return {
-    origin,
-    path: '/people',
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: '{"a":1}',
-    timeouts: { connectMs: 500, headersMs: 1000, bodyMs: 1000, totalMs: 3000 },
-    maxResponseBytes: 10_000,
-    signal: undefined,
-    streamBody: false,
-    ...overrides,
-  }
-}
-
-function faultOf(result: TransportResult) {
-  if (result.ok) throw new Error(`expected a fault, got ${result.answer.status}`)
-  return result.fault
-}
-
-function answerOf(result: TransportResult) {
-  if (!result.ok) throw new Error(`expected an answer, got ${result.fault.code}: ${result.fault.message}`)
-  return result.answer
-}
 
 const facts = { method: 'POST', endpoint: 'POST /people', idempotency: { kind: 'unsafe' as const } }
 const certaintyOf = (result: TransportResult) => classifyNetworkFault(facts, faultOf(result)).certainty
@@ -169,8 +144,7 @@ test('R149: a body that stops coming ends with timeout_body, and the socket is c
 test('R149: a body that drips within its timeout ends with timeout_total, and the socket is closed', async () => {
   await using server = await rawServer(({ socket }) => {
     socket.write('HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n')
-    const drip = setInterval(() => socket.write('x'), 20)
-    socket.on('close', () => clearInterval(drip))
+    drip(systemClock, socket, 'x', 20)
   })
   const transport = createUndiciTransport({ clock: systemClock })
   const timeouts = { connectMs: 500, headersMs: 1000, bodyMs: 200, totalMs: 400 }
@@ -275,7 +249,7 @@ test('the caller can cancel before and while it is sent; the listener is gone af
   expect(listeners).toBe(0)
 
   const pending = transport.send(requestTo(server.url, { signal }))
-  while (server.requests.length < 2) await new Promise(setImmediate)
+  while (server.requests.length < 2) await new Promise<void>((resolve) => systemClock.nextTurn(resolve))
   controller.abort(new Error('enough'))
   const result = await pending
   expect(faultOf(result)).toMatchObject({ cancelledByCaller: true, phase: 'waiting_for_headers' })
@@ -336,88 +310,4 @@ test('after close nothing is sent', async () => {
   const transport = createUndiciTransport({ clock: systemClock })
   await transport.close()
   expect(faultOf(await transport.send(requestTo('http://127.0.0.1:9')))).toMatchObject({ phase: 'before_send' })
-})
-
-test('a streamed answer has back-pressure: the server cannot run ahead of the reader', async () => {
-  let written = 0
-  await using server = await rawServer(({ socket }) => {
-    socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n')
-    const piece = `10000\r\n${'x'.repeat(0x10000)}\r\n`
-    const push = () => {
-      while (written < 400) {
-        written += 1
-        if (!socket.write(piece)) {
-          socket.once('drain', push)
-          return
-        }
-      }
-      socket.write('0\r\n\r\n')
-    }
-    push()
-  })
-  const transport = createUndiciTransport({ clock: systemClock })
-  const { stream } = answerOf(
-    await transport.send(requestTo(server.url, { streamBody: true, method: 'GET', body: undefined })),
-  )
-  const reader = (stream as ReadableStream<Uint8Array>).getReader()
-  let received = (await reader.read()).value?.byteLength ?? 0
-  // Many more turns than 26 MB take where nothing holds them back.
-  for (let turn = 0; turn < 3000; turn++) await new Promise(setImmediate)
-  expect(written).toBeLessThan(400)
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) break
-    received += value.byteLength
-  }
-  expect(received).toBe(400 * 0x10000)
-  await transport.close()
-})
-
-test('a streamed answer outlives the total time, and ends with an error when it stops moving', async () => {
-  await using server = await rawServer(({ socket }) => {
-    socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n')
-    let pieces = 0
-    const drip = setInterval(() => {
-      pieces += 1
-      if (pieces <= 8) socket.write('1\r\nx\r\n')
-      else clearInterval(drip)
-    }, 50)
-  })
-  const transport = createUndiciTransport({ clock: systemClock })
-  const timeouts = { connectMs: 500, headersMs: 200, bodyMs: 200, totalMs: 200 }
-  const request = requestTo(server.url, { streamBody: true, timeouts })
-  const reader = (answerOf(await transport.send(request)).stream as ReadableStream<Uint8Array>).getReader()
-  let received = 0
-  const failure = await (async () => {
-    for (;;) {
-      const { value } = await reader.read()
-      received += value?.byteLength ?? 0
-    }
-  })().catch((error: unknown) => error)
-  expect(received).toBe(8)
-  expect(failure).toMatchObject({ code: 'timeout_body' })
-  await server.allClosed()
-})
-
-test('cancelling a streamed answer closes the socket', async () => {
-  await using server = await rawServer(({ socket }) =>
-    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\nabc'),
-  )
-  const transport = createUndiciTransport({ clock: systemClock })
-  const { stream } = answerOf(await transport.send(requestTo(server.url, { streamBody: true })))
-  await stream?.cancel()
-  await server.allClosed()
-})
-
-test('a streamed request body is sent as it comes', async () => {
-  await using server = await jsonServer(({ body, headers }) => ({
-    body: { body, length: headers['content-length'] ?? null },
-  }))
-  const transport = createUndiciTransport({ clock: systemClock })
-  const body = ReadableStream.from(
-    ['one ', 'two ', 'three'].map((part) => Buffer.from(part)),
-  ) as ReadableStream<Uint8Array>
-  const answer = answerOf(await transport.send(requestTo(server.url, { body, headers: {} })))
-  expect(JSON.parse(text(answer.body))).toEqual({ body: 'one two three', length: null })
-  await transport.close()
 })
