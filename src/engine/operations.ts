@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts'
 import { configurationError } from '../core/errors.ts'
 import type { EventBus } from '../core/events.ts'
 import { toJson } from '../core/json.ts'
-import type { ItemSummary, Ledger, OperatorReceipt } from '../ledger/port.ts'
+import type { Ledger, OperatorReceipt } from '../ledger/port.ts'
 import type { IntegrationView, Operations, Selection } from './api.ts'
 import type { Catalog } from './catalog.ts'
 import { explainItem } from './explain.ts'
@@ -39,20 +39,24 @@ export function createOperations(parts: OperationsParts): Operations {
       return explainItem({ item, lane, nowMs: clock.wallMs() })
     },
     replay: (request) => replay(parts, request),
-    discard: async (selection, reason, by) =>
-      inWaves(parts, selection, requireReason(reason), (items) =>
+    async discard(selection, reason, by) {
+      requireReason(reason)
+      return inWaves(parts, selection, (itemIds) =>
         ledger.discard(
-          items.map((item) => ({ itemId: item.itemId, by, reason })),
+          itemIds.map((itemId) => ({ itemId, by, reason })),
           clock.wallMs(),
         ),
-      ),
-    cancel: async (selection, reason, by) =>
-      inWaves(parts, selection, requireReason(reason), (items) =>
+      )
+    },
+    async cancel(selection, reason, by) {
+      requireReason(reason)
+      return inWaves(parts, selection, (itemIds) =>
         ledger.cancel(
-          items.map((item) => ({ itemId: item.itemId, by, reason })),
+          itemIds.map((itemId) => ({ itemId, by, reason })),
           clock.wallMs(),
         ),
-      ),
+      )
+    },
     resolve: (itemId, verdict, by) => resolve(parts, itemId, verdict, by),
     lanes: () => ledger.lanes(),
     integrations: () => integrationViews(parts),
@@ -77,13 +81,12 @@ export function createOperations(parts: OperationsParts): Operations {
 async function inWaves(
   parts: OperationsParts,
   selection: Selection,
-  _reason: string,
-  act: (items: readonly { itemId: string }[]) => Promise<OperatorReceipt[]>,
+  act: (itemIds: readonly string[]) => Promise<OperatorReceipt[]>,
 ): Promise<OperatorReceipt[]> {
   const receipts: OperatorReceipt[] = []
-  let wave: { itemId: string; item: ItemSummary | undefined }[] = []
-  for await (const entry of selectItems(parts.ledger, selection)) {
-    wave.push(entry)
+  let wave: string[] = []
+  for await (const { itemId } of selectItems(parts.ledger, selection)) {
+    wave.push(itemId)
     if (wave.length < WAVE) continue
     receipts.push(...(await act(wave)))
     wave = []
