@@ -1,2 +1,3 @@
+export { sharedMemoryPath } from './memory.ts'
 export type { MigrationReport } from './migrate.ts'
 export { openSqliteLedger, pendingMigrations, type SqliteLedger, type SqliteLedgerOptions } from './open.ts'

@@ -14,6 +14,7 @@ import { prepareHealth } from './health.ts'
 import { createKnownLeases } from './known-leases.ts'
 import { prepareLanes } from './lanes.ts'
 import { prepareLeasing } from './lease.ts'
+import { isInMemory } from './memory.ts'
 import { createNames } from './names.ts'
 import { prepareOperators } from './operators.ts'
 import { prepareReading } from './read.ts'
@@ -131,7 +132,7 @@ export function createLedger(parts: LedgerParts): Ledger {
  * the one connection: it is audited in one go, for in between its rows would change.
  */
 async function audit(parts: LedgerParts, description: string): ReturnType<Ledger['audit']> {
-  const inMemory = parts.path === ':memory:'
+  const inMemory = isInMemory(parts.path)
   const { database } = parts
   try {
     if (inMemory) return await auditStore(database, () => undefined)

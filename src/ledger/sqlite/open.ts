@@ -7,11 +7,12 @@ import type { Ledger } from '../port.ts'
 import { connect, type Database, prepare } from './connection.ts'
 import { isBusy, storeBusy, storeError } from './errors.ts'
 import { createLedger } from './ledger.ts'
+import { isInMemory } from './memory.ts'
 import { type MigrationReport, migrate, pendingOf } from './migrate.ts'
 import { enforceLegalTransitions } from './transitions.ts'
 
 export interface SqliteLedgerOptions {
-  /** A file, made where it is missing; `:memory:` for a store that ends with the process. */
+  /** A file, made where it is missing; `:memory:`, or a `sharedMemoryPath`, for a store that ends with the process. */
   readonly path: string
   readonly clock: Clock
   /**
@@ -58,7 +59,7 @@ export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<Sq
  * @throws HoldfastError as {@link openSqliteLedger}
  */
 export async function pendingMigrations(path: string): Promise<string[]> {
-  const inMemory = path === ':memory:' || !existsSync(path)
+  const inMemory = isInMemory(path) || !existsSync(path)
   const store = `sqlite:${path}`
   return opened(inMemory ? ':memory:' : path, store, async (database) => {
     const names = pendingOf(database, store).map((migration) => migration.name)
@@ -89,7 +90,7 @@ function configure(database: Database, path: string): void {
   database.exec('PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF')
   database.exec(`PRAGMA cache_size = -${CACHE_KIBIBYTES}; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
   const mode = prepare<{ journal_mode: string }>(database, 'PRAGMA journal_mode = WAL').get()?.journal_mode
-  if (path !== ':memory:' && mode !== 'wal') throw noWriteAheadLog(path, mode)
+  if (!isInMemory(path) && mode !== 'wal') throw noWriteAheadLog(path, mode)
 }
 
 interface Patience {
@@ -115,7 +116,7 @@ async function whenNotBusy<Result>(patience: Patience, work: () => Result): Prom
 
 function assertFolder(path: string): void {
   const folder = dirname(resolve(path))
-  if (path === ':memory:' || existsSync(folder)) return
+  if (isInMemory(path) || existsSync(folder)) return
   throw new HoldfastError({
     code: 'store_folder_missing',
     class: 'configuration',

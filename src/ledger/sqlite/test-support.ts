@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import type { Clock } from '../../core/clock.ts'
 import type { LedgerStore } from '../conformance/index.ts'
-import { openSqliteLedger } from './index.ts'
+import { openSqliteLedger, sharedMemoryPath } from './index.ts'
 
 /**
  * Every sleep is over at once, and time moves on by as much. The waiting that a lock needs is done by SQLite itself, in
@@ -44,6 +44,16 @@ export function temporaryFolder(): { readonly path: string; readonly remove: () 
 export async function fileStore(): Promise<LedgerStore> {
   const { path, remove } = temporaryFolder()
   return { open: () => openSqliteLedger({ path: join(path, 'ledger.db'), clock: impatientClock() }), remove }
+}
+
+let memoryStores = 0
+
+export async function memoryStore(): Promise<LedgerStore> {
+  const path = sharedMemoryPath(`conformance ${memoryStores++}`)
+  const open = () => openSqliteLedger({ path, clock: impatientClock() })
+  // The store lasts as long as a connection to it.
+  const last = await open()
+  return { open, remove: () => last.close() }
 }
 
 /** Through a message to ourselves: a turn of the real event loop without a timer. */
