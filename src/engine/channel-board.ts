@@ -16,6 +16,10 @@ interface Channel {
   earliestDueMs: number
   /** Not asked before this: it gave nothing, or health said no. */
   notBeforeMs: number
+  /** How often in a row it promised work and gave none. */
+  disappointments: number
+  /** This worker has as much of its lane as it may: the end of an item, not a time, is what it waits for. */
+  isFull: boolean
 }
 
 export interface ChannelBoard {
@@ -28,7 +32,7 @@ export interface ChannelBoard {
   settled(item: ClaimedItem, settlement: Settlement, receipt: SettleReceipt): void
   markDirty(): void
   isDirty(): boolean
-  /** When the earliest channel may be asked again. */
+  /** When the earliest channel may be asked again; those that wait for the end of an item do not count. */
   nextDueMs(): number
 }
 
@@ -41,8 +45,11 @@ export interface BoardParts {
   readonly onlyLanes: ReadonlySet<string> | undefined
 }
 
-/** A place to rest for a channel that promised work and gave none. */
-const DISAPPOINTED_MS = 25
+/**
+ * The rest of a channel that promised work and gave none: its places may be taken by others, for as long as a lost lease lasts. It
+ * doubles up to the poll, which asks anyway; a wake-up ends it.
+ */
+const FIRST_REST_MS = 25
 
 export function createChannelBoard(parts: BoardParts): ChannelBoard {
   const { ledger, clock, health } = parts
@@ -60,7 +67,8 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     for (const { lane, endpoint, earliestDueMs } of due) {
       if (parts.onlyLanes && !parts.onlyLanes.has(lane)) continue
       const key = channelKey(lane, endpoint)
-      fresh.set(key, { lane, endpoint, earliestDueMs, notBeforeMs: channels.get(key)?.notBeforeMs ?? 0 })
+      const { notBeforeMs = 0, disappointments = 0 } = channels.get(key) ?? {}
+      fresh.set(key, { lane, endpoint, earliestDueMs, notBeforeMs, disappointments, isFull: false })
     }
     channels = fresh
   }
@@ -81,8 +89,9 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     const known = healthOf(lane, endpoint)
     const laneConcurrency = known?.plan.concurrency ?? UNKNOWN_LANE_CONCURRENCY
     const inFlight = laneInFlight.get(lane) ?? 0
+    channel.isFull = inFlight >= laneConcurrency
+    if (channel.isFull) return undefined
     const wanted = Math.min(capacity, laneConcurrency - inFlight)
-    if (wanted <= 0) return undefined
     let limit = wanted
     if (known?.channel) {
       const allowance = health.allowance(known.channel, wanted)
@@ -102,11 +111,12 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     for (const { lane, endpoint, limit } of planned) {
       const key = channelKey(lane, endpoint)
       const got = counts.get(key) ?? 0
+      const channel = channels.get(key)
+      if (channel && got > 0) channel.disappointments = 0
       if (got >= limit) continue
       // It ran dry, or the store knows of a gate, a suspension or other workers: look again before asking again.
       dirty = true
-      const channel = channels.get(key)
-      if (channel && got === 0) channel.notBeforeMs = nowMs + DISAPPOINTED_MS
+      if (channel && got === 0) channel.notBeforeMs = nowMs + restMs(channel, parts.settings.pollMs)
     }
   }
 
@@ -132,11 +142,18 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     nextDueMs() {
       let earliestMs = Number.POSITIVE_INFINITY
       for (const channel of channels.values()) {
+        if (channel.isFull) continue
         earliestMs = Math.min(earliestMs, Math.max(channel.earliestDueMs, channel.notBeforeMs))
       }
       return earliestMs
     },
   }
+}
+
+function restMs(channel: Channel, pollMs: number): number {
+  const restMs = FIRST_REST_MS * 2 ** Math.min(channel.disappointments, 20)
+  channel.disappointments += 1
+  return Math.min(restMs, Math.max(pollMs, FIRST_REST_MS))
 }
 
 /** Lanes whose steps nobody here knows still move: their items are looked at, and held with a reason. */

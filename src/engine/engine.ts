@@ -79,7 +79,7 @@ export function createEngine(parts: EngineParts): Holdfast {
   const recovering = wakeWhenHealthy({ ledger, events, clock, wake: () => crew.wake() })
   const operations = createOperations({ ledger, catalog, health, clock, events, wake: () => crew.wake() })
   const inlineParts = { ledger, health, transport, clock, random, events, newId: () => newId(clock, random) }
-  const submitParts = { catalog, ledger, clock, random, maxPayloadBytes: settings.maxPayloadBytes }
+  const submitParts = { catalog, ledger, clock, random, events, maxPayloadBytes: settings.maxPayloadBytes }
   let closing: Promise<void> | undefined
 
   async function close(): Promise<void> {

@@ -1,6 +1,7 @@
 /** From records to runs on disk: checked against the schema, fingerprinted, laid out as items. */
 import type { Clock } from '../core/clock.ts'
 import { configurationError, HoldfastError, isHoldfastError, messageOf } from '../core/errors.ts'
+import type { EventBus } from '../core/events.ts'
 import { newId } from '../core/ids.ts'
 import { fingerprintOfJson, toJson } from '../core/json.ts'
 import type { Random } from '../core/random.ts'
@@ -15,6 +16,7 @@ export interface SubmitParts {
   readonly ledger: Ledger
   readonly clock: Clock
   readonly random: Random
+  readonly events: EventBus
   readonly maxPayloadBytes: number
 }
 
@@ -42,8 +44,15 @@ export async function submitRecords(
     const receipt = receipts[next++]
     if (!receipt) throw configurationError('ledger_broken', 'The ledger gave no receipt for a run', 'Report this.')
     if (receipt.outcome === 'conflict') return { ok: false, error: keyConflict(entry, receipt.runId) }
+    if (receipt.outcome === 'accepted') announce(parts, entry)
     return { ok: true, runId: receipt.runId, duplicate: receipt.outcome === 'duplicate' }
   })
+}
+
+function announce({ clock, events }: SubmitParts, run: NewRun): void {
+  if (!events.wants('run.accepted')) return
+  const { id: runId, pipeline, tenant, key, items } = run
+  events.emit('run.accepted', clock.wallMs(), { runId, pipeline, tenant, key, items: items.length })
 }
 
 async function prepare(

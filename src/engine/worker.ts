@@ -61,6 +61,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   let turnMissed = false
   let turnScheduled = false
   let idle = false
+  let polledAtMs = clock.monotonicMs()
   let timer: Timer | undefined
   let onDrained: (() => void) | undefined
 
@@ -192,10 +193,12 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   /** Nothing more to do now: sleep until the next due time, a wake-up, or the poll. */
   function rest(): void {
     if (stopping || timer) return
-    const delayMs = Math.max(1, Math.min(settings.pollMs, board.nextDueMs() - clock.wallMs()))
-    timer = clock.setTimer(delayMs, () => {
+    const pollInMs = polledAtMs + settings.pollMs - clock.monotonicMs()
+    // While it is full, only the end of an item can change anything.
+    const dueInMs = running.size < parts.concurrency ? board.nextDueMs() - clock.wallMs() : Number.POSITIVE_INFINITY
+    timer = clock.setTimer(Math.max(1, Math.min(pollInMs, dueInMs)), () => {
       timer = undefined
-      board.markDirty()
+      if (clock.monotonicMs() >= polledAtMs + settings.pollMs) poll()
       scheduleTurn()
     })
     if (running.size === 0 && !leases.isSettling() && !board.isDirty()) {
@@ -204,9 +207,14 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     }
   }
 
+  function poll(): void {
+    polledAtMs = clock.monotonicMs()
+    board.markDirty()
+  }
+
   function wake(): void {
     idle = false
-    board.markDirty()
+    poll()
     scheduleTurn()
   }
 

@@ -148,4 +148,13 @@ describe('pipelines', () => {
     ])
     await engine.finish()
   })
+
+  test('a run is announced once: when it is on disk, and not when it is handed in again', async () => {
+    const note = definePipeline<{ id: number }>('note').step('write', { run: () => null })
+    const engine = await testEngine({ pipelines: [note] })
+    for (let time = 0; time < 2; time++) await engine.hf.submit(note, { id: 1 }, { key: 'one' })
+    const accepted = engine.events.filter((event) => event.type === 'run.accepted')
+    expect(accepted).toMatchObject([{ pipeline: 'note', tenant: 'default', key: 'one', items: 1 }])
+    await engine.finish()
+  })
 })

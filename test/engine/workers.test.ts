@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { definePipeline } from '../../src/engine/pipeline.ts'
+import type { Ledger } from '../../src/ledger/port.ts'
 import { testEngine } from '../support/engine.ts'
 
 const lead = z.object({ email: z.string() })
@@ -184,4 +185,51 @@ describe('workers', () => {
     }
     expect(await trace()).toBe(await trace())
   })
+
+  test('a worker that can take nothing more leaves the store alone', async () => {
+    const hang = { status: 200, body: {}, delayMs: 30_000 } as const
+    const limits = { concurrency: 1 }
+    const crm = { baseUrl: 'https://crm.test', limits, timeouts: { headers: '60s', total: '60s' } } as const
+    const engine = await testEngine({ integrations: { crm }, pipelines: [create], reply: () => hang })
+    const asked = countCalls(engine.ledger, ['channels', 'claim'])
+    for (const email of ['ada', 'bob', 'cy']) await engine.hf.submit(create, { email })
+    engine.hf.startWorker()
+    engine.hf.startWorker({ concurrency: 1 })
+    await engine.clock.advance(20_000)
+    // Two workers, a poll each every 250 ms, and little beside it.
+    expect(asked.get('channels')).toBeLessThan(2 * 80 + 20)
+    expect(asked.get('claim')).toBeLessThan(2 * 80 + 20)
+    await engine.clock.runUntil(engine.hf.drain())
+    await engine.finish()
+  })
+
+  test('places that another process holds, perhaps for as long as a lost lease lasts, are asked for ever more rarely', async () => {
+    const crm = { baseUrl: 'https://crm.test', limits: { concurrency: 1 } }
+    const engine = await testEngine({ integrations: { crm }, pipelines: [create] })
+    for (const email of ['ada', 'bob']) await engine.hf.submit(create, { email })
+    const channel = { lane: 'crm/default', endpoint: 'POST /contacts', limit: 1, laneConcurrency: 1 }
+    const nowMs = engine.clock.wallMs()
+    await engine.ledger.claim({ workerId: 'lost', nowMs, leaseUntilMs: nowMs + 20_000, channels: [channel] })
+    const asked = countCalls(engine.ledger, ['claim'])
+    engine.hf.startWorker()
+    await engine.clock.advance(20_000)
+    expect(asked.get('claim')).toBeLessThan(100)
+    await engine.clock.runUntil(engine.hf.drain())
+    await engine.finish()
+  })
 })
+
+/** Counts calls of the store from now on. */
+function countCalls(ledger: Ledger, methods: readonly ('channels' | 'claim')[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>(methods.map((method) => [method, 0]))
+  for (const method of methods) {
+    const call = ledger[method] as (...given: unknown[]) => unknown
+    Object.assign(ledger, {
+      [method]: (...given: unknown[]) => {
+        counts.set(method, (counts.get(method) ?? 0) + 1)
+        return call.apply(ledger, given)
+      },
+    })
+  }
+  return counts
+}
