@@ -17,16 +17,22 @@ export type OperationDecision = OperationGrant | { readonly kind: 'settled'; rea
 const KEEP_MS = 72 * 3_600_000
 const IN_PROGRESS_DELAY_MS = 5000
 
+/** The name under which the operation is known across runs; `undefined` where the step has none of its own. */
+export async function operationKeyOf(plan: RequestPlan, context: StepContext): Promise<string | undefined> {
+  const { operation } = plan.definition
+  return operation && `${plan.pipeline}.${plan.step}:${await operation(context)}`
+}
+
 export async function reserveOperation(
   execution: Execution,
   plan: RequestPlan,
   context: StepContext,
   fingerprint: () => string,
 ): Promise<OperationDecision> {
-  if (!plan.definition.operation) return { kind: 'granted', key: undefined }
   const { item, parts } = execution
   const nowMs = parts.clock.wallMs()
-  const key = `${item.pipeline}.${item.step}:${await plan.definition.operation(context)}`
+  const key = await operationKeyOf(plan, context)
+  if (key === undefined) return { kind: 'granted', key }
   const [receipt] = await parts.ledger.beginEffects(
     [
       {

@@ -9,10 +9,11 @@ import type { AttemptRecord, Settlement } from '../ledger/port.ts'
 import { backoffDelayMs } from '../policy/backoff.ts'
 import { classifyThrown } from '../policy/classify.ts'
 import { buildLookup } from './build-request.ts'
-import type { CodePlan, RequestPlan } from './catalog.ts'
+import type { CodePlan, RequestPlan, StepPlan } from './catalog.ts'
 import { createStepContext } from './context.ts'
 import { type Execution, failureFacts } from './execute.ts'
 import { runWithin } from './execute-code.ts'
+import { operationKeyOf } from './operation.ts'
 import type { Reconciliation, RequestReconciliation, StepContext } from './pipeline.ts'
 import { fence, heldSettlement, noFailureKnown, unknownOutcome } from './verdict.ts'
 
@@ -35,7 +36,7 @@ export async function reconcile(execution: Execution): Promise<Settlement | unde
   if (look.kind === 'failed') return lookAgain(execution, look.failure)
   switch (look.found.outcome) {
     case 'applied':
-      return foundIt(execution, look.found.output)
+      return foundIt(execution, plan, look.found.output)
     case 'not_applied':
       return notThere(execution)
     case 'cannot_tell':
@@ -81,13 +82,17 @@ async function lookByCode(execution: Execution, plan: CodePlan): Promise<Look> {
   return { kind: 'failed', failure: { ...noFailureKnown(message, 'reconcile_output_invalid'), class: 'configuration' } }
 }
 
-function foundIt(execution: Execution, output: unknown): Settlement {
+async function foundIt(execution: Execution, plan: StepPlan, found: unknown): Promise<Settlement> {
+  const { item } = execution
   try {
+    const output = toJson(found ?? null)
+    const operation = plan.kind === 'request' ? await operationKeyOf(plan, createStepContext(item)) : undefined
     return {
-      ...fence(execution.item),
-      to: { state: 'succeeded', output: toJson(output ?? null), note: 'found: it had happened' },
+      ...fence(item),
+      to: { state: 'succeeded', output, note: 'found: it had happened' },
       attempt: lookRecord(execution, 'reconciled', 'looked for the effect and found it'),
       memo: null,
+      ...(operation !== undefined && { effect: { key: operation, done: true, output } }),
     }
   } catch (thrown) {
     return lookAgain(execution, classifyThrown(thrown, true))

@@ -70,6 +70,29 @@ describe('failures', () => {
     await engine.finish()
   })
 
+  test('R090, rule 5: an operation that was found after its answer got lost is done for every other run too', async () => {
+    const shared = definePipeline('shared', { input: lead }).step('crm', {
+      integration: 'crm',
+      operation: ({ input }) => input.email,
+      request: { method: 'POST', path: '/contacts', body: ({ input }) => ({ email: input.email }) },
+      reconcile: {
+        request: { method: 'GET', path: '/contacts', query: ({ input }) => ({ email: input.email }) },
+        match: (answer) => (answer.data as { email: string }[])[0],
+      },
+    })
+    const engine = await testEngine({ pipelines: [shared] })
+    engine.api.reply = (request) => {
+      if (request.method === 'POST') return { lost: 'after_execution' }
+      return { status: 200, body: engine.api.effects.map((effect) => effect.body) }
+    }
+    engine.hf.startWorker()
+    for (const company of ['first', 'second']) await engine.hf.submit(shared, { email: 'ada', company })
+    const balance = await engine.clock.runUntil(engine.hf.drain())
+    expect(balance.states.succeeded).toBe(2)
+    expect(engine.api.requests.map((request) => request.method)).toEqual(['POST', 'GET'])
+    await engine.finish()
+  })
+
   test('rule 3, R094: a lost answer of an unsafe write is looked for, not repeated: it had happened', async () => {
     const engine = await testEngine({ pipelines: [create] })
     engine.api.reply = (request) => {
