@@ -254,6 +254,18 @@ export class Exchange implements Dispatcher.DispatchHandler, Expirable {
   }
 }
 
+/** Why a request is not even begun, where that is so. */
+export function refusalOf(request: TransportRequest, closed: boolean): TransportResult | undefined {
+  if (request.signal?.aborted) {
+    return notSent('cancelled', 'The caller cancelled the request before it was sent', { cancelledByCaller: true })
+  }
+  return closed ? notSent('UND_ERR_CLOSED', 'The client is closed') : undefined
+}
+
+function notSent(code: string, message: string, more: Partial<NetworkFault> = {}): TransportResult {
+  return { ok: false, fault: { code, message, phase: 'before_send', bytesWritten: 0, ...more } }
+}
+
 /** Faults of our own side before anything was tried, as opposed to a connection that could not be made. */
 const LOCAL_CODES: ReadonlySet<string> = new Set([
   'UND_ERR_INVALID_ARG',

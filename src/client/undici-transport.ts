@@ -1,7 +1,7 @@
 import { Pool } from 'undici'
 import type { Clock } from '../core/clock.ts'
 import { createDeadlines } from './deadlines.ts'
-import { Exchange } from './exchange.ts'
+import { Exchange, refusalOf } from './exchange.ts'
 import type { Transport, TransportRequest, TransportResult } from './transport.ts'
 
 export interface UndiciTransportOptions {
@@ -48,7 +48,7 @@ export function createUndiciTransport(options: UndiciTransportOptions): Transpor
 
   return {
     send(request: TransportRequest): Promise<TransportResult> {
-      const refusal = refuse(request, closed)
+      const refusal = refusalOf(request, closed)
       if (refusal) return Promise.resolve(refusal)
       return new Promise((resolve) => {
         const pool = poolFor(request.origin, request.timeouts.connectMs)
@@ -63,16 +63,4 @@ export function createUndiciTransport(options: UndiciTransportOptions): Transpor
       await Promise.all(pools.map((pool) => pool.close()))
     },
   }
-}
-
-function refuse(request: TransportRequest, closed: boolean): TransportResult | undefined {
-  if (request.signal?.aborted) {
-    return notSent('cancelled', 'The caller cancelled the request before it was sent', true)
-  }
-  return closed ? notSent('UND_ERR_CLOSED', 'The client is closed', false) : undefined
-}
-
-function notSent(code: string, message: string, cancelledByCaller: boolean): TransportResult {
-  const fault = { code, message, phase: 'before_send' as const, bytesWritten: 0 }
-  return { ok: false, fault: cancelledByCaller ? { ...fault, cancelledByCaller } : fault }
 }

@@ -106,6 +106,17 @@ describe('R198: the fault proxy', () => {
     expect(target.received.map(({ body }) => body.toString())).toEqual(['{"nth":3}', '{"nth":4}'])
   })
 
+  test('a rule may name a template that nothing named before, and ends when it is disposed of', async () => {
+    const { proxy } = await startBoth()
+    const status = async () => (await callRaw(proxy.url, 'GET', '/users/7')).status
+    {
+      using _broken = proxy.disturb({ fault: { kind: 'status', status: 500 }, route: 'GET /users/{id}' })
+      expect(await status()).toBe(500)
+    }
+    expect(await status()).toBe(201)
+    expect(proxy.requests.byRoute.get('GET /users/{id}')).toBe(2)
+  })
+
   test('answers by itself, spoils answers, delays and repeats', async () => {
     const { target, proxy, clock } = await startBoth({
       faults: [

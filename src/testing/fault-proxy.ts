@@ -8,15 +8,12 @@ import { PassThrough, type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { configurationError, messageOf } from '../core/errors.ts'
 import { createCounters } from './faults/counts.ts'
-import { readAll, type WireAnswer, wireAnswer } from './faults/exchange.ts'
+import type { FaultRule } from './faults/fault.ts'
 import type { ScriptStep, ScriptTarget } from './faults/fault-plan.ts'
-import {
-  type Arrival,
-  type FaultServer,
-  type FaultServerOptions,
-  type Handling,
-  startFaultServer,
-} from './faults/fault-server.ts'
+import { type FaultServer, type FaultServerOptions, startFaultServer } from './faults/fault-server.ts'
+import type { Handling } from './faults/faulty-service.ts'
+import { type HttpWire, readAll } from './faults/http-wire.ts'
+import { type WireAnswer, wireAnswer } from './faults/wire.ts'
 import { matchPath } from './twin/route.ts'
 
 export interface FaultProxyOptions extends FaultServerOptions {
@@ -75,7 +72,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   const templates = [...(options.routes ?? []), ...(options.faults ?? []).flatMap(({ route }) => route ?? [])]
 
   /** Sends the request on; resolves with the answer's headers. The body comes from `body`, and is recorded on its way. */
-  async function forward({ request, closing }: Arrival, body: Readable): Promise<IncomingMessage> {
+  async function forward(request: IncomingMessage, closing: AbortSignal, body: Readable): Promise<IncomingMessage> {
     const recorded: Buffer[] = []
     const outgoing = connect.send(request, closing)
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
@@ -99,29 +96,29 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     return answer
   }
 
-  async function execute(arrival: Arrival): Promise<WireAnswer> {
-    const answer = await forward(arrival, streamOf(await arrival.readBody()))
+  async function execute(wire: HttpWire, closing: AbortSignal): Promise<WireAnswer> {
+    const answer = await forward(wire.request, closing, streamOf(await wire.readBody()))
     const { 'content-length': _length, 'transfer-encoding': _coding, ...headers } = endToEnd(answer)
     return { status: answer.statusCode ?? 502, headers, body: await readAll(answer) }
   }
 
-  async function passThrough(arrival: Arrival): Promise<number> {
-    const answer = await forward(arrival, arrival.request)
+  async function passThrough({ request, response }: HttpWire, closing: AbortSignal): Promise<number> {
+    const answer = await forward(request, closing, request)
     const status = answer.statusCode ?? 502
-    arrival.response.writeHead(status, answer.statusMessage, endToEndPairs(answer.rawHeaders))
-    await pipeline(answer, arrival.response)
+    response.writeHead(status, answer.statusMessage, endToEndPairs(answer.rawHeaders))
+    await pipeline(answer, response)
     return status
   }
 
-  function handle(arrival: Arrival): Handling {
-    const { method = 'GET', url = '/', headers } = arrival.request
-    const path = url.split('?', 1)[0] as string
+  function handle(wire: HttpWire, closing: AbortSignal): Handling {
+    const { method, headers } = wire
+    const path = wire.target.split('?', 1)[0] as string
     return {
       route: templates.find((template) => matchesTemplate(template, method, path)) ?? `${method} ${path}`,
-      key: async () => String(headers['idempotency-key'] ?? headers['x-correlation-id'] ?? path),
+      key: async () => headers['idempotency-key'] ?? headers['x-correlation-id'] ?? path,
       refuse: () => undefined,
-      execute: () => execute(arrival),
-      serve: () => passThrough(arrival),
+      execute: () => execute(wire, closing),
+      serve: () => passThrough(wire, closing),
       trouble: (error) => wireAnswer(502, { code: 'target_failed', message: messageOf(error) }),
     }
   }
@@ -135,7 +132,11 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     if (typeof target === 'string') templates.push(target)
     server.script(target, steps)
   }
-  return { ...server, script, forwarded, close, [Symbol.asyncDispose]: close }
+  function disturb(rule: FaultRule): Disposable {
+    if (rule.route !== undefined) templates.push(rule.route)
+    return server.disturb(rule)
+  }
+  return { ...server, script, disturb, forwarded, close, [Symbol.asyncDispose]: close }
 }
 
 interface Connector {

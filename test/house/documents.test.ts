@@ -13,6 +13,13 @@ test('the example of the README is the one that the suite runs', () => {
   expect(read('README.md')).toContain(read('examples/first-steps/first-steps.ts').trim())
 })
 
+test('so is its test of a pipeline', () => {
+  const [outage = ''] =
+    /^test\('an outage[\s\S]+?^}\)$/m.exec(read('examples/test-your-pipeline/sign-up.test.ts')) ?? []
+  expect(outage).not.toBe('')
+  expect(read('README.md')).toContain(outage)
+})
+
 test('the decisions are all listed', () => {
   const page = read('docs/decisions/README.md')
   for (let number = 1; number <= 8; number++) expect(page).toContain(`[00${number}](00${number}-`)

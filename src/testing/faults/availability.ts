@@ -14,6 +14,8 @@ export interface Period {
 export interface OutageOptions extends Period {
   /** Default `refused`. */
   readonly mode?: OutageMode
+  /** Called for each request that it hurts; not for connections that the system itself refuses. */
+  readonly onFired?: () => void
 }
 
 /** Up, but hardly. */
@@ -24,6 +26,8 @@ export interface BrownOutOptions extends Period {
   readonly status?: number
   /** Added to every answer. Default none. */
   readonly latency?: Duration
+  /** Called for each request that is refused. */
+  readonly onFired?: () => void
 }
 
 export interface ActivePeriod {

@@ -11,6 +11,8 @@ export type Choice = Fault | 'ok'
 export interface FaultPlan {
   /** The next requests of this target meet these, one after the other. Appends to what is still to come. */
   script(target: ScriptTarget, steps: readonly ScriptStep[]): void
+  /** Adds a rule after all others, until it is disposed of. */
+  addRule(rule: FaultRule): Disposable
   /** Decides with what the headers tell; `undefined`: ask again when the key is known. */
   onArrival(route: string, nth: number): Choice | undefined
   /** False where no script and no rule asks for the key, so that nobody has to find it out. */
@@ -20,15 +22,35 @@ export interface FaultPlan {
   draw(purpose: string, key: string): number
 }
 
+interface LiveRule {
+  readonly rule: FaultRule
+  readonly fault: Fault
+  readonly purpose: string
+  fired: number
+}
+
 export function createFaultPlan(rules: readonly FaultRule[], random: Random): FaultPlan {
   const seed = Buffer.from(random.bytes(16)).toString('hex')
   const routeScripts = new Map<string, ScriptStep[]>()
   const keyScripts = new Map<string, ScriptStep[]>()
   const drawn = new Map<string, number>()
-  const live = rules.map((rule, index) => ({ rule, fault: toFault(rule.fault), purpose: `rule ${index}`, fired: 0 }))
-  // A connection can only be reset before the request is read if that is decided before.
-  const early = live.filter(({ fault, rule }) => fault.kind === 'reset_before_reading' && rule.key === undefined)
-  const late = live.filter((entry) => !early.includes(entry))
+  const early: LiveRule[] = []
+  const late: LiveRule[] = []
+  let rulesAdded = 0
+
+  function addRule(rule: FaultRule): Disposable {
+    const entry = { rule, fault: toFault(rule.fault), purpose: `rule ${rulesAdded++}`, fired: 0 }
+    // A connection can only be reset before the request is read if that is decided before.
+    const entries = entry.fault.kind === 'reset_before_reading' && rule.key === undefined ? early : late
+    entries.push(entry)
+    return {
+      [Symbol.dispose]() {
+        const index = entries.indexOf(entry)
+        if (index >= 0) entries.splice(index, 1)
+      },
+    }
+  }
+  for (const rule of rules) addRule(rule)
 
   function draw(purpose: string, key: string): number {
     const name = `${purpose}/${key}`
@@ -37,12 +59,13 @@ export function createFaultPlan(rules: readonly FaultRule[], random: Random): Fa
     return seededRandom(`${seed}/${name}/${times}`).next()
   }
 
-  function firstThatFires(entries: typeof live, route: string, nth: number, key: string): Fault | undefined {
+  function firstThatFires(entries: readonly LiveRule[], route: string, nth: number, key: string): Fault | undefined {
     for (const entry of entries) {
       const { rule } = entry
       if (entry.fired >= (rule.times ?? Number.POSITIVE_INFINITY) || !matches(rule, route, nth, key)) continue
       if (rule.probability !== undefined && draw(entry.purpose, key) >= rule.probability) continue
       entry.fired++
+      rule.onFired?.()
       return entry.fault
     }
     return undefined
@@ -53,6 +76,7 @@ export function createFaultPlan(rules: readonly FaultRule[], random: Random): Fa
       const [scripts, name] = typeof target === 'string' ? [routeScripts, target] : [keyScripts, target.key]
       scripts.set(name, [...(scripts.get(name) ?? []), ...steps])
     },
+    addRule,
     onArrival(route, nth) {
       const step = routeScripts.get(route)?.shift()
       if (step !== undefined) return step === 'ok' ? step : toFault(step)

@@ -75,6 +75,8 @@ export interface FaultRule {
   readonly probability?: number
   /** The most times this rule fires. Default no limit. */
   readonly times?: number
+  /** Called each time it fires. */
+  readonly onFired?: () => void
 }
 
 export function toFault(input: FaultInput): Fault {

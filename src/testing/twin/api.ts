@@ -1,13 +1,13 @@
-import { type Duration, durationMs } from '../../core/duration.ts'
+import { durationMs } from '../../core/duration.ts'
 import { messageOf } from '../../core/errors.ts'
-import { send, type WireAnswer, wireAnswer } from '../faults/exchange.ts'
-import type { Arrival, Handler } from '../faults/fault-server.ts'
+import type { Handler } from '../faults/faulty-service.ts'
+import { type WireAnswer, wireAnswer } from '../faults/wire.ts'
 import type { Effect } from './effects.ts'
 import type { KeyMemory, KeyVerdict } from './idempotency.ts'
-import type { SentProblem, TwinOptions } from './options.ts'
+import type { SentProblem, TwinDefinition } from './options.ts'
 import { createRateLimiter, type RateLimiter, type RateLimitOptions, type RateVerdict } from './rate-limit.ts'
 import { type RecordStore, randomLetters } from './record-store.ts'
-import { parseRequest, parseTarget, type TwinRequest } from './request.ts'
+import { parseRequest, parseTarget, type Target, type TwinRequest } from './request.ts'
 import {
   effectKeys,
   findRoute,
@@ -30,23 +30,32 @@ export interface TwinMemory {
 
 const DEFAULT_IDEMPOTENCY_HEADER = 'idempotency-key'
 
+/** One execution of a request. */
+interface Execution {
+  readonly of: TwinRoute
+  readonly request: TwinRequest
+  readonly closing: AbortSignal
+  readonly copy: boolean
+}
+
 /** The API itself, behind the faults: finds the route, enforces limits and keys, applies, remembers. */
-export function createApi(options: TwinOptions, memory: TwinMemory): Handler {
+export function createApi(options: TwinDefinition, memory: TwinMemory): Handler {
   const { clock, random } = options
   const limiterOf = createLimiters(options)
 
-  async function run({ route: of }: RouteMatch, request: TwinRequest, closing: AbortSignal): Promise<TwinResponse> {
+  async function run(execution: Execution): Promise<TwinResponse> {
+    const { of, request } = execution
     const refused = refuse(of, request)
     if (refused) return refused
     const idempotency = idempotencyOf(of)
-    if (!idempotency) return apply(of, request, closing)
+    if (!idempotency) return apply(execution)
     const key = request.idempotencyKey
-    if (key === undefined) return idempotency.required ? keyMissing() : apply(of, request, closing)
+    if (key === undefined) return idempotency.required ? keyMissing() : apply(execution)
     const verdict = memory.keys.begin(key, request)
     if (verdict.type !== 'go') return answerForKey(verdict)
     let response: TwinResponse | undefined
     try {
-      response = await apply(of, request, closing)
+      response = await apply(execution)
       return response
     } finally {
       memory.keys.finish(key, request, response, idempotency)
@@ -65,20 +74,17 @@ export function createApi(options: TwinOptions, memory: TwinMemory): Handler {
     return keys[0] ?? `${of.name} ${request.path}`
   }
 
-  async function apply(of: TwinRoute, request: TwinRequest, closing: AbortSignal): Promise<TwinResponse> {
-    await work(of.work, closing)
+  async function apply(execution: Execution): Promise<TwinResponse> {
+    const { of, request, closing } = execution
+    if (of.work !== undefined) await clock.sleep(durationMs(of.work), closing)
     const response = (await of.apply?.(request, memory.store)) ?? { status: 200, body: { ok: true } }
-    if (response.status < 400) for (const key of effectKeys(of, request, response)) addEffect(of, request, key)
+    if (response.status < 400) for (const key of effectKeys(of, request, response)) addEffect(execution, key)
     return response
   }
 
-  async function work(duration: Duration | undefined, closing: AbortSignal): Promise<void> {
-    if (duration !== undefined) await clock.sleep(durationMs(duration), closing)
-  }
-
-  function addEffect(of: TwinRoute, request: TwinRequest, key: string): void {
+  function addEffect({ of, request, copy }: Execution, key: string): void {
     const { method, path, body, correlationId, idempotencyKey } = request
-    memory.addEffect({
+    const effect: Effect = {
       key,
       route: of.name,
       method,
@@ -87,7 +93,10 @@ export function createApi(options: TwinOptions, memory: TwinMemory): Handler {
       atMs: clock.wallMs(),
       ...(correlationId !== undefined && { correlationId }),
       ...(idempotencyKey !== undefined && { idempotencyKey }),
-    })
+      ...(copy && { copy }),
+    }
+    memory.addEffect(effect)
+    options.onEffect?.(effect, request)
   }
 
   function toWire(response: TwinResponse, limit: RateVerdict | undefined): WireAnswer {
@@ -99,38 +108,42 @@ export function createApi(options: TwinOptions, memory: TwinMemory): Handler {
     return wireAnswer(status, body, { server, 'x-request-id': requestId, ...limit?.headers, ...response.headers })
   }
 
-  return (arrival: Arrival) => {
-    const { request, response, readBody, closing } = arrival
-    const match = matchOf(arrival, options.routes ?? [])
-    const limiter = limiterOf(match.route)
+  return (wire, closing) => {
+    const target = parseTarget(wire.target)
+    const { route: of, params } = matchOf(wire.method, target, options.routes ?? [])
+    const limiter = limiterOf(of)
     let limit: RateVerdict | undefined
     let parsed: Promise<TwinRequest> | undefined
+    let executions = 0
+    options.onRequest?.({ route: of.name, method: wire.method, target: wire.target, headers: wire.headers })
 
     function parse(): Promise<TwinRequest> {
-      const header = idempotencyOf(match.route)?.header ?? DEFAULT_IDEMPOTENCY_HEADER
-      parsed ??= readBody().then((body) => parseRequest(request, body, match.params, header))
+      const header = idempotencyOf(of)?.header ?? DEFAULT_IDEMPOTENCY_HEADER
+      parsed ??= wire.readBody().then((body) => parseRequest(wire, target, body, params, header))
       return parsed
     }
     async function execute(): Promise<WireAnswer> {
       try {
-        return toWire(await run(match, await parse(), closing), limit)
+        const request = await parse()
+        const copy = wire.copy || executions++ > 0
+        return toWire(await run({ of, request, closing, copy }), limit)
       } finally {
         memory.keep()
       }
     }
 
     return {
-      route: match.route.name,
-      key: async () => keyOf(match.route, await parse()),
+      route: of.name,
+      key: async () => keyOf(of, await parse()),
       refuse() {
-        limit = limiter?.(request.headers.authorization ?? '')
+        limit = limiter?.(wire.headers['authorization'] ?? '')
         if (!limit || limit.allowed) return undefined
         return toWire(refusal(limit.status, 'rate_limited', 'Too many requests'), limit)
       },
       execute,
       async serve() {
         const answer = await execute()
-        await send(response, answer)
+        await wire.send(answer)
         return answer.status
       },
       trouble: (error) => toWire(refusal(500, 'twin_route_failed', messageOf(error)), undefined),
@@ -139,9 +152,7 @@ export function createApi(options: TwinOptions, memory: TwinMemory): Handler {
 }
 
 /** Unknown paths are routes too: they answer 404, and are counted together. */
-function matchOf({ request }: Arrival, routes: readonly TwinRoute[]): RouteMatch {
-  const method = request.method ?? 'GET'
-  const { path } = parseTarget(request)
+function matchOf(method: string, { path }: Target, routes: readonly TwinRoute[]): RouteMatch {
   const match = findRoute(routes, method, path)
   if (typeof match === 'object') return match
   const answer =
@@ -154,7 +165,7 @@ function matchOf({ request }: Arrival, routes: readonly TwinRoute[]): RouteMatch
 type Limiter = (credential: string) => RateVerdict
 
 /** The limit of the whole twin first, then that of the route. */
-function createLimiters(options: TwinOptions): (of: TwinRoute) => Limiter | undefined {
+function createLimiters(options: TwinDefinition): (of: TwinRoute) => Limiter | undefined {
   const limiters = new Map<RateLimitOptions, RateLimiter>()
   function limiterFor(limit: RateLimitOptions): RateLimiter {
     const limiter = limiters.get(limit) ?? createRateLimiter(limit, options.clock)

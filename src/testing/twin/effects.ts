@@ -10,6 +10,8 @@ export interface Effect {
   readonly atMs: number
   readonly correlationId?: string
   readonly idempotencyKey?: string
+  /** Applied once more by the network, or by the API itself (`duplicated_execution`): its caller asked for it once. */
+  readonly copy?: true
 }
 
 export interface Duplicate {

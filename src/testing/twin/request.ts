@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { Wire } from '../faults/wire.ts'
 
 /** A request as routes see it: read to its end. */
 export interface TwinRequest {
@@ -22,23 +22,28 @@ export interface TwinRequest {
   field(path: string): string | undefined
 }
 
-export function parseTarget(request: IncomingMessage): { path: string; query: Record<string, string> } {
-  const target = new URL(request.url ?? '/', 'http://twin')
-  return { path: target.pathname, query: Object.fromEntries(target.searchParams) }
+export interface Target {
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
+}
+
+export function parseTarget(target: string): Target {
+  const url = new URL(target, 'http://twin')
+  return { path: url.pathname, query: Object.fromEntries(url.searchParams) }
 }
 
 export function parseRequest(
-  request: IncomingMessage,
+  { method, headers }: Wire,
+  target: Target,
   content: Buffer,
   params: Readonly<Record<string, string>>,
   idempotencyHeader: string,
 ): TwinRequest {
-  const headers = plainHeaders(request)
   const text = content.toString('utf8')
   const { body, malformed } = parseBody(text, headers['content-type'] ?? '')
   return {
-    method: request.method ?? 'GET',
-    ...parseTarget(request),
+    method,
+    ...target,
     params,
     headers,
     text,
@@ -48,11 +53,6 @@ export function parseRequest(
     idempotencyKey: headers[idempotencyHeader.toLowerCase()],
     field: (path) => textAt(body, path),
   }
-}
-
-function plainHeaders(request: IncomingMessage): Record<string, string> {
-  const entries = Object.entries(request.headersDistinct).map(([name, values]) => [name, (values ?? []).join(', ')])
-  return Object.fromEntries(entries)
 }
 
 function parseBody(text: string, contentType: string): { body: unknown; malformed: boolean } {

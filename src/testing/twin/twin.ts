@@ -3,15 +3,16 @@ import { configurationError } from '../../core/errors.ts'
 import { createCounters } from '../faults/counts.ts'
 import type { FaultRule } from '../faults/fault.ts'
 import { type FaultServer, startFaultServer } from '../faults/fault-server.ts'
+import type { FaultyService } from '../faults/faulty-service.ts'
 import { createApi, type TwinMemory } from './api.ts'
 import { createEffectLog, type Duplicate, type Effect } from './effects.ts'
 import { createKeyMemory } from './idempotency.ts'
 import { type Journal, openJournal } from './journal.ts'
-import type { TwinOptions } from './options.ts'
+import type { TwinDefinition, TwinOptions } from './options.ts'
 import { createRecordStore, type RecordStore, type WritableRecordStore } from './record-store.ts'
 
-/** A programmable API that fails as told, and knows exactly what it did (R197). */
-export interface Twin extends FaultServer {
+/** What a twin knows of itself. */
+export interface TwinState {
   /** Every effect, in order; with those of the journal. */
   readonly effects: readonly Effect[]
   /** Effects with the same key that were applied more than once. */
@@ -20,11 +21,29 @@ export interface Twin extends FaultServer {
   readonly store: RecordStore
 }
 
+/** A programmable API that fails as told, and knows exactly what it did (R197). */
+export interface Twin extends FaultServer, TwinState {}
+
 /** @throws HoldfastError `cannot_listen`, `invalid_journal`, `unknown_route` for faults of a route that is not there */
 export async function startTwin(options: TwinOptions): Promise<Twin> {
+  const journal = options.journal === undefined ? undefined : openJournal(options.journal)
+  const { definition, api, counters, face } = createTwin(options, journal)
+  const server = await startFaultServer({ ...options, ...definition }, api, counters)
+
+  async function close(): Promise<void> {
+    await server.close()
+    journal?.close()
+  }
+  return { ...face(server), close, [Symbol.asyncDispose]: close }
+}
+
+/**
+ * A twin that nothing reaches yet: its API, and the face it shows once it can be reached.
+ * @throws HoldfastError `unknown_route`
+ */
+export function createTwin(options: TwinDefinition, journal?: Journal) {
   for (const { route } of options.faults ?? []) checkRoute(route, options)
   const counters = createCounters()
-  const journal = options.journal === undefined ? undefined : openJournal(options.journal)
   const effects = createEffectLog()
   const store = createRecordStore(options.clock, options.random, (change) =>
     journal?.add({ type: 'record', ...change }),
@@ -44,33 +63,33 @@ export async function startTwin(options: TwinOptions): Promise<Twin> {
   }
   if (journal) restore(journal, { effects, store, keys })
 
-  const server = await startFaultServer(
-    { ...options, faults: allFaults(options) },
-    createApi(options, memory),
-    counters,
-  )
-
-  async function close(): Promise<void> {
-    await server.close()
-    journal?.close()
-  }
+  const definition: TwinDefinition = { ...options, faults: allFaults(options) }
   return {
-    ...server,
-    script(target, steps) {
-      if (typeof target === 'string') checkRoute(target, options)
-      server.script(target, steps)
+    definition,
+    api: createApi(definition, memory),
+    counters,
+    face<Service extends FaultyService>(service: Service): Service & TwinState {
+      return {
+        ...service,
+        script(target, steps) {
+          if (typeof target === 'string') checkRoute(target, options)
+          service.script(target, steps)
+        },
+        disturb(rule) {
+          checkRoute(rule.route, options)
+          return service.disturb(rule)
+        },
+        effects: effects.all,
+        duplicates: effects.duplicates,
+        has: effects.has,
+        store,
+      }
     },
-    effects: effects.all,
-    duplicates: effects.duplicates,
-    has: effects.has,
-    store,
-    close,
-    [Symbol.asyncDispose]: close,
   }
 }
 
 /** Those of the routes come first: they are more particular. */
-function allFaults(options: TwinOptions): FaultRule[] {
+function allFaults(options: TwinDefinition): FaultRule[] {
   const ofRoutes = (options.routes ?? []).flatMap(({ name, faults = [] }) =>
     faults.map((rule) => ({ ...rule, route: name })),
   )
@@ -78,7 +97,7 @@ function allFaults(options: TwinOptions): FaultRule[] {
 }
 
 /** Faults of a route that does not exist would never happen, and nobody would know. */
-function checkRoute(name: string | undefined, { routes = [] }: TwinOptions): void {
+function checkRoute(name: string | undefined, { routes = [] }: TwinDefinition): void {
   const names = routes.map((route) => route.name)
   if (name === undefined || names.includes(name)) return
   throw configurationError(

@@ -1,0 +1,127 @@
+/** From a scenario to the pipelines that one simulated process runs. */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Answer } from '../../client/call.ts'
+import { isJsonObject } from '../../core/json.ts'
+import {
+  type AnyPipeline,
+  definePipeline,
+  type Method,
+  type Pipeline,
+  type RequestStep,
+  type StepContext,
+} from '../../engine/pipeline.ts'
+import { type CodeHooks, codeStep } from './code-step.ts'
+import { effectKeyOf, type RecordInput } from './record-input.ts'
+import type { PipelinePlan, Scenario, StepKind, StepPlan } from './scenario.ts'
+
+export type { CodeHooks } from './code-step.ts'
+
+type Outputs = Record<string, unknown>
+type Context = StepContext<RecordInput, Outputs>
+type AnySimulatedStep = RequestStep<RecordInput, Outputs, string, unknown>
+
+/** Requests say in this header which item they work for. */
+const ITEM_HEADER = 'x-item'
+
+export function buildPipelines(scenario: Scenario, hooks: CodeHooks): AnyPipeline[] {
+  return scenario.pipelines.map((plan) => buildPipeline(scenario.seed, plan, hooks))
+}
+
+function buildPipeline(seed: string, plan: PipelinePlan, hooks: CodeHooks): AnyPipeline {
+  const empty = definePipeline<RecordInput>(plan.name) as Pipeline<RecordInput, Outputs>
+  return plan.steps.reduce<Pipeline<RecordInput, Outputs>>((pipeline, step) => {
+    const common = {
+      after: step.after,
+      optional: step.optional,
+      ...(step.maxAttempts !== undefined && { maxAttempts: step.maxAttempts }),
+      ...(step.maxAgeMs !== undefined && { maxAge: step.maxAgeMs }),
+    }
+    return isCode(step.kind)
+      ? pipeline.step(step.name, { ...codeStep(seed, step, hooks), ...common })
+      : pipeline.step(step.name, { ...requestStep(step, step.kind), ...common })
+  }, empty)
+}
+
+type CodeKind = Extract<StepKind, `code_${string}`>
+type RequestKind = Exclude<StepKind, CodeKind>
+
+function isCode(kind: StepKind): kind is CodeKind {
+  return kind.startsWith('code_')
+}
+
+const TARGETS: Readonly<Record<RequestKind, readonly [Method, string]>> = {
+  read: ['GET', '/lookup/{id}'],
+  put: ['PUT', '/things/{id}'],
+  delete: ['DELETE', '/things/{id}'],
+  post_keyed: ['POST', '/keyed'],
+  post_natural: ['POST', '/unique'],
+  post_reconciled: ['POST', '/records'],
+  post_unsafe: ['POST', '/records'],
+  post_operation: ['POST', '/records'],
+}
+
+function requestStep(step: StepPlan, kind: RequestKind): AnySimulatedStep {
+  const [method, path] = TARGETS[kind]
+  const canLook = kind === 'post_reconciled' || kind === 'post_operation'
+  return {
+    integration: step.api,
+    request: {
+      method,
+      path,
+      headers: itemHeader,
+      ...(path.includes('{id}') && { params: ({ itemId }) => ({ id: itemId }) }),
+      ...((method === 'POST' || method === 'PUT') && { body: (context) => bodyOf(step, context) }),
+    },
+    // A 204 has no body to check.
+    ...(kind !== 'delete' && { response: ECHO }),
+    ...(canLook && {
+      reconcile: {
+        request: {
+          method: 'GET',
+          path: '/records',
+          headers: itemHeader,
+          query: (context) => ({ operation: operationOf(step, context) }),
+        },
+        match: findRecord,
+      },
+    }),
+    ...(kind === 'post_operation' && { operation: ({ input }) => input.entity }),
+  }
+}
+
+function itemHeader({ itemId }: Context): Record<string, string> {
+  return { [ITEM_HEADER]: itemId }
+}
+
+function operationOf(step: StepPlan, { input, itemId }: Context): string {
+  return effectKeyOf(step, input, itemId)
+}
+
+/** Runs that share an operation must send the same, so nothing in it may tell them apart. */
+function bodyOf(step: StepPlan, context: Context): unknown {
+  const { input, itemId } = context
+  const { id, variant, refusedBy, padding } = input
+  const content = { step: step.name, ...(refusedBy && { refused: refusedBy }) }
+  const operation = operationOf(step, context)
+  if (step.kind === 'post_operation') return { operation, ...content, ...(variant !== undefined && { variant }) }
+  return { operation, item: itemId, record: id, ...content, ...(padding !== undefined && { padding }) }
+}
+
+/** Every good answer with a body names the operation. */
+const ECHO: StandardSchemaV1<unknown, { readonly operation: string }> = {
+  '~standard': {
+    version: 1,
+    vendor: 'holdfast-simulator',
+    validate: (value) =>
+      isJsonObject(value) && typeof value['operation'] === 'string'
+        ? { value: { operation: value['operation'] } }
+        : { issues: [{ message: 'expected an object with the operation' }] },
+  },
+}
+
+/** Only a list that is there and empty shows that nothing was done. */
+function findRecord({ data }: Answer): unknown {
+  const results = isJsonObject(data) ? data['results'] : undefined
+  if (!Array.isArray(results)) throw new Error('The answer holds no list of records')
+  return results[0]
+}

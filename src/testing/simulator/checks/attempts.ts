@@ -1,0 +1,105 @@
+/**
+ * Rule 4, D14: an attempt is counted for each try that may have reached the API, and for nothing else. Judged claim by claim: what a
+ * process did between its claim and its settlement of an item is one try at most.
+ */
+
+import type { Fact } from '../fact.ts'
+import { isLook, neverLeft } from './calls.ts'
+import type { CheckFactory } from './check.ts'
+import { type Ending, followItems, type KnownItem } from './known-items.ts'
+
+/** What a process has done for an item since it claimed it. */
+interface Try {
+  /** Calls that had a try's effect in mind, looks left out; runs of its code. */
+  begun: number
+  status: number | undefined
+  fault: string | undefined
+}
+
+/** Refusals that say nothing about this item: too many requests (R020), credentials (R011). */
+const FREE_STATUS: ReadonlySet<number | undefined> = new Set([429, 401])
+/** Ended by the process itself, before anything left. */
+const BROKEN_OFF = /^(no_longer_allowed|AbortError|ABORT_ERR|UND_ERR_ABORTED|UND_ERR_DESTROYED|UND_ERR_CLOSED)/
+
+export const attemptsCountedRight: CheckFactory = ({ scenario, violated }) => {
+  const tries = new Map<string, Try>()
+  /** Statuses that an API's own rules turn into something else than a failed try. */
+  const ownRules = new Map(
+    scenario.apis.map(({ name, integration, rateLimit }) => [
+      name,
+      new Set([rateLimit?.status, ...(integration.errors ?? []).flatMap(({ status }) => status ?? [])]),
+    ]),
+  )
+  const items = followItems(scenario, {
+    claimed: (item, { fact }) =>
+      void tries.set(`${item.itemId} ${fact.process}`, { begun: 0, status: undefined, fault: undefined }),
+    settled: (item, ending) => judge(item, ending),
+  })
+
+  function judge(item: KnownItem, { settlement, receipt, fact }: Ending): void {
+    if (receipt.outcome !== 'settled' || !item.plan) return
+    const about = { itemId: item.itemId, fact: fact.no }
+    const made = tries.get(`${item.itemId} ${fact.process}`)
+    const counted = settlement.attempt?.counts === true
+    const begun = made?.begun ?? 0
+    if (begun > 1) violated(`${begun} tries were made under one claim`, about)
+    if (counted && begun === 0)
+      violated(`an attempt was counted (${settlement.attempt?.outcome}), and none was made`, about)
+    if (begun === 0 || !made) return
+    if (counted && FREE_STATUS.has(made.status)) violated(`an attempt was counted for a ${made.status}`, about)
+    if (!counted && mustCount(item, made)) {
+      violated(`its try ended with ${made.fault ?? made.status ?? 'code'}, and no attempt was counted`, about)
+    }
+    const stated = settlement.attempt?.status
+    if (stated !== undefined && stated !== made.status) {
+      violated(`its attempt says ${stated}; the answer was ${made.status ?? made.fault}`, about)
+    }
+  }
+
+  function mustCount(item: KnownItem, made: Try): boolean {
+    if (item.plan?.kind.startsWith('code')) return made.status !== undefined || made.fault !== undefined
+    // A refusal whose body was lost is a refusal.
+    if (made.status !== undefined && FREE_STATUS.has(made.status)) return false
+    if (made.fault !== undefined) return !neverLeft(made.fault) && !BROKEN_OFF.test(made.fault)
+    if (made.status === undefined) return false
+    return !ownRules.get(item.plan?.api ?? '')?.has(made.status)
+  }
+
+  /** The try that a call belongs to: an answer may come when the next one has begun. */
+  const tryOf = new Map<number, Try>()
+
+  function beginCall(fact: Extract<Fact, { kind: 'sent' | 'answered' }>): Try | undefined {
+    const item = fact.itemId === undefined ? undefined : items.get(fact.itemId)
+    const made = item && tries.get(`${item.itemId} ${fact.process}`)
+    if (!made || isLook(item, fact.endpoint)) return undefined
+    made.begun += 1
+    tryOf.set(fact.call, made)
+    return made
+  }
+
+  function onAnswer(fact: Extract<Fact, { kind: 'answered' }>): void {
+    // Refused a connection: it was tried, though not a byte left.
+    const made = tryOf.get(fact.call) ?? beginCall(fact)
+    tryOf.delete(fact.call)
+    if (!made) return
+    made.status = fact.status
+    made.fault = fact.fault
+  }
+
+  function onCode(fact: Extract<Fact, { kind: 'code' }>): void {
+    const made = tries.get(`${fact.itemId} ${fact.process}`)
+    if (!made) return
+    if (fact.what === 'started') made.begun += 1
+    else if (fact.what !== 'looked') made.fault = fact.what
+  }
+
+  return {
+    name: 'attempts are counted right',
+    observe(fact) {
+      items.observe(fact)
+      if (fact.kind === 'sent') beginCall(fact)
+      else if (fact.kind === 'answered') onAnswer(fact)
+      else if (fact.kind === 'code') onCode(fact)
+    },
+  }
+}

@@ -1,0 +1,133 @@
+/** R069, D13: an open breaker's endpoint gets probes only, one at a time, and a healthy one gets its traffic back in waves. */
+import type { BreakerSettings } from '../../../config/settings.ts'
+import type { BreakerPhase, EventOf } from '../../../core/events.ts'
+import type { Fact } from '../fact.ts'
+import { type SentFact, startOf } from './calls.ts'
+import type { CheckFactory } from './check.ts'
+import { followItems, type KnownItem } from './known-items.ts'
+import { breakersOf, followMachines } from './machines.ts'
+
+/** A breaker as one process sees it. */
+interface LocalBreaker {
+  phase: BreakerPhase
+  sinceMs: number
+  /** Calls under way, by number, with when they were started. */
+  readonly inFlight: Map<number, number>
+}
+
+export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
+  const machines = followMachines(scenario)
+  const items = followItems(scenario)
+  const breakers = new Map<string, LocalBreaker>()
+  const breakersOfCall = new Map<number, LocalBreaker[]>()
+  const rampedSinceOpen = new Set<string>()
+
+  function breakerAt(process: string, key: string): LocalBreaker {
+    const name = `${process} ${key}`
+    let breaker = breakers.get(name)
+    if (!breaker) {
+      breaker = { phase: 'closed', sinceMs: 0, inFlight: new Map() }
+      breakers.set(name, breaker)
+    }
+    return breaker
+  }
+
+  function onChange(process: string, event: EventOf<'breaker.changed'>, atMs: number): void {
+    const breaker = breakerAt(process, event.key)
+    const { from, to, key } = event
+    if (to === 'ramping') rampedSinceOpen.add(key)
+    if (to === 'open') rampedSinceOpen.delete(key)
+    const settings = settingsOf(process, key)
+    const mustRamp = settings !== undefined && rampMs(settings) > 0 && !event.reason.includes('by hand')
+    if (from === 'half_open' && to === 'closed' && mustRamp && !rampedSinceOpen.has(key)) {
+      violated(`${process} closed breaker ${key} at once: all that waits comes back together`)
+    }
+    breaker.phase = to
+    breaker.sinceMs = atMs
+  }
+
+  function settingsOf(process: string, key: string): BreakerSettings | undefined {
+    const colon = key.indexOf(':')
+    const integration = machines.integration(process, colon < 0 ? key : key.slice(0, colon))
+    if (!integration || colon < 0) return integration?.defaults.breaker
+    const endpoint = key.slice(colon + 1).split('@')[0] as string
+    return integration.endpoints[endpoint]?.breaker ?? integration.defaults.breaker
+  }
+
+  function onSent(fact: SentFact): void {
+    const item = fact.itemId === undefined ? undefined : items.get(fact.itemId)
+    const integration = machines.integration(fact.process, fact.api)
+    if (!item || !integration) return
+    const passed = breakersOf(integration, fact.endpoint, item.tenant).map(({ key, settings }) => {
+      const breaker = breakerAt(fact.process, key)
+      judge(fact, item, key, breaker, settings, integration.limits.concurrency)
+      breaker.inFlight.set(fact.call, startOf(fact))
+      return breaker
+    })
+    breakersOfCall.set(fact.call, passed)
+  }
+
+  function judge(
+    fact: SentFact,
+    item: KnownItem,
+    key: string,
+    breaker: LocalBreaker,
+    settings: BreakerSettings,
+    concurrency: number,
+  ): void {
+    const startedMs = startOf(fact)
+    // What was on its way when the breaker changed is not its concern.
+    if (breaker.phase === 'closed' || startedMs <= breaker.sinceMs) return
+    const about = { itemId: item.itemId }
+    if (breaker.phase === 'open') {
+      violated(`${fact.process} sent although breaker ${key} is open`, about)
+      return
+    }
+    const since = [...breaker.inFlight.values()].filter((atMs) => atMs >= breaker.sinceMs)
+    if (breaker.phase === 'half_open') {
+      const alive = since.filter((atMs) => startedMs - atMs < settings.probeLeaseMs)
+      if (alive.length > 0) violated(`${fact.process} sent a second probe for ${key}, half open`, about)
+      return
+    }
+    const share = shareAt(settings, startedMs - breaker.sinceMs, machines.spreadMs)
+    if (share >= 1) return
+    const allowed = Math.max(1, Math.floor(share * concurrency))
+    if (since.length >= allowed) {
+      violated(`${fact.process} has ${since.length + 1} calls under way at ${key}; its ramp allows ${allowed}`, about)
+    }
+  }
+
+  function endCall(call: number): void {
+    for (const breaker of breakersOfCall.get(call) ?? []) breaker.inFlight.delete(call)
+    breakersOfCall.delete(call)
+  }
+
+  return {
+    name: 'breakers are kept',
+    observe(fact: Fact) {
+      machines.observe(fact)
+      items.observe(fact)
+      if (fact.kind === 'sent') onSent(fact)
+      else if (fact.kind === 'answered') endCall(fact.call)
+      else if (fact.kind === 'event' && fact.event.type === 'breaker.changed')
+        onChange(fact.process, fact.event, fact.atMs)
+    },
+  }
+}
+
+/**
+ * The share of a ramp after so long. Another process may have begun it, by another clock, and told of it later: a ramp that would
+ * be further on by that clock allows as much as it would there.
+ */
+function shareAt({ rampShares, rampStepMs }: BreakerSettings, elapsedMs: number, spreadMs: number): number {
+  if (rampStepMs <= 0) return 1
+  const steps = Math.floor((elapsedMs + spreadMs + HEARD_LATE_MS) / rampStepMs)
+  return Math.max(...rampShares.slice(0, steps + 1), steps >= rampShares.length ? 1 : 0)
+}
+
+/** Between a ramp's beginning and its news at another process. */
+const HEARD_LATE_MS = 1000
+
+function rampMs({ rampShares, rampStepMs }: BreakerSettings): number {
+  return (rampShares[0] ?? 1) < 1 ? rampShares.length * rampStepMs : 0
+}

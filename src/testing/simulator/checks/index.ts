@@ -1,0 +1,40 @@
+/** Everything that must hold in every simulated run: the nine rules of design.md, and what follows from them. */
+import { durableBeforeAcknowledged, neverLost } from './accepted.ts'
+import { attemptsCountedRight } from './attempts.ts'
+import { booksBalance } from './books.ts'
+import { breakersAreKept } from './breakers.ts'
+import type { CheckFactory } from './check.ts'
+import { eventsFollowTheStore, operationsEndWithTheirItem } from './commits.ts'
+import { effectsAsRecorded, noEffectTwice } from './effects.ts'
+import { explainAgrees } from './explain.ts'
+import { nothingSentWithoutLease } from './fences.ts'
+import { gatesAreObeyed } from './gates.ts'
+import { oneSettlementPerLease } from './leases.ts'
+import { limitsAreKept } from './limits.ts'
+import { everythingEnds } from './liveness.ts'
+import { retriedOnlyWhenSafe } from './retries.ts'
+import { secretsNeverLeave } from './secrets.ts'
+import { nothingStarves } from './starvation.ts'
+import { legalTransitions } from './transitions.ts'
+
+export const ALL_CHECKS: readonly CheckFactory[] = [
+  booksBalance,
+  neverLost,
+  durableBeforeAcknowledged,
+  legalTransitions,
+  oneSettlementPerLease,
+  nothingSentWithoutLease,
+  noEffectTwice,
+  effectsAsRecorded,
+  retriedOnlyWhenSafe,
+  operationsEndWithTheirItem,
+  attemptsCountedRight,
+  gatesAreObeyed,
+  breakersAreKept,
+  limitsAreKept,
+  nothingStarves,
+  everythingEnds,
+  eventsFollowTheStore,
+  explainAgrees,
+  secretsNeverLeave,
+]

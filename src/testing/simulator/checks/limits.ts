@@ -1,0 +1,116 @@
+/** R049-R051, C-limits: never more calls of a lane under way than its concurrency, over all machines; never more per time than its rate. */
+import type { RateSettings } from '../../../config/settings.ts'
+import type { Fact } from '../fact.ts'
+import { type SentFact, startOf } from './calls.ts'
+import type { CheckFactory } from './check.ts'
+import { followItems, type KnownItem } from './known-items.ts'
+import { followMachines, machineOf } from './machines.ts'
+
+/** Wall clocks show whole milliseconds. */
+const RESOLUTION_MS = 2
+
+export const limitsAreKept: CheckFactory = ({ scenario, violated }) => {
+  const machines = followMachines(scenario)
+  /** By lane: items that are leased, over all machines. */
+  const leased = new Map<string, number>()
+  const inFlight = new Map<string, Map<number, KnownItem>>()
+  const laneOfCall = new Map<number, string>()
+  /** By process and lane: when calls were started, oldest first. */
+  const starts = new Map<string, number[]>()
+  const items = followItems(scenario, {
+    claimed(item, { takenOver, fact }) {
+      if (takenOver) dropCalls(item)
+      else {
+        const count = (leased.get(item.lane) ?? 0) + 1
+        leased.set(item.lane, count)
+        const allowed = allowedOn(item)
+        if (allowed !== undefined && count > allowed) {
+          const message = `${count} items of ${item.lane} are leased; it may have ${allowed} at the same time`
+          violated(message, { itemId: item.itemId, fact: fact.no })
+        }
+      }
+    },
+    settled(item, { receipt }) {
+      if (receipt.outcome === 'settled') leased.set(item.lane, (leased.get(item.lane) ?? 1) - 1)
+    },
+  })
+
+  /** A call whose lease has passed to someone else may still be under way: nobody can take it back. */
+  function dropCalls(item: KnownItem): void {
+    const calls = inFlight.get(item.lane)
+    for (const [call, owner] of calls ?? []) if (owner === item) calls?.delete(call)
+  }
+
+  /** The most that any process of now may do: they differ while a new configuration is rolled out. */
+  function allowedOn(item: KnownItem): number | undefined {
+    const api = item.plan?.kind.startsWith('code') ? undefined : item.plan?.api
+    if (api === undefined) return undefined
+    let most = 0
+    for (const process of machines.running()) {
+      most = Math.max(most, machines.integration(process, api)?.limits.concurrency ?? 0)
+    }
+    return most
+  }
+
+  function onSent(fact: SentFact): void {
+    const item = fact.itemId === undefined ? undefined : items.get(fact.itemId)
+    if (!item) return
+    const calls = inFlight.get(item.lane) ?? new Map<number, KnownItem>()
+    inFlight.set(item.lane, calls)
+    const allowed = allowedOn(item)
+    // Without a lease it is counted elsewhere.
+    if (item.lease?.process === fact.process) {
+      calls.set(fact.call, item)
+      laneOfCall.set(fact.call, item.lane)
+      if (allowed !== undefined && calls.size > allowed) {
+        violated(`${calls.size} calls are under way on ${item.lane}; it may have ${allowed}`, { itemId: item.itemId })
+      }
+    }
+    const limits = machines.integration(fact.process, fact.api)?.limits
+    for (const limit of [limits?.rate, limits?.quota]) if (limit) countRate(fact, item, limit)
+  }
+
+  function countRate(fact: SentFact, item: KnownItem, { limit, perMs }: RateSettings): void {
+    const key = `${fact.process} ${item.lane} ${perMs}`
+    const startedMs = startOf(fact)
+    const recent = (starts.get(key) ?? []).filter((atMs) => atMs > startedMs - perMs + RESOLUTION_MS)
+    recent.push(startedMs)
+    starts.set(key, recent)
+    if (recent.length <= Math.floor(limit)) return
+    violated(
+      `${fact.process} started ${recent.length} calls on ${item.lane} within ${perMs} ms; its limit is ${limit}`,
+      {
+        itemId: item.itemId,
+      },
+    )
+  }
+
+  function endCall(call: number): void {
+    const lane = laneOfCall.get(call)
+    if (lane !== undefined) inFlight.get(lane)?.delete(call)
+    laneOfCall.delete(call)
+  }
+
+  /** The clock that its windows are laid by has jumped: they begin anew. */
+  function onJump(machine: string | undefined): void {
+    for (const key of starts.keys()) {
+      if (machine === undefined || machineOf(key.split(' ')[0] as string) === machine) starts.delete(key)
+    }
+  }
+
+  return {
+    name: 'limits are kept',
+    observe(fact: Fact) {
+      machines.observe(fact)
+      items.observe(fact)
+      if (fact.kind === 'sent') onSent(fact)
+      else if (fact.kind === 'answered') endCall(fact.call)
+      else if (fact.kind === 'process_ended') {
+        // What it had under way is the business of those who take over.
+        for (const calls of inFlight.values()) {
+          for (const [call, item] of calls) if (item.lease?.process === fact.process) calls.delete(call)
+        }
+      } else if (fact.kind === 'trouble' && fact.trouble.kind === 'clock_jump') onJump(fact.trouble.machine)
+    },
+  }
+}

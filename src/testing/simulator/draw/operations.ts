@@ -1,0 +1,47 @@
+import type { MachinePlan, OperationKind, OperationPlan } from '../scenario.ts'
+import { createChance } from './chance.ts'
+import type { Frame } from './frame.ts'
+import { LATEST_REPETITION } from './submissions.ts'
+
+/** How often people do what, in proportion. */
+const WEIGHTS = {
+  replay: 3,
+  replay_edited: 3,
+  replay_canary: 1,
+  replay_dry_run: 1,
+  replay_group: 2,
+  discard: 1,
+  cancel: 1,
+  resolve_happened: 2,
+  resolve_not_happened: 2,
+  suspend: 1,
+  resume: 4,
+  reset_breaker: 1.5,
+  explain: 2,
+  retain: 0.7,
+} as const satisfies Readonly<Record<OperationKind, number>>
+
+export const OPERATION_KINDS = Object.keys(WEIGHTS) as readonly OperationKind[]
+
+export function drawOperations(
+  seed: string,
+  { mood, busyMs }: Frame,
+  machines: readonly MachinePlan[],
+): OperationPlan[] {
+  const chance = createChance(`${seed}:operations`)
+  const kinds = chance.some(OPERATION_KINDS, 0.65, 4)
+  const weights = Object.fromEntries(kinds.map((kind) => [kind, WEIGHTS[kind]]))
+  const operations = Array.from({ length: chance.integer(...mood.operations) }, (): OperationPlan => {
+    const what = chance.weighted(weights) as OperationKind
+    return {
+      atMs: Math.floor(chance.between(0.03 * busyMs, busyMs)),
+      machine: chance.pick(machines).name,
+      what,
+      pick: Math.floor(chance.between(0, 1000)) / 1000,
+      most: what === 'discard' || what === 'cancel' ? chance.integer(1, 5) : chance.magnitude(1, 50),
+      // Not before the last repetition of a record has come: a forgotten key is new again.
+      ...(what === 'retain' && { maxAgeMs: Math.round(chance.between(1.5 * LATEST_REPETITION, 0.9) * busyMs) }),
+    }
+  })
+  return operations.toSorted((left, right) => left.atMs - right.atMs)
+}

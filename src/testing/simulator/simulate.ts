@@ -1,0 +1,109 @@
+/** Runs one scenario from its start to the quiet after it, with everything that is checked on the way. */
+import { messageOf } from '../../core/errors.ts'
+import type { CheckFactory, Violation } from './checks/check.ts'
+import { ALL_CHECKS } from './checks/index.ts'
+import { createCoverage } from './coverage.ts'
+import { createJudge, type Judge } from './judge.ts'
+import { helpOut, planOperations } from './operator.ts'
+import type { Scenario } from './scenario.ts'
+import { planSubmissions } from './submitter.ts'
+import { createTrace } from './trace.ts'
+import { endTroubles, planTroubles } from './troubles.ts'
+import { createWorld, type World } from './world.ts'
+
+export interface SimulateOptions {
+  /** Keeps the trace's lines; else only their hash. Default false. */
+  readonly keepTrace?: boolean
+  /** Default: all of them. */
+  readonly checks?: readonly CheckFactory[]
+}
+
+export interface SimulationResult {
+  readonly seed: string
+  readonly ok: boolean
+  readonly violations: readonly Violation[]
+  /** SHA-256 of the trace: equal for equal scenarios. */
+  readonly traceHash: string
+  /** Empty unless kept. */
+  readonly trace: readonly string[]
+  readonly facts: number
+  readonly items: number
+  readonly troubles: number
+  readonly virtualMs: number
+  readonly coverage: Readonly<Record<string, number>>
+}
+
+/** How often the checks look at the store while troubles last. */
+const INSPECTIONS = 12
+/** What can still move is looked at first after this, then after twice as long, ... */
+const FIRST_LOOK_MS = 5000
+const LONGEST_LOOK_MS = 600_000
+/** Without troubles everything must have come to its end by then. */
+const LIVENESS_LIMIT_MS = 30 * 3_600_000
+
+export async function simulate(scenario: Scenario, options: SimulateOptions = {}): Promise<SimulationResult> {
+  const trace = createTrace(options.keepTrace ?? false)
+  const coverage = createCoverage(scenario)
+  const judge = createJudge(scenario, options.checks ?? ALL_CHECKS)
+  await using world = createWorld(scenario, (fact) => {
+    trace.add(fact)
+    coverage.observe(fact)
+    judge.observe(fact)
+  })
+  await run(world, judge)
+  const { accepted } = await world.view().ledger.balance({})
+  return {
+    seed: scenario.seed,
+    ok: judge.violations.length === 0,
+    violations: judge.violations,
+    traceHash: trace.hash(),
+    trace: trace.lines,
+    facts: judge.facts(),
+    items: accepted,
+    troubles: scenario.troubles.length,
+    virtualMs: world.clock.monotonicMs(),
+    coverage: coverage.counts(),
+  }
+}
+
+/** First the trouble, then the quiet in which everything must come to an end. */
+async function run(world: World, judge: Judge): Promise<void> {
+  await world.start()
+  planTroubles(world)
+  planSubmissions(world)
+  planOperations(world)
+  for (let inspections = 0; inspections < INSPECTIONS; inspections++) {
+    await world.clock.advance(world.scenario.busyMs / INSPECTIONS)
+    await judge.look(world, 'inspect')
+  }
+  await endTroubles(world)
+  world.record({ kind: 'quiet' })
+  const left = await untilStill(world)
+  if (left) judge.report('liveness', left)
+  await judge.look(world, 'inspect')
+  await judge.look(world, 'end')
+  for (const failure of world.failures) judge.report('the world', messageOf(failure))
+}
+
+/** Lets the world run until nothing moves any more without a person; says what still does when the limit is over. */
+async function untilStill(world: World): Promise<string | undefined> {
+  const limitMs = world.clock.monotonicMs() + LIVENESS_LIMIT_MS
+  for (let lookMs = FIRST_LOOK_MS; ; lookMs = Math.min(lookMs * 2, LONGEST_LOOK_MS)) {
+    await world.clock.advance(lookMs)
+    await world.clock.runUntil(helpOut(world))
+    const moving = await stillMoving(world)
+    if (!moving) return undefined
+    if (world.clock.monotonicMs() > limitMs)
+      return `after the quiet had lasted for a long time there were still ${moving}`
+  }
+}
+
+async function stillMoving(world: World): Promise<string | undefined> {
+  const { ledger } = world.view()
+  const { states } = await ledger.balance({})
+  const groups = states.unknown_outcome > 0 ? await ledger.groups({ states: ['unknown_outcome'] }) : []
+  const lookedFor = groups.reduce((sum, group) => sum + group.willRetry, 0)
+  const { queued, processing, retrying, parked } = states
+  if (queued + processing + retrying + parked + lookedFor === 0) return undefined
+  return `${queued} queued, ${processing} processing, ${retrying} retrying, ${parked} parked, ${lookedFor} looked for`
+}

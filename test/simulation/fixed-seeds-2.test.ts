@@ -1,0 +1,6 @@
+import { test } from 'vitest'
+import { expectSeedsToPass, FIXED_SEEDS_PER_FILE, SEEDS_LIMIT_MS } from './support/run-seeds.ts'
+
+test('the second half of the fixed seeds', { timeout: SEEDS_LIMIT_MS }, () =>
+  expectSeedsToPass(FIXED_SEEDS_PER_FILE + 1, FIXED_SEEDS_PER_FILE),
+)

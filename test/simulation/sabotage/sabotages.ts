@@ -1,0 +1,101 @@
+/**
+ * Ten ways to break what Holdfast promises, each a small change that a tired person could make. The simulator must catch every
+ * one of them within a minute.
+ */
+export interface Sabotage {
+  readonly name: string
+  readonly file: string
+  /** Each text must be there exactly once: where the code has moved, the sabotage must move with it. */
+  readonly changes: readonly { readonly from: string; readonly to: string }[]
+  /** Checks of which at least one must be violated. */
+  readonly checks: readonly string[]
+  /** The seed that catches it; where draws have changed since, one soon after it. */
+  readonly seed: number
+}
+
+export const SABOTAGES: readonly Sabotage[] = [
+  {
+    name: 'the fence on settlement is dropped',
+    file: 'src/ledger/sqlite/settle.ts',
+    changes: [{ from: "lease_token = ? AND lease_until_ms IS NOT NULL'", to: "? IS NOT NULL'" }],
+    checks: [],
+    seed: 1,
+  },
+  {
+    name: 'an unsafe POST is retried after a lost answer',
+    file: 'src/policy/retry.ts',
+    changes: [{ from: "if (failure.certainty !== 'not_sent' && !repeatable)", to: 'if (!failure)' }],
+    checks: [],
+    seed: 1,
+  },
+  {
+    name: 'a wake-up is lost: the timer of the next due time is not set again',
+    file: 'src/engine/worker.ts',
+    changes: [{ from: 'timer = undefined\n    turnMissed = false', to: 'turnMissed = false' }],
+    checks: [],
+    seed: 1,
+  },
+  {
+    name: 'an item succeeds before its effect is there',
+    file: 'src/engine/execute-request.ts',
+    changes: [
+      {
+        from: 'const result = await makeAttempt(call, parts.attempt)',
+        to: "const sending = makeAttempt(call, parts.attempt)\n  if (item.token === 1) return succeededRequest(execution, call, 'null', 200, operation)\n  const result = await sending",
+      },
+    ],
+    checks: [],
+    seed: 1,
+  },
+  {
+    name: 'a refusal by a breaker is counted as an attempt',
+    file: 'src/engine/verdict.ts',
+    changes: [
+      {
+        from: "return { ...fence(item), to: { state: 'parked', dueAtMs: untilMs, reason }, deferral: true }",
+        to: "return { ...fence(item), to: { state: 'parked', dueAtMs: untilMs, reason }, attempt: { startedAtMs: untilMs, endedAtMs: untilMs, outcome: 'failed', counts: true } }",
+      },
+    ],
+    checks: [],
+    seed: 1,
+  },
+  {
+    name: 'the lease of a probe is forgotten',
+    file: 'src/policy/breaker.ts',
+    changes: [{ from: 'probes: [lease], changedAtMs', to: 'probes: [], changedAtMs' }],
+    checks: [],
+    seed: 1,
+  },
+  {
+    name: 'a Retry-After is shortened',
+    file: 'src/policy/backoff.ts',
+    changes: [{ from: 'Math.max(0, retryAfterMs)', to: 'Math.max(0, retryAfterMs / 2)' }],
+    checks: [],
+    seed: 1,
+  },
+  {
+    name: 'a whole lane is released at once after an outage',
+    file: 'src/policy/breaker.ts',
+    changes: [{ from: "rampMs(settings) > 0 ? 'ramping' : 'closed'", to: "'closed'" }],
+    checks: [],
+    seed: 1,
+  },
+  {
+    name: 'an exception in the worker loop is swallowed',
+    file: 'src/engine/worker.ts',
+    changes: [{ from: 'const where = `execute ${claim.item.itemId}`', to: 'return\n      const where = ``' }],
+    checks: [],
+    seed: 1,
+  },
+  {
+    name: 'a lease token is used again',
+    file: 'src/ledger/sqlite/lease.ts',
+    changes: [
+      { from: 'lease_token = lease_token + 1', to: 'lease_token = 1' },
+      { from: 'remember(id, {\n      token: row.token + 1', to: 'remember(id, {\n      token: 1' },
+      { from: 'tenant: row.tenant,\n      token: row.token + 1', to: 'tenant: row.tenant,\n      token: 1' },
+    ],
+    checks: [],
+    seed: 1,
+  },
+]
