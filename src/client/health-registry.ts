@@ -94,7 +94,7 @@ class Registry implements HealthRegistry {
     this.#parts = parts
     this.#board = createBreakerBoard(parts.events, () => this.#sync.soon())
     const lanes = { get: (name: string) => this.#laneOf(name), all: () => this.#lanes.values() }
-    this.#sync = new HealthSync(parts, this.#board, lanes)
+    this.#sync = new HealthSync(parts, this.#board, lanes, () => this.#dropChannels())
     this.#forgottenAtMs = parts.clock.wallMs()
   }
 
@@ -228,7 +228,7 @@ class Registry implements HealthRegistry {
     return made
   }
 
-  /** Where all traffic is the default tenant's, the endpoint's breaker is the tenant's too. */
+  /** Where all traffic, that of other processes too, is the default tenant's, the endpoint's breaker is the tenant's too. */
   #breakersOf(
     integration: IntegrationSettings,
     endpoint: string,
@@ -244,7 +244,8 @@ class Registry implements HealthRegistry {
       this.#sharedByTenants.add(integration.name)
       this.#dropChannels()
     }
-    if (!this.#sharedByTenants.has(integration.name)) return breakers
+    const isShared = this.#sharedByTenants.has(integration.name) || this.#board.find(keys.tenant) !== undefined
+    if (!isShared) return breakers
     return [...breakers, this.#board.get(keys.tenant, { scope: 'tenant', settings })]
   }
 

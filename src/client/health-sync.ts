@@ -31,6 +31,7 @@ export class HealthSync {
   readonly #parts: HealthParts
   readonly #board: BreakerBoard
   readonly #lanes: Lanes
+  readonly #onNewBreaker: () => void
   readonly #limiterRecords = new Map<string, { readonly revision: number; readonly record: LimiterRecord }>()
   #sinceRevision = 0
   #previousStartMs = Number.NEGATIVE_INFINITY
@@ -38,10 +39,12 @@ export class HealthSync {
   #queued: Promise<void> | undefined
   #soonAsked = false
 
-  constructor(parts: HealthParts, board: BreakerBoard, lanes: Lanes) {
+  /** @param onNewBreaker called when another process tells of a breaker that was not known here. */
+  constructor(parts: HealthParts, board: BreakerBoard, lanes: Lanes, onNewBreaker: () => void) {
     this.#parts = parts
     this.#board = board
     this.#lanes = lanes
+    this.#onNewBreaker = onNewBreaker
   }
 
   /** An exchange that begins after this call. Never throws: trouble becomes an event. */
@@ -110,7 +113,10 @@ export class HealthSync {
     const remote = breakerFromJson(record.state)
     if (!remote) return
     const { clock, workerId } = this.#parts
-    const breaker = this.#board.learn(record.key.slice(BREAKER_PREFIX.length))
+    const key = record.key.slice(BREAKER_PREFIX.length)
+    const isNew = this.#board.find(key) === undefined
+    const breaker = this.#board.learn(key)
+    if (isNew) this.#onNewBreaker()
     const merged = mergeBreakers(breaker.state, remote, workerId)
     const bothClosed = breaker.state.phase === 'closed' && remote.phase === 'closed'
     breaker.revision = record.revision

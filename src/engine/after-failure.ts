@@ -15,10 +15,7 @@ export async function afterFailure(execution: Execution, failure: Failure): Prom
   const disposition = dispositionOf(execution, failure, memo.inARow)
   if (disposition === 'give_back') return givenBack(item, 'given back: the worker stopped before it was sent')
   if (item.cancelRequested && disposition.kind === 'retry') return cancelledSettlement(item)
-  if (disposition.kind === 'suspend_lane') {
-    // Before the item is given back: else it would be claimed again at once.
-    await parts.ledger.suspendLanes([{ lane: item.lane, reason: disposition.reason, atMs: nowMs }])
-  }
+  if (disposition.kind === 'suspend_lane') await suspendLane(execution, disposition.reason)
   if (disposition.kind === 'close_gate') {
     parts.health.closeGate(item.lane, nowMs + disposition.delayMs, disposition.reason)
   }
@@ -38,6 +35,11 @@ export async function afterFailure(execution: Execution, failure: Failure): Prom
     },
   })
   return gate ? { ...settlement, gate } : settlement
+}
+
+/** Before the item is given back: else it would be claimed again at once. */
+export async function suspendLane({ item, parts }: Execution, reason: string): Promise<void> {
+  await parts.ledger.suspendLanes([{ lane: item.lane, reason, atMs: parts.clock.wallMs() }])
 }
 
 /** The item gives up on an API that asks for more patience than it has; the lane must still hear of it (rule 4). */

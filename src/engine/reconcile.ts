@@ -5,9 +5,10 @@
 import { makeAttempt } from '../client/attempt.ts'
 import type { Failure } from '../core/failure.ts'
 import { toJson } from '../core/json.ts'
-import type { AttemptRecord, Settlement } from '../ledger/port.ts'
+import type { AttemptRecord, Gate, Settlement } from '../ledger/port.ts'
 import { backoffDelayMs } from '../policy/backoff.ts'
 import { classifyThrown } from '../policy/classify.ts'
+import { suspendLane } from './after-failure.ts'
 import { buildLookup } from './build-request.ts'
 import type { CodePlan, RequestPlan, StepPlan } from './catalog.ts'
 import { createStepContext } from './context.ts'
@@ -129,7 +130,7 @@ function notThere(execution: Execution): Settlement {
 }
 
 /** Looking failed: that says nothing about the effect. Look again later; a person after as many tries as a call gets. */
-function lookAgain(execution: Execution, failure: Failure): Settlement {
+async function lookAgain(execution: Execution, failure: Failure): Promise<Settlement> {
   const { memo, parts, plan, item } = execution
   const inARow = (memo.inARow ?? 0) + 1
   const attempt = { ...lookRecord(execution, 'reconciled', 'could not look for the effect'), failure }
@@ -142,7 +143,18 @@ function lookAgain(execution: Execution, failure: Failure): Settlement {
   }
   const delayMs = Math.max(failure.retryAfterMs ?? 0, backoffDelayMs(plan.retry, Math.min(inARow, 10), parts.random))
   const reason = `could not look for it (${failure.code}); looking again`
-  return { ...unknownOutcome({ ...facts, reconcileDelayMs: delayMs }, reason), attempt }
+  const gate = await tellLane(execution, failure, delayMs)
+  return { ...unknownOutcome({ ...facts, reconcileDelayMs: delayMs }, reason), attempt, ...(gate && { gate }) }
+}
+
+/** What the API says to a look holds for the lane as what it says to a call does (rule 4). */
+async function tellLane(execution: Execution, failure: Failure, delayMs: number): Promise<Gate | undefined> {
+  const { item, parts } = execution
+  if (failure.class === 'authentication') await suspendLane(execution, failure.message)
+  if (failure.class !== 'rate_limited') return undefined
+  const gate = { lane: item.lane, untilMs: parts.clock.wallMs() + delayMs, reason: failure.message }
+  parts.health.closeGate(gate.lane, gate.untilMs, gate.reason)
+  return gate
 }
 
 /** Looking uses no attempt: it sends nothing that could have an effect. */

@@ -2,7 +2,7 @@
  * From a disposition to what is written: pure. Every way a claim can end is one function here, so that the whole of what
  * the engine does to an item can be read on one page.
  */
-import type { Failure } from '../core/failure.ts'
+import type { Failure, FailureClass } from '../core/failure.ts'
 import type { AttemptRecord, ClaimedItem, DeadLetterFacts, Settlement } from '../ledger/port.ts'
 import { describeDeadLetter, slowLaneDelayMs } from '../policy/dead-letter.ts'
 import type { Disposition } from '../policy/retry.ts'
@@ -109,7 +109,7 @@ export function deadLetter(facts: VerdictFacts, reason: string): Settlement {
   const slowLaneTries = item.from === 'dead_lettered' ? item.slowLaneTries + 1 : item.slowLaneTries
   const delayMs = slowLaneDelayMs(text.cause, slowLaneTries, plan.retry.slowLane)
   return {
-    ...base(facts),
+    ...base(facts, !USES_NO_ATTEMPT.has(failure.class)),
     to: {
       state: 'dead_lettered',
       reason,
@@ -119,6 +119,9 @@ export function deadLetter(facts: VerdictFacts, reason: string): Settlement {
     },
   }
 }
+
+/** The API did not look at it: throttled, out of quota, or under a credential that it does not know (rule 4). */
+const USES_NO_ATTEMPT: ReadonlySet<FailureClass> = new Set(['rate_limited', 'wait_long', 'authentication'])
 
 /** `dueAtMs` only where the step can look for the effect; else a person decides. */
 export function unknownOutcome(facts: VerdictFacts, reason: string): Settlement {

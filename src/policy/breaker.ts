@@ -102,7 +102,8 @@ export function reduceBreaker(
 /** What time alone has changed by `nowMs`: the last wave of a ramp is over. For screens and `breaker.changed` events. */
 export function advanceBreaker(state: BreakerState, nowMs: number, settings: BreakerSettings): BreakerState {
   if (state.phase !== 'ramping' || rampShare(state, nowMs, settings) < 1) return state
-  return { ...state, phase: 'closed', changedAtMs: state.rampFromMs + rampMs(settings) }
+  // Never ahead of now, where the clock was set back: a change that is to come would outvote real ones.
+  return { ...state, phase: 'closed', changedAtMs: Math.min(nowMs, state.rampFromMs + rampMs(settings)) }
 }
 
 export interface BreakerAdmission {
@@ -286,8 +287,10 @@ function leaseIsAlive(untilMs: number, nowMs: number, { probeLeaseMs }: BreakerS
   return nowMs < untilMs && untilMs - nowMs <= probeLeaseMs * 2
 }
 
+/** Until all traffic is let through: the waves before the first whole one. */
 function rampMs({ rampShares, rampStepMs }: BreakerSettings): number {
-  return rampShares.length * rampStepMs
+  const firstWhole = rampShares.findIndex((share) => share >= 1)
+  return (firstWhole < 0 ? rampShares.length : firstWhole) * rampStepMs
 }
 
 function rampShare({ rampFromMs }: BreakerState, nowMs: number, settings: BreakerSettings): number {

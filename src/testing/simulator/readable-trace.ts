@@ -92,7 +92,7 @@ function narrowed(fact: Fact, isAbout: IsAbout): Fact | undefined {
 const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(['run.accepted', 'item.claimed', 'call.ended', 'worker.started'])
 
 function tells(event: Extract<Fact, { kind: 'event' }>['event'], isAbout: IsAbout): boolean {
-  if (TOLD_ELSEWHERE.has(event.type)) return false
+  if (TOLD_ELSEWHERE.has(event.type) || (event.type === 'item.settled' && event.reason === '')) return false
   return !('itemId' in event) || event.itemId === undefined || isAbout(event.itemId)
 }
 

@@ -17,7 +17,10 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'the fence on settlement is dropped',
     file: 'src/ledger/sqlite/settle.ts',
-    changes: [{ from: "lease_token = ? AND lease_until_ms IS NOT NULL'", to: "? IS NOT NULL'" }],
+    changes: [
+      { from: "lease_token = ? AND lease_until_ms IS NOT NULL'", to: "? IS NOT NULL'" },
+      { from: 'lease_token = ? AND lease_until_ms IS NOT NULL`', to: '? IS NOT NULL`' },
+    ],
     checks: [],
     seed: 1,
   },

@@ -31,17 +31,26 @@ export function drawOperations(
   const chance = createChance(`${seed}:operations`)
   const kinds = chance.some(OPERATION_KINDS, 0.65, 4)
   const weights = Object.fromEntries(kinds.map((kind) => [kind, WEIGHTS[kind]]))
-  const operations = Array.from({ length: chance.integer(...mood.operations) }, (): OperationPlan => {
+  const count = chance.integer(...mood.operations)
+  const operations: OperationPlan[] = []
+  while (operations.length < count) {
     const what = chance.weighted(weights) as OperationKind
-    return {
-      atMs: Math.floor(chance.between(0.03 * busyMs, busyMs)),
-      machine: chance.pick(machines).name,
+    const atMs = Math.floor(chance.between(0.03 * busyMs, busyMs))
+    const machine = chance.pick(machines).name
+    const pick = Math.floor(chance.between(0, 1000)) / 1000
+    operations.push({
+      atMs,
+      machine,
       what,
-      pick: Math.floor(chance.between(0, 1000)) / 1000,
+      pick,
       most: what === 'discard' || what === 'cancel' ? chance.integer(1, 5) : chance.magnitude(1, 50),
       // Not before the last repetition of a record has come: a forgotten key is new again.
       ...(what === 'retain' && { maxAgeMs: Math.round(chance.between(1.5 * LATEST_REPETITION, 0.9) * busyMs) }),
-    }
-  })
+    })
+    // Most who suspend remember it; else nothing would be left to see.
+    if (what !== 'suspend' || operations.length === count || chance.yes(0.2)) continue
+    const resumeMs = Math.min(busyMs, atMs + Math.floor(chance.between(0.01, 0.1) * busyMs))
+    operations.push({ atMs: resumeMs, machine, what: 'resume', pick, most: 1 })
+  }
   return operations.toSorted((left, right) => left.atMs - right.atMs)
 }

@@ -45,7 +45,7 @@ function drawSteps(chance: Chance, frame: Frame, apis: readonly ApiPlan[], kinds
       after: drawAfter(chance, shape, steps),
       optional: chance.yes(optional),
       ...(chance.yes(0.2) && { maxAttempts: chance.integer(1, 8) }),
-      ...(chance.yes(0.1) && { maxAgeMs: chance.magnitude(frame.busyMs / 50, frame.busyMs) }),
+      ...(chance.yes(0.1) && { maxAgeMs: chance.magnitude(frame.busyMs / 12, frame.busyMs) }),
       ...(kind.startsWith('code') && drawWork(chance, frame)),
     })
   }
