@@ -22,7 +22,7 @@ interface Options {
   readonly fresh?: boolean
   readonly jobs: number
   readonly twice?: boolean
-  readonly bail?: boolean
+  readonly bail?: true | string
   readonly seed?: string
   readonly scenario?: string
   readonly item?: readonly string[]
@@ -56,7 +56,7 @@ function defineProgram(host: Host): Command {
     .option('--fresh', 'begin at a seed drawn by chance (it is printed)')
     .option('--jobs <count>', 'processes at once (default: one per core)', wholeNumber(1), availableParallelism())
     .option('--twice', 'run every seed twice and compare the traces (default: one in 50)')
-    .option('--bail', 'end at the first seed that fails')
+    .option('--bail [check]', 'end at the first seed that fails, or that violates this check')
     .option('--seed <seed>', 'one seed, with its story')
     .option('--scenario <file>', 'one stored scenario, with its story')
     .option('--item <id...>', 'tell about these items or runs only')
@@ -127,7 +127,7 @@ async function campaign(options: Options, pool: Pool, output: Output, host: Host
   if (options.fresh) output.note(`seeds ${from} to ${from + options.seeds - 1}`)
   const progress = campaignProgress(host.stderr.isTerminal && !output.json, options.seeds)
   const result = await runCampaign(
-    { seeds, twice: options.twice === true, bail: options.bail === true },
+    { seeds, twice: options.twice === true, bail: options.bail ?? false },
     { pool, clock: host.clock, signal: interruption.signal, onSeed: progress.show },
   )
   progress.stop()

@@ -232,6 +232,22 @@ describe('several processes', () => {
     expect(ask(one.health, { integration })).toMatchObject({ admitted: false, by: 'rate' })
   })
 
+  test('workers that are gone keep no share of a rate: after a rolling restart the lane goes on', async () => {
+    const { clock, worker } = await world()
+    const rate = { limit: 2, perMs: 5000 }
+    const integration = testIntegration('http://crm.example', { limits: { concurrency: 100, rate } })
+    const before = [worker(), worker(), worker()]
+    for (const { health } of before) {
+      const admission = ask(health, { integration })
+      if (admission.admitted) health.report(admission.permit, { type: 'succeeded' })
+    }
+    await sync(clock, ...before.map(({ health }) => health))
+    const next = worker()
+    await sync(clock, next.health)
+    await clock.advance(15_000)
+    expect(ask(next.health, { integration }).admitted).toBe(true)
+  })
+
   test('a restart does not forget the daily quota', async () => {
     const { clock, worker } = await world()
     const quota = { limit: 3, perMs: 86_400_000 }

@@ -128,9 +128,8 @@ export class HealthSync {
   #learnLimiter({ key, revision, state }: HealthRecord): void {
     const record = limiterFromJson(state)
     if (!record) return
-    const { clock, workerId } = this.#parts
     this.#limiterRecords.set(key, { revision, record })
-    this.#lanes.get(key.slice(LIMITER_PREFIX.length)).others = otherStarts(record, workerId, clock.wallMs())
+    this.#lanes.get(key.slice(LIMITER_PREFIX.length)).others = otherStarts(record, this.#parts.workerId)
   }
 
   async #writeBack(): Promise<void> {

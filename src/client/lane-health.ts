@@ -44,16 +44,16 @@ export interface OwnRate {
 export interface OtherStarts {
   readonly rate: RateState
   readonly quota: RateState
-  /** Workers that use the lane at present, this one included: between two exchanges each takes its share of what is left. */
-  readonly sharers: number
-  /** This worker's place among them: the first ones take what does not divide. */
-  readonly rank: number
+  /** When each last told of a start, and whether it comes before this one where the rest does not divide. */
+  readonly workers: readonly { readonly atMs: number; readonly goesFirst: boolean }[]
 }
 
-export const ALONE: OtherStarts = { rate: EMPTY_RATE, quota: EMPTY_RATE, sharers: 1, rank: 0 }
+export const ALONE: OtherStarts = { rate: EMPTY_RATE, quota: EMPTY_RATE, workers: [] }
 
 /** When to ask again where an event, not a time, ends the wait. */
 const ASK_AGAIN_MS = 100
+/** A worker that has started nothing for this long takes no share of what is left. */
+const SHARER_MS = 10_000
 const SUSPENDED_ASK_AGAIN_MS = 5000
 
 export function newLane(lane: string): LaneHealth {
@@ -171,12 +171,16 @@ export function freePlace(lane: LaneHealth): void {
  * workers can overshoot by what they have not told each other yet; the API's 429 then closes the gate for all.
  */
 function roomIn(
-  { others: { sharers, rank } }: LaneHealth,
+  { others: { workers } }: LaneHealth,
   { settings, starts }: OwnRate,
   others: RateState,
   nowMs: number,
 ): { readonly available: number; readonly nextAtMs: number } {
   const own = rateAvailable(starts, nowMs, settings)
+  // Counted anew each time: a worker that is gone says nothing any more, and must not keep its share.
+  const present = workers.filter(({ atMs }) => Math.abs(nowMs - atMs) < SHARER_MS)
+  const sharers = present.length + 1
+  const rank = present.filter(({ goesFirst }) => goesFirst).length
   if (others.starts.length === 0 && sharers === 1) return own
   const left = own.available + rateAvailable(others, nowMs, settings).available - Math.floor(settings.limit)
   const share = left > 0 ? Math.floor(left / sharers) + (rank < left % sharers ? 1 : 0) : 0

@@ -16,21 +16,16 @@ interface WorkerStarts {
   readonly quota: RateState['starts']
 }
 
-/** A worker that has started nothing for this long takes no share of what is left. */
-const SHARER_MS = 10_000
-
-/** What the others have started, and how many share the lane. */
-export function otherStarts(record: LimiterRecord, workerId: string, nowMs: number): OtherStarts {
+/** What the others have started, and when each of them last did. */
+export function otherStarts(record: LimiterRecord, workerId: string): OtherStarts {
   const others = Object.entries(record.workers).filter(([id]) => id !== workerId)
-  const sharers = others.filter(([, worker]) => nowMs - worker.atMs < SHARER_MS).map(([id]) => id)
   const startsOfAll = (kind: 'rate' | 'quota'): RateState => ({
     starts: others.flatMap(([, worker]) => worker[kind]).sort(([one], [other]) => one - other),
   })
   return {
     rate: startsOfAll('rate'),
     quota: startsOfAll('quota'),
-    sharers: sharers.length + 1,
-    rank: sharers.filter((id) => id < workerId).length,
+    workers: others.map(([id, { atMs }]) => ({ atMs, goesFirst: id < workerId })),
   }
 }
 

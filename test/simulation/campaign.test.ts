@@ -45,7 +45,7 @@ function run(count: number, report: (order: Order) => Report, more: Partial<Camp
 describe('many seeds', () => {
   test('are added up, and pass', async () => {
     const result = await run(120, good)
-    expect(result).toMatchObject({ seeds: 120, items: 36_000, troubles: 2400, comparedTwice: 3, failed: [] })
+    expect(result).toMatchObject({ seeds: 120, items: 36_000, troubles: 2400, comparedTwice: 2, failed: [] })
     expect(hasPassed(result)).toBe(true)
     const text = campaignText(result, look)
     expect(text).toContain('120 seeds in')
@@ -67,6 +67,18 @@ describe('many seeds', () => {
     expect(result.failed).toHaveLength(1)
     expect(result.seeds).toBeLessThan(25)
     expect(campaignText(result, look)).toMatch(/ended before its end: 9\d\d seeds were not run/)
+  })
+
+  test('end at the first failure by one check where that is asked for', async () => {
+    const failing = (order: Order) =>
+      order.scenario === '17'
+        ? failedReport(order, 'liveness', 'it hangs', 5)
+        : order.scenario === '3'
+          ? bad(order)
+          : good(order)
+    const result = await run(1000, failing, { bail: 'liveness' })
+    expect(result.failed.map(({ seed }) => seed)).toEqual(['3', '17'])
+    expect(result.seeds).toBeLessThan(25)
   })
 
   test('end at once when interrupted, with what is known, even while a seed hangs', async () => {

@@ -9,8 +9,8 @@ export interface CampaignOrders {
   readonly seeds: readonly string[]
   /** Every seed twice. Otherwise one in 50 is. */
   readonly twice: boolean
-  /** End at the first seed that fails. */
-  readonly bail: boolean
+  /** End at the first seed that fails, or that violates the check of this name. */
+  readonly bail: boolean | string
 }
 
 export interface CampaignResult {
@@ -53,8 +53,8 @@ export async function runCampaign(orders: CampaignOrders, parts: CampaignParts):
 
   async function work(): Promise<void> {
     for (const [index, seed] of seeds) {
-      if (signal?.aborted || (orders.bail && result.failed.length > 0)) return
-      const twice = orders.twice || index % TWICE_ONE_IN === 0
+      if (signal?.aborted || isEnough(result, orders.bail)) return
+      const twice = orders.twice || (index + 1) % TWICE_ONE_IN === 0
       const report = await pool.run({ scenario: seed, twice })
       if (signal?.aborted) return
       result = withReport(result, report, clock.monotonicMs() - fromMs)
@@ -72,6 +72,11 @@ export async function runCampaign(orders: CampaignOrders, parts: CampaignParts):
 /** Whether it found nothing to complain about. */
 export function hasPassed({ failed, coverageCounts, neverExercised }: CampaignResult): boolean {
   return failed.length === 0 && !(coverageCounts && neverExercised.length > 0)
+}
+
+function isEnough({ failed }: CampaignResult, bail: boolean | string): boolean {
+  if (typeof bail === 'boolean') return bail && failed.length > 0
+  return failed.some(({ violations }) => violations.some(({ check }) => check === bail))
 }
 
 function emptyResult(wanted: number): CampaignResult {

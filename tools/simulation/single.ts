@@ -45,17 +45,18 @@ export function scenarioFrom(seed: string | undefined, file: string | undefined)
 
 export async function runSingle(orders: SingleOrders, pool: Pool, output: Output): Promise<SingleResult> {
   const { scenario, twice } = orders
-  const first = await pool.run({ scenario, twice, story: storyOf(orders, scenario) })
-  if (!orders.shrink || first.violations.length === 0) {
-    if (orders.shrink) output.note('Nothing fails: there is nothing to shrink.')
-    return { report: first, scenario, shrunk: undefined, kept: keep(orders, scenario, first) }
+  const first = await pool.run({ scenario, twice, story: storyOf(orders) })
+  if (orders.shrink && first.violations.length === 0) {
+    output.note('Nothing fails: there is nothing to shrink.')
+    return { report: { ...first, story: [] }, scenario, shrunk: undefined, kept: keep(orders, scenario, first) }
   }
+  if (!orders.shrink) return { report: first, scenario, shrunk: undefined, kept: keep(orders, scenario, first) }
   const shrunk = await shrink(scenario, first, pool, output)
-  const report = await pool.run({ scenario: shrunk.scenario, twice, story: storyOf(orders, shrunk.scenario) })
+  const report = await pool.run({ scenario: shrunk.scenario, twice, story: storyOf(orders) })
   return { report, scenario: shrunk.scenario, shrunk, kept: keep(orders, shrunk.scenario, report) }
 }
 
-export function singleText({ report, scenario, shrunk, kept }: SingleResult, output: Output): string {
+export function singleText({ report, shrunk, kept }: SingleResult, output: Output): string {
   const { colours } = output
   const verdict =
     report.violations.length === 0
@@ -66,11 +67,9 @@ export function singleText({ report, scenario, shrunk, kept }: SingleResult, out
         )
   const size = `seed ${report.seed}: ${report.summary}; ${report.facts} facts, trace ${report.traceHash.slice(0, 16)}`
   const how = shrunk && `shrunk in ${shrunk.runs} runs${shrunk.smallest ? '' : ' (not to the end: too many runs)'}`
-  const parts = shrunk ? [JSON.stringify(scenario, null, 2)] : []
   return [
     ...report.story,
     '',
-    ...parts,
     colours.dim(size),
     ...(how ? [colours.dim(how)] : []),
     ...(kept ? [colours.dim(`kept as ${kept}`)] : []),
@@ -102,7 +101,7 @@ function sizeText({ submissions, troubles, operations, pipelines, machines }: Sc
   return `${machines.length} machines, ${steps} steps, ${records} records, ${troubles.length} troubles, ${operations.length} operations`
 }
 
-function storyOf({ items, all }: SingleOrders, _scenario: Scenario): NonNullable<Order['story']> {
+function storyOf({ items, all }: SingleOrders): NonNullable<Order['story']> {
   if (all) return { about: 'all' }
   return { about: items.length > 0 ? items : 'violations' }
 }

@@ -88,6 +88,7 @@ describe('the story of a run', () => {
     [63_250, '+1m03.250s'],
     [93_784_005.4, '+26h03m04.005s'],
     [59_999.9, '+1m00.000s'],
+    [-1500, '-1.500s'],
   ])('%d ms is %s', (atMs, text) => {
     expect(timeText(atMs)).toBe(text)
   })

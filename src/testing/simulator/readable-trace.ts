@@ -20,7 +20,7 @@ export function readableTrace(facts: readonly Fact[], options: ReadableTraceOpti
   const isAbout = interestIn(options.about?.map(name))
   return facts.flatMap((fact) => {
     const shown = narrowed(fact, (id) => isAbout(name(id)))
-    return shown ? [`${timeText(shown.atMs)}  ${name(textOf(shown))}`] : []
+    return shown ? [`${timeText(shown.atMs)}  ${withMoments(name(textOf(shown)))}`] : []
   })
 }
 
@@ -35,8 +35,17 @@ export function namesOf(facts: readonly Fact[]): (text: string) => string {
 
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g
 
+/** Where every simulated clock begins. */
+const START_MS = Date.UTC(2026, 0, 1)
+
+/** Moments by a machine's clock, which may be wrong, told from the same beginning as everything else. */
+function withMoments(text: string): string {
+  return text.replace(/\b\d{13}(?:\.\d+)?\b/g, (wallMs) => timeText(Number(wallMs) - START_MS))
+}
+
 /** `+0.250s`, `+1m03.250s`, `+26h00m00.000s` */
 export function timeText(atMs: number): string {
+  if (atMs < 0) return timeText(-atMs).replace('+', '-')
   const wholeMs = Math.round(atMs)
   const hours = Math.floor(wholeMs / 3_600_000)
   const minutes = Math.floor(wholeMs / 60_000) % 60

@@ -6,7 +6,7 @@ import { createCoverage } from './coverage.ts'
 import { createJudge, type Judge } from './judge.ts'
 import { helpOut, planOperations } from './operator.ts'
 import type { Scenario } from './scenario.ts'
-import { planSubmissions } from './submitter.ts'
+import { planSubmissions, type Submitter } from './submitter.ts'
 import { createTrace } from './trace.ts'
 import { endTroubles, planTroubles } from './troubles.ts'
 import { createWorld, type World } from './world.ts'
@@ -70,7 +70,7 @@ export async function simulate(scenario: Scenario, options: SimulateOptions = {}
 async function run(world: World, judge: Judge): Promise<void> {
   await world.start()
   planTroubles(world)
-  planSubmissions(world)
+  const submitter = planSubmissions(world)
   planOperations(world)
   for (let inspections = 0; inspections < INSPECTIONS; inspections++) {
     await world.clock.advance(world.scenario.busyMs / INSPECTIONS)
@@ -78,7 +78,7 @@ async function run(world: World, judge: Judge): Promise<void> {
   }
   await endTroubles(world)
   world.record({ kind: 'quiet' })
-  const left = await untilStill(world)
+  const left = await untilStill(world, submitter)
   if (left) judge.report('liveness', left)
   await judge.look(world, 'inspect')
   await judge.look(world, 'end')
@@ -86,12 +86,12 @@ async function run(world: World, judge: Judge): Promise<void> {
 }
 
 /** Lets the world run until nothing moves any more without a person; says what still does when the limit is over. */
-async function untilStill(world: World): Promise<string | undefined> {
+async function untilStill(world: World, submitter: Submitter): Promise<string | undefined> {
   const limitMs = world.clock.monotonicMs() + LIVENESS_LIMIT_MS
   for (let lookMs = FIRST_LOOK_MS; ; lookMs = Math.min(lookMs * 2, LONGEST_LOOK_MS)) {
     await world.clock.advance(lookMs)
     await world.clock.runUntil(helpOut(world))
-    const moving = await stillMoving(world)
+    const moving = submitter.waiting > 0 ? `${submitter.waiting} records to be handed in` : await stillMoving(world)
     if (!moving) return undefined
     if (world.clock.monotonicMs() > limitMs)
       return `after the quiet had lasted for a long time there were still ${moving}`

@@ -37,8 +37,8 @@ export function createSpectator({
   const hf = createEngine({
     clock,
     random,
-    // Nobody has to be woken.
-    ledger: { ...ledger, watch: () => ({ [Symbol.dispose]: () => undefined }) },
+    // Nobody has to be woken; and every engine wakes what waited for a breaker that has closed, but this one only looks on.
+    ledger: { ...ledger, watch: () => ({ [Symbol.dispose]: () => undefined }), wake: () => Promise.resolve(0) },
     transport,
     integrations,
     pipelines: buildPipelines(scenario, { clock, random, ...idle }),

@@ -12,7 +12,7 @@ export function planTroubles(world: World): void {
 
 /** Nothing goes wrong from now on: what still stands frozen wakes, what is down starts. */
 export async function endTroubles(world: World): Promise<void> {
-  world.wakeUps.lost = false
+  world.wakeUps.onLost = undefined
   world.storeTroubles.clear()
   world.apis.calm()
   for (const machine of world.machines.values()) {
@@ -51,9 +51,9 @@ function begin(world: World, trouble: TroublePlan): void {
 }
 
 function loseWakeUps(world: World, trouble: WakeUpTrouble): void {
-  world.wakeUps.lost = true
+  world.wakeUps.onLost = () => world.record({ kind: 'trouble', what: 'fired', trouble })
   during(world, trouble, trouble.lastsMs, () => {
-    world.wakeUps.lost = false
+    world.wakeUps.onLost = undefined
   })
 }
 

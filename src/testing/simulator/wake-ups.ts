@@ -7,8 +7,8 @@ export interface WakeUps {
   /** Hints at work to all processes but this one. */
   wakeOthers(than: string): void
   forget(process: string): void
-  /** True: hints get lost. */
-  lost: boolean
+  /** While it is set, hints get lost; called for each of them. */
+  onLost: (() => void) | undefined
 }
 
 /** As long as the real store's watcher may take. */
@@ -20,14 +20,17 @@ export function createWakeUps(clock: Clock, random: Random): WakeUps {
   const told = new Set<string>()
 
   const wakeUps: WakeUps = {
-    lost: false,
+    onLost: undefined,
     watch(process, listener) {
       const waiting = listeners.get(process) ?? new Set()
       listeners.set(process, waiting.add(listener))
       return { [Symbol.dispose]: () => waiting.delete(listener) }
     },
     wakeOthers(than) {
-      if (wakeUps.lost) return
+      if (wakeUps.onLost) {
+        wakeUps.onLost()
+        return
+      }
       for (const [process, waiting] of listeners) {
         if (process === than || told.has(process) || waiting.size === 0) continue
         told.add(process)

@@ -1,4 +1,5 @@
 /** One machine's process: the engine with everything real, on the store and the twins that it is told. Started by `real-world.ts`. */
+import { flushCompileCache } from 'node:module'
 import { createUndiciTransport } from '../../../src/client/undici-transport.ts'
 import { resolveConfig } from '../../../src/config/resolve.ts'
 import type { Holdfast } from '../../../src/engine/api.ts'
@@ -17,8 +18,14 @@ export interface RealOrders {
   readonly machine: MachinePlan
 }
 
-/** What a process says: that it works, and each time that something went in or out of it. */
-export type RealReport = 'ready' | 'crossing'
+/** What a process says: that it works, each time that something went in or out of it, and before it stands still. */
+export type RealReport = 'ready' | 'crossing' | 'standing_still'
+
+/**
+ * Stop as by SIGSTOP, between two turns of the event loop. Stopped from outside it might stand in the middle of a commit, or
+ * between its last look at its lease and the write to the socket, microseconds later, and would write when it wakes.
+ */
+export type RealOrder = 'stand_still'
 
 export async function openRealEngine({ scenario, storePath, urls, machine }: RealOrders): Promise<Holdfast> {
   const integrations = Object.fromEntries(
@@ -53,9 +60,17 @@ async function work(orders: RealOrders): Promise<void> {
     await holdfast.close()
     process.exit(0)
   })
+  process.on('message', (_order: RealOrder) => {
+    systemClock.nextTurn(() => {
+      say('standing_still')
+      process.kill(process.pid, 'SIGSTOP')
+    })
+  })
   // Ends with the test that started it.
   process.once('disconnect', () => process.exit())
   say('ready')
+  // For those that are started later: written by itself only at the end, which a killed process does not see.
+  flushCompileCache()
 }
 
 if (process.argv[2] !== undefined && process.send) void work(JSON.parse(process.argv[2]) as RealOrders)

@@ -18,7 +18,7 @@ import type {
 } from '../../../src/testing/simulator/scenario.ts'
 import { ERROR_IN_200, twinRoutes } from '../../../src/testing/simulator/twin-routes.ts'
 import { startTwin, type Twin } from '../../../src/testing/twin/twin.ts'
-import { openRealEngine, type RealOrders, type RealReport } from './real-process.ts'
+import { openRealEngine, type RealOrder, type RealOrders, type RealReport } from './real-process.ts'
 
 export interface RealWorld extends AsyncDisposable {
   readonly twins: ReadonlyMap<string, Twin>
@@ -30,6 +30,8 @@ export interface RealWorld extends AsyncDisposable {
   live(): Promise<void>
 }
 
+/** Told of a child process by itself. */
+const STANDS = 'stands'
 const PROGRAM = fileURLToPath(new URL('real-process.ts', import.meta.url))
 
 interface Machine {
@@ -37,6 +39,7 @@ interface Machine {
   child: ChildProcess
   crossings: number
   onCrossing: (() => void) | undefined
+  frozen: boolean
 }
 
 export async function openRealWorld(scenario: Scenario, storePath: string): Promise<RealWorld> {
@@ -54,14 +57,25 @@ export async function openRealWorld(scenario: Scenario, storePath: string): Prom
   const counts = { kills: 0, freezes: 0 }
   let closing = false
 
+  function killAll(): void {
+    for (const { child } of machines.values()) child.kill('SIGKILL')
+  }
+  // Where a test runs out of time, nothing else cleans up.
+  process.once('exit', killAll)
+
   function start(plan: MachinePlan): Machine {
     const machine: Machine = {
       plan,
       child: startProcess({ ...orders, machine: plan }),
       crossings: 0,
       onCrossing: undefined,
+      frozen: false,
     }
     machine.child.on('message', (report: RealReport) => {
+      if (report === 'standing_still') {
+        counts.freezes++
+        machine.child.emit(STANDS)
+      }
       if (report !== 'crossing') return
       machine.crossings++
       machine.onCrossing?.()
@@ -84,13 +98,17 @@ export async function openRealWorld(scenario: Scenario, storePath: string): Prom
     start(plan)
   }
 
-  async function freeze({ machine, lastsMs }: FreezePlan): Promise<void> {
-    const child = machines.get(machine)?.child
-    if (!child || child.signalCode !== null) return
-    child.kill('SIGSTOP')
-    counts.freezes++
+  async function freeze({ machine: name, lastsMs }: FreezePlan): Promise<void> {
+    const machine = machines.get(name)
+    if (!machine?.child.connected || machine.frozen) return
+    const { child } = machine
+    machine.frozen = true
+    child.send('stand_still' satisfies RealOrder)
+    // Woken before it stands, it would stand for ever.
+    await Promise.race([once(child, STANDS), once(child, 'exit')])
     await systemClock.sleep(lastsMs)
     child.kill('SIGCONT')
+    machine.frozen = false
   }
 
   async function suffer(trouble: TroublePlan): Promise<void> {
@@ -124,6 +142,7 @@ export async function openRealWorld(scenario: Scenario, storePath: string): Prom
 
   async function close(): Promise<void> {
     closing = true
+    process.off('exit', killAll)
     for (const { child } of machines.values()) {
       const ended = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined
       child.kill('SIGKILL')
@@ -148,11 +167,11 @@ export async function openRealWorld(scenario: Scenario, storePath: string): Prom
 }
 
 function startProcess(orders: RealOrders): ChildProcess {
-  const child = fork(PROGRAM, [JSON.stringify(orders)], { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-  const killAtExit = (): void => void child.kill('SIGKILL')
-  process.once('exit', killAtExit)
-  child.once('exit', () => process.off('exit', killAtExit))
-  return child
+  return fork(PROGRAM, [JSON.stringify(orders)], {
+    execArgv: [],
+    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: `${orders.storePath}-compiled` },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
 }
 
 /** So many things more have gone in or out; or it has nothing left to do, which is a moment as good as any. */

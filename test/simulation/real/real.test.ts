@@ -14,7 +14,7 @@ import { forReal } from './real-scenario.ts'
 import { openRealWorld, type RealWorld } from './real-world.ts'
 
 /** Chosen for what they do: many crashes, freezes past the lease, lost answers. */
-const SEEDS = ['1', '2', '3', '4']
+const SEEDS = ['332', '27', '91', '79']
 
 describe('with the real file, real processes and real sockets', () => {
   test.for(SEEDS)('seed %s: nothing lost, nothing done twice, the books balance', { timeout: 60_000 }, async (seed) => {
@@ -30,7 +30,13 @@ describe('with the real file, real processes and real sockets', () => {
     expect(report.balance.accepted).toBeGreaterThan(20)
     const { queued, processing, retrying, parked } = report.balance.states
     expect({ queued, processing, retrying, parked }).toEqual({ queued: 0, processing: 0, retrying: 0, parked: 0 })
-    expect(world.kills + world.freezes).toBeGreaterThan(0)
+    console.log(
+      world.kills,
+      world.freezes,
+      JSON.stringify(report.balance.states),
+      [...world.twins.values()].map((t) => JSON.stringify([...t.faults])).join(' '),
+    )
+    expect(world.kills + world.freezes).toBeGreaterThan(5)
     expect(doneTwice(world)).toEqual([])
     expect(await lost(world, scenario)).toEqual([])
   })

@@ -13,11 +13,8 @@ describe('sabotage is caught', () => {
   test.for(SABOTAGES)('$name', { timeout: LIMIT_MS }, async (sabotage) => {
     const { exitCode, failed } = await runSabotaged(sabotage, MOST_SEEDS)
     expect(exitCode).toBe(1)
-    const violated = failed.flatMap(({ violations }) => violations.map(({ check }) => check))
-    expect(
-      violated.some((check) => sabotage.checks.includes(check)),
-      `violated: ${violated.join(', ')}`,
-    ).toBe(true)
+    const violated = new Set(failed.flatMap(({ violations }) => violations.map(({ check }) => check)))
+    expect(violated).toContain(sabotage.check)
   })
 
   test('a sabotage whose place is gone, or there twice, fails loudly', () => {

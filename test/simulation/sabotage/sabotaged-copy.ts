@@ -16,7 +16,7 @@ export interface Caught {
   readonly failed: readonly { readonly seed: string; readonly violations: readonly Violation[] }[]
 }
 
-/** Runs up to `seeds` seeds of the sabotaged copy, from the sabotage's own on, until one fails. */
+/** Runs up to `seeds` seeds of the sabotaged copy, from the sabotage's own on, until one fails by its check. */
 export async function runSabotaged(sabotage: Sabotage, seeds: number): Promise<Caught> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-sabotage-'))
   try {
@@ -25,7 +25,8 @@ export async function runSabotaged(sabotage: Sabotage, seeds: number): Promise<C
     symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
     const file = join(folder, sabotage.file)
     writeFileSync(file, sabotaged(readFileSync(file, 'utf8'), sabotage))
-    return await simulate(folder, ['--seeds', String(seeds), '--from', String(sabotage.seed), '--bail', '--jobs', '1'])
+    const words = ['--seeds', seeds, '--from', sabotage.seed, '--bail', sabotage.check, '--jobs', 1]
+    return await simulate(folder, words.map(String))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

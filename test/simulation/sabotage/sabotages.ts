@@ -7,8 +7,8 @@ export interface Sabotage {
   readonly file: string
   /** Each text must be there exactly once: where the code has moved, the sabotage must move with it. */
   readonly changes: readonly { readonly from: string; readonly to: string }[]
-  /** Checks of which at least one must be violated. */
-  readonly checks: readonly string[]
+  /** That must be violated. */
+  readonly check: string
   /** The seed that catches it; where draws have changed since, one soon after it. */
   readonly seed: number
 }
@@ -21,22 +21,22 @@ export const SABOTAGES: readonly Sabotage[] = [
       { from: "lease_token = ? AND lease_until_ms IS NOT NULL'", to: "? IS NOT NULL'" },
       { from: 'lease_token = ? AND lease_until_ms IS NOT NULL`', to: '? IS NOT NULL`' },
     ],
-    checks: [],
-    seed: 1,
+    check: 'one settlement per lease',
+    seed: 9,
   },
   {
     name: 'an unsafe POST is retried after a lost answer',
     file: 'src/policy/retry.ts',
     changes: [{ from: "if (failure.certainty !== 'not_sent' && !repeatable)", to: 'if (!failure)' }],
-    checks: [],
-    seed: 1,
+    check: 'no effect twice',
+    seed: 2,
   },
   {
     name: 'a wake-up is lost: the timer of the next due time is not set again',
     file: 'src/engine/worker.ts',
     changes: [{ from: 'timer = undefined\n    turnMissed = false', to: 'turnMissed = false' }],
-    checks: [],
-    seed: 1,
+    check: 'everything ends, or needs a person',
+    seed: 5,
   },
   {
     name: 'an item succeeds before its effect is there',
@@ -47,7 +47,7 @@ export const SABOTAGES: readonly Sabotage[] = [
         to: "const sending = makeAttempt(call, parts.attempt)\n  if (item.token === 1) return succeededRequest(execution, call, 'null', 200, operation)\n  const result = await sending",
       },
     ],
-    checks: [],
+    check: 'effects are as recorded',
     seed: 1,
   },
   {
@@ -59,36 +59,36 @@ export const SABOTAGES: readonly Sabotage[] = [
         to: "return { ...fence(item), to: { state: 'parked', dueAtMs: untilMs, reason }, attempt: { startedAtMs: untilMs, endedAtMs: untilMs, outcome: 'failed', counts: true } }",
       },
     ],
-    checks: [],
+    check: 'attempts are counted right',
     seed: 1,
   },
   {
     name: 'the lease of a probe is forgotten',
     file: 'src/policy/breaker.ts',
     changes: [{ from: 'probes: [lease], changedAtMs', to: 'probes: [], changedAtMs' }],
-    checks: [],
-    seed: 1,
+    check: 'breakers are kept',
+    seed: 101,
   },
   {
     name: 'a Retry-After is shortened',
     file: 'src/policy/backoff.ts',
     changes: [{ from: 'Math.max(0, retryAfterMs)', to: 'Math.max(0, retryAfterMs / 2)' }],
-    checks: [],
-    seed: 1,
+    check: 'gates are obeyed',
+    seed: 3,
   },
   {
     name: 'a whole lane is released at once after an outage',
     file: 'src/policy/breaker.ts',
     changes: [{ from: "rampMs(settings) > 0 ? 'ramping' : 'closed'", to: "'closed'" }],
-    checks: [],
-    seed: 1,
+    check: 'breakers are kept',
+    seed: 101,
   },
   {
     name: 'an exception in the worker loop is swallowed',
     file: 'src/engine/worker.ts',
     changes: [{ from: 'const where = `execute ${claim.item.itemId}`', to: 'return\n      const where = ``' }],
-    checks: [],
-    seed: 1,
+    check: 'everything ends, or needs a person',
+    seed: 1466,
   },
   {
     name: 'a lease token is used again',
@@ -98,7 +98,7 @@ export const SABOTAGES: readonly Sabotage[] = [
       { from: 'remember(id, {\n      token: row.token + 1', to: 'remember(id, {\n      token: 1' },
       { from: 'tenant: row.tenant,\n      token: row.token + 1', to: 'tenant: row.tenant,\n      token: 1' },
     ],
-    checks: [],
+    check: 'one settlement per lease',
     seed: 1,
   },
 ]

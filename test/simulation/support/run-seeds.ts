@@ -6,7 +6,7 @@ import { openPool } from '../../../tools/simulation/pool.ts'
 import { failuresText } from '../../../tools/simulation/summary.ts'
 
 /** What `npm test` runs of them, in each of its two files; about half a minute each. */
-export const FIXED_SEEDS_PER_FILE = 60
+export const FIXED_SEEDS_PER_FILE = 50
 export const FRESH_SEEDS = 8
 /** Under load; a seed that hangs is told of by the pool long before. */
 export const SEEDS_LIMIT_MS = 300_000

@@ -46,7 +46,7 @@ export const attemptsCountedRight: CheckFactory = ({ scenario, violated }) => {
     if (counted && begun === 0)
       violated(`an attempt was counted (${settlement.attempt?.outcome}), and none was made`, about)
     if (begun === 0 || !made) return
-    if (counted && FREE_STATUS.has(made.status)) violated(`an attempt was counted for a ${made.status}`, about)
+    if (counted && isFree(made)) violated(`an attempt was counted for a ${made.status}`, about)
     if (!counted && mustCount(item, made)) {
       violated(`its try ended with ${made.fault ?? made.status ?? 'code'}, and no attempt was counted`, about)
     }
@@ -54,6 +54,11 @@ export const attemptsCountedRight: CheckFactory = ({ scenario, violated }) => {
     if (stated !== undefined && stated !== made.status) {
       violated(`its attempt says ${stated}; the answer was ${made.status ?? made.fault}`, about)
     }
+  }
+
+  /** Where the body was lost, only a 429 tells enough by its status: a credential is not given up for half an answer. */
+  function isFree({ status, fault }: Try): boolean {
+    return fault === undefined ? FREE_STATUS.has(status) : status === 429
   }
 
   function mustCount(item: KnownItem, made: Try): boolean {

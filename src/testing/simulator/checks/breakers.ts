@@ -20,7 +20,8 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
   const items = followItems(scenario)
   const breakers = new Map<string, LocalBreaker>()
   const breakersOfCall = new Map<number, LocalBreaker[]>()
-  const rampedSinceOpen = new Set<string>()
+  /** By breaker: when the first process began to let traffic back since it was open last. */
+  const rampFromMs = new Map<string, number>()
 
   function breakerAt(process: string, key: string): LocalBreaker {
     const name = `${process} ${key}`
@@ -35,11 +36,11 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
   function onChange(process: string, event: EventOf<'breaker.changed'>, atMs: number): void {
     const breaker = breakerAt(process, event.key)
     const { from, to, key } = event
-    if (to === 'ramping') rampedSinceOpen.add(key)
-    if (to === 'open') rampedSinceOpen.delete(key)
+    if (to === 'ramping' && !rampFromMs.has(key)) rampFromMs.set(key, atMs)
+    if (to === 'open') rampFromMs.delete(key)
     const settings = settingsOf(process, key)
     const mustRamp = settings !== undefined && rampMs(settings) > 0 && !event.reason.includes('by hand')
-    if (from === 'half_open' && to === 'closed' && mustRamp && !rampedSinceOpen.has(key)) {
+    if (from === 'half_open' && to === 'closed' && mustRamp && !rampFromMs.has(key)) {
       violated(`${process} closed breaker ${key} at once: all that waits comes back together`)
     }
     breaker.phase = to
@@ -85,11 +86,12 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
     }
     const since = [...breaker.inFlight.values()].filter((atMs) => atMs >= breaker.sinceMs)
     if (breaker.phase === 'half_open') {
-      const alive = since.filter((atMs) => startedMs - atMs < settings.probeLeaseMs)
+      const alive = since.filter((atMs) => startedMs - atMs < settings.probeLeaseMs - RESOLUTION_MS)
       if (alive.length > 0) violated(`${fact.process} sent a second probe for ${key}, half open`, about)
       return
     }
-    const share = shareAt(settings, startedMs - breaker.sinceMs, machines.spreadMs)
+    const elapsedMs = startedMs - (rampFromMs.get(key) ?? breaker.sinceMs)
+    const share = shareAt(settings, elapsedMs, machines.spreadMs)
     if (share >= 1) return
     const allowed = Math.max(1, Math.floor(share * concurrency))
     if (since.length >= allowed) {
@@ -127,6 +129,8 @@ function shareAt({ rampShares, rampStepMs }: BreakerSettings, elapsedMs: number,
 
 /** Between a ramp's beginning and its news at another process. */
 const HEARD_LATE_MS = 1000
+/** Wall clocks show whole milliseconds. */
+const RESOLUTION_MS = 2
 
 function rampMs({ rampShares, rampStepMs }: BreakerSettings): number {
   return (rampShares[0] ?? 1) < 1 ? rampShares.length * rampStepMs : 0

@@ -31,10 +31,10 @@ export function followMachines(scenario: Scenario): Machines {
   const settings = new Map(
     scenario.machines.map((machine) => [machine.name, { ...DEFAULT_ENGINE_SETTINGS, ...machine.settings }]),
   )
-  const running = new Map<string, ReadonlyMap<string, IntegrationSettings>>()
+  const running = new Map<string, Integrations>()
   const jumped = new Set<TroublePlan>()
   const written = new Map<string, WrittenIntegration>(scenario.apis.map(({ name, integration }) => [name, integration]))
-  let config = resolve(written)
+  let config = resolve(scenario, written)
   let widestMs = spread(aheadMs)
 
   function onTrouble(trouble: TroublePlan): void {
@@ -52,7 +52,7 @@ export function followMachines(scenario: Scenario): Machines {
         const known = written.get(name)
         if (known) written.set(name, { ...known, ...change })
       }
-      config = resolve(written)
+      config = resolve(scenario, written)
       jumped.add(trouble)
     }
   }
@@ -97,7 +97,21 @@ export function breakersOf(
   ]
 }
 
-function resolve(written: ReadonlyMap<string, WrittenIntegration>): ReadonlyMap<string, IntegrationSettings> {
+type Integrations = ReadonlyMap<string, IntegrationSettings>
+
+/** Several checks follow the same machines: what the same words mean is worked out once. */
+const resolved = new WeakMap<Scenario, Map<string, Integrations>>()
+
+function resolve(scenario: Scenario, written: ReadonlyMap<string, WrittenIntegration>): Integrations {
+  const known = resolved.get(scenario) ?? new Map<string, Integrations>()
+  resolved.set(scenario, known)
+  const words = JSON.stringify([...written])
+  const integrations = known.get(words) ?? resolveAnew(written)
+  known.set(words, integrations)
+  return integrations
+}
+
+function resolveAnew(written: ReadonlyMap<string, WrittenIntegration>): Integrations {
   const { integrations } = resolveConfig({ integrations: Object.fromEntries(written) }, { env: {}, baseDirectory: '/' })
   return new Map(integrations.map((integration) => [integration.name, integration]))
 }

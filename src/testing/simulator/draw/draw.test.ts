@@ -148,7 +148,7 @@ describe('drawing scenarios', () => {
         const { pollMs = 250, leaseMs = 30_000, healthSyncMs = 1000 } = settings
         timers += workers * (busyMs / pollMs + (3 * busyMs) / leaseMs) + busyMs / healthSyncMs
       }
-      expect(timers).toBeLessThan(8000)
+      expect(timers).toBeLessThan(3000)
     })
   })
 

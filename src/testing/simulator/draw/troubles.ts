@@ -155,7 +155,7 @@ function drawLength(chance: Chance, { busyMs, mood }: Frame): number {
 }
 
 function drawShare(chance: Chance, { mood }: Frame): number {
-  return Math.min(1, chance.between(0.03, 0.6) * mood.severity)
+  return Math.min(1, chance.between(0.1, 0.9) * mood.severity)
 }
 
 function drawNetworkTrouble(chance: Chance, cast: Cast): TroublePlan {
