@@ -1,67 +1,320 @@
 /**
- * The limiter's record in the ledger: each worker's starts under its own name, so that nobody overwrites another's and a
- * restart does not forget a daily quota.
+ * The limits of the lanes, shared with the other processes: slots change hands in the lane's limiter record, by
+ * compare-and-swap, a few times a second while a lane is in use and never for a single call. A call is decided on here.
+ *
+ * The exchanges of a lane that is in use come ahead of need, so that no call waits for the store while there is room. Only the
+ * first call of a lane, and one that needs more than its process holds, waits for one exchange.
  */
+import type { RateSettings } from '../config/settings.ts'
+import type { Timer } from '../core/clock.ts'
+import { formatDuration } from '../core/duration.ts'
+import { messageOf } from '../core/errors.ts'
 import { isJsonObject, type Json } from '../core/json.ts'
-import type { RateState } from '../policy/limiter.ts'
-import type { LaneHealth, OtherStarts, OwnRate } from './lane-health.ts'
+import type { HealthRecord } from '../ledger/port.ts'
+import { NOBODY_HOLDS, type SharedLimit } from '../policy/limiter-slots.ts'
+import type { HealthParts } from './health-registry.ts'
+import type { LaneHealth, Refusal } from './lane-health.ts'
+import {
+  applyExchange,
+  learnShared,
+  newLimit,
+  type OwnLimit,
+  ownRoom,
+  planExchange,
+  planLeaving,
+  takeStart,
+} from './lane-limits.ts'
+import { createSharedTime, type SharedTime } from './shared-time.ts'
 
-export interface LimiterRecord {
-  readonly workers: Readonly<Record<string, WorkerStarts>>
+export const LIMITER_PREFIX = 'limiter:'
+
+const KINDS = ['rate', 'quota'] as const
+type Kind = (typeof KINDS)[number]
+
+/** The limits of one lane as this process holds them, and its rhythm of exchanges. */
+export interface LaneLimits {
+  readonly limits: Readonly<Partial<Record<Kind, OwnLimit>>>
+  readonly everyMs: number
+  usedAtMs: number
+  exchangedAtMs: number
+  /** Infinite while the lane is not in use. */
+  dueAtMs: number
+  holdsSlots: boolean
+  /** The last exchange failed: it is not known whether it was written. */
+  isUnsure: boolean
 }
 
-interface WorkerStarts {
+interface LimiterRecord extends Readonly<Partial<Record<Kind, SharedLimit>>> {
   readonly atMs: number
-  readonly rate: RateState['starts']
-  readonly quota: RateState['starts']
 }
 
-/** What the others have started, and when each of them last did. */
-export function otherStarts(record: LimiterRecord, workerId: string): OtherStarts {
-  const others = Object.entries(record.workers).filter(([id]) => id !== workerId)
-  const startsOfAll = (kind: 'rate' | 'quota'): RateState => ({
-    starts: others.flatMap(([, worker]) => worker[kind]).sort(([one], [other]) => one - other),
-  })
+interface KnownRecord {
+  readonly revision: number
+  readonly record: LimiterRecord
+}
+
+const NOTHING_KNOWN: KnownRecord = { revision: 0, record: { atMs: 0 } }
+
+const LONGEST_RHYTHM_MS = 500
+const SHORTEST_RHYTHM_MS = 100
+/** A lease outlasts this many exchanges, so that a late one costs nothing. */
+const LEASE_EXCHANGES = 3
+/** A lane that starts nothing for so many exchanges gives its slots back. */
+const IDLE_EXCHANGES = 4
+/** What an exchange usually takes: when to ask again after one. */
+const ANSWER_MS = 10
+/** Conflicts in one exchange: what still conflicts then is tried again at the next. */
+const MAX_ROUNDS = 8
+
+export function newLaneLimits(settings: Readonly<Partial<Record<Kind, RateSettings | undefined>>>): LaneLimits {
+  const limits: Partial<Record<Kind, OwnLimit>> = {}
+  let everyMs = LONGEST_RHYTHM_MS
+  for (const kind of KINDS) {
+    const rate = settings[kind]
+    if (!rate) continue
+    limits[kind] = newLimit(rate)
+    everyMs = Math.min(everyMs, Math.max(SHORTEST_RHYTHM_MS, Math.ceil(rate.perMs / 4)))
+  }
   return {
-    rate: startsOfAll('rate'),
-    quota: startsOfAll('quota'),
-    workers: others.map(([id, { atMs }]) => ({ atMs, goesFirst: id < workerId })),
+    limits,
+    everyMs,
+    usedAtMs: 0,
+    exchangedAtMs: Number.NEGATIVE_INFINITY,
+    dueAtMs: Number.POSITIVE_INFINITY,
+    holdsSlots: false,
+    isUnsure: false,
   }
 }
 
-/** The record with this worker's starts brought up to date, and what no window holds any more left out. */
-export function rateRecord(
-  lane: LaneHealth,
-  known: LimiterRecord | undefined,
-  workerId: string,
-  nowMs: number,
-): LimiterRecord {
-  const windowMs = Math.max(lane.rate?.settings.perMs ?? 0, lane.quota?.settings.perMs ?? 0)
-  const others = Object.entries(known?.workers ?? {}).filter(
-    ([id, worker]) => id !== workerId && nowMs - worker.atMs < windowMs,
-  )
-  const own: WorkerStarts = { atMs: nowMs, rate: startsOf(lane.rate, nowMs), quota: startsOf(lane.quota, nowMs) }
-  return { workers: { ...Object.fromEntries(others), [workerId]: own } }
+export class SharedRates {
+  readonly #parts: HealthParts
+  readonly #lanes: () => Iterable<LaneHealth>
+  readonly #time: SharedTime
+  readonly #records = new Map<string, KnownRecord>()
+  #timer: { readonly timer: Timer; readonly dueAtMs: number } | undefined
+  #soonAsked = false
+  #running: Promise<void> | undefined
+  #hasLeft = false
+
+  constructor(parts: HealthParts, lanes: () => Iterable<LaneHealth>) {
+    this.#parts = parts
+    this.#lanes = lanes
+    this.#time = createSharedTime(parts.clock)
+  }
+
+  /** Who is refused here counts as waiting for more. */
+  refusal({ shared }: LaneHealth): Refusal | undefined {
+    if (!shared) return undefined
+    const nowMs = this.#time.nowMs()
+    for (const kind of KINDS) {
+      const limit = shared.limits[kind]
+      if (!limit) continue
+      const room = ownRoom(limit, nowMs, shared.isUnsure)
+      if (room.available > 0) continue
+      const untilMs = this.#wantMore(shared, limit, room.nextAtMs, nowMs)
+      const { settings } = limit
+      const reason = `the ${kind} of ${settings.limit} calls per ${formatDuration(settings.perMs)} is used up`
+      return { by: kind, untilMs: this.#parts.clock.wallMs() + Math.max(1, untilMs - nowMs), reason }
+    }
+    return undefined
+  }
+
+  /** How many calls could start. */
+  room({ shared }: LaneHealth): number {
+    if (!shared) return Number.POSITIVE_INFINITY
+    const nowMs = this.#time.nowMs()
+    const rooms = KINDS.map((kind) => {
+      const limit = shared.limits[kind]
+      return limit ? ownRoom(limit, nowMs, shared.isUnsure).available : Number.POSITIVE_INFINITY
+    })
+    return Math.min(...rooms)
+  }
+
+  take({ shared }: LaneHealth): void {
+    if (!shared) return
+    const nowMs = this.#time.nowMs()
+    shared.usedAtMs = nowMs
+    for (const kind of KINDS) {
+      const limit = shared.limits[kind]
+      if (limit) takeStart(limit, nowMs)
+    }
+  }
+
+  /** A record of the store. */
+  learn({ key, revision, state }: HealthRecord): void {
+    if (revision <= (this.#records.get(key)?.revision ?? 0)) return
+    const record = limiterFromJson(state) ?? NOTHING_KNOWN.record
+    this.#records.set(key, { revision, record })
+    this.#time.learn(record.atMs)
+    for (const lane of this.#lanes()) if (keyOf(lane) === key) this.#look(lane, record)
+  }
+
+  /** Gives everything back, so that nobody waits for leases to end. Nothing is started after it. Never throws. */
+  async leave(): Promise<void> {
+    this.#hasLeft = true
+    this.#timer?.timer.cancel()
+    this.#timer = undefined
+    await this.#running
+    await this.#exchange([...this.#lanes()].filter(({ shared }) => shared?.holdsSlots))
+  }
+
+  /** @returns when to ask again */
+  #wantMore(shared: LaneLimits, limit: OwnLimit, ownNextMs: number, nowMs: number): number {
+    const wasHungry = limit.hungryUntilMs >= shared.exchangedAtMs
+    const isCold = !shared.holdsSlots
+    const isFree = limit.elsewhere.free <= nowMs
+    // While it doubles what it holds, it need not wait for its turn; when all is taken, asking more often helps nobody.
+    const isUrgent = isCold || (isFree && !(wasHungry && shared.isUnsure))
+    const dueAtMs = isUrgent ? nowMs : Math.min(shared.dueAtMs, shared.exchangedAtMs + shared.everyMs)
+    this.#schedule(shared, Math.max(nowMs, dueAtMs), nowMs)
+    const elsewhereMs = Math.min(limit.elsewhere.free, limit.elsewhere.held)
+    const untilMs = Math.min(ownNextMs, Math.max(elsewhereMs, shared.dueAtMs + ANSWER_MS))
+    const knownMs = Number.isFinite(untilMs) ? untilMs : nowMs + limit.rate.perMs
+    limit.hungryUntilMs = Math.max(nowMs, knownMs) + shared.everyMs
+    return knownMs
+  }
+
+  #schedule(shared: LaneLimits, dueAtMs: number, nowMs: number): void {
+    if (this.#hasLeft) return
+    shared.dueAtMs = Math.min(shared.dueAtMs, dueAtMs)
+    this.#arm(shared.dueAtMs, nowMs)
+  }
+
+  #arm(dueAtMs: number, nowMs: number): void {
+    if (this.#soonAsked || this.#hasLeft || (this.#timer && this.#timer.dueAtMs <= dueAtMs)) return
+    this.#timer?.timer.cancel()
+    this.#timer = undefined
+    const { clock } = this.#parts
+    if (dueAtMs <= nowMs) {
+      this.#soonAsked = true
+      clock.nextTurn(() => {
+        this.#soonAsked = false
+        this.#exchangeDue()
+      })
+      return
+    }
+    const timer = clock.setTimer(dueAtMs - nowMs, () => {
+      this.#timer = undefined
+      this.#exchangeDue()
+    })
+    this.#timer = { timer, dueAtMs }
+  }
+
+  #exchangeDue(): void {
+    // The one that is under way arms the next.
+    if (this.#running || this.#hasLeft) return
+    const soonMs = this.#time.nowMs() + SHORTEST_RHYTHM_MS / 2
+    const due = [...this.#lanes()].filter(({ shared }) => shared && shared.dueAtMs <= soonMs)
+    this.#running = this.#exchange(due).finally(() => {
+      this.#running = undefined
+      let nextMs = Number.POSITIVE_INFINITY
+      for (const { shared } of this.#lanes()) nextMs = Math.min(nextMs, shared?.dueAtMs ?? nextMs)
+      if (nextMs < Number.POSITIVE_INFINITY) this.#arm(nextMs, this.#time.nowMs())
+    })
+  }
+
+  async #exchange(due: readonly LaneHealth[]): Promise<void> {
+    const { ledger, clock, events } = this.#parts
+    let lanes = due
+    try {
+      for (let round = 0; round < MAX_ROUNDS && lanes.length > 0; round++) {
+        const plans = lanes.map((lane) => this.#plan(lane))
+        const changes = plans.map(({ key, fromRevision, record }) => ({ key, fromRevision, state: recordToJson(record) }))
+        const receipts = await ledger.updateHealth(changes, clock.wallMs())
+        const conflicts: LaneHealth[] = []
+        for (const [index, receipt] of receipts.entries()) {
+          const plan = plans[index] as Plan
+          if (receipt.applied) this.#apply(plan, receipt.revision)
+          else {
+            if (receipt.current) this.learn(receipt.current)
+            conflicts.push(plan.lane)
+          }
+        }
+        lanes = conflicts
+      }
+      for (const { shared } of lanes) if (shared) shared.dueAtMs = this.#time.nowMs() + SHORTEST_RHYTHM_MS
+    } catch (cause) {
+      for (const { shared } of lanes) if (shared) this.#failed(shared)
+      events.emit('engine.trouble', clock.wallMs(), { where: 'health.limits', message: messageOf(cause), cause })
+    }
+  }
+
+  #plan(lane: LaneHealth): Plan {
+    const { workerId: holder } = this.#parts
+    const shared = lane.shared as LaneLimits
+    const key = keyOf(lane)
+    const { revision, record: known } = this.#records.get(key) ?? NOTHING_KNOWN
+    const nowMs = this.#time.nowMs()
+    const leaving = this.#hasLeft || !isInUse(shared, nowMs)
+    const record: { atMs: number } & Partial<Record<Kind, SharedLimit>> = { ...known, atMs: nowMs }
+    const about = { holder, nowMs, leaseMs: LEASE_EXCHANGES * shared.everyMs, isUnsure: shared.isUnsure }
+    for (const kind of KINDS) {
+      const limit = shared.limits[kind]
+      if (!limit) continue
+      const before = known[kind] ?? NOBODY_HOLDS
+      record[kind] = leaving ? planLeaving(limit, before, holder, nowMs) : planExchange(limit, before, about)
+    }
+    return { lane, key, fromRevision: revision, record, leaving }
+  }
+
+  #apply({ lane, key, record, leaving }: Plan, revision: number): void {
+    const shared = lane.shared as LaneLimits
+    const nowMs = this.#time.nowMs()
+    this.#records.set(key, { revision, record })
+    for (const kind of KINDS) {
+      const limit = shared.limits[kind]
+      const next = record[kind]
+      if (limit && next) applyExchange(limit, next, this.#parts.workerId, nowMs)
+    }
+    shared.isUnsure = false
+    shared.holdsSlots = !leaving
+    shared.exchangedAtMs = nowMs
+    shared.dueAtMs = leaving ? Number.POSITIVE_INFINITY : nowMs + shared.everyMs
+    this.#look(lane, record)
+  }
+
+  #failed(shared: LaneLimits): void {
+    shared.isUnsure = true
+    shared.dueAtMs = this.#time.nowMs() + shared.everyMs
+  }
+
+  #look({ shared }: LaneHealth, record: LimiterRecord): void {
+    if (!shared) return
+    const nowMs = this.#time.nowMs()
+    for (const kind of KINDS) {
+      const limit = shared.limits[kind]
+      if (limit) learnShared(limit, record[kind] ?? NOBODY_HOLDS, this.#parts.workerId, nowMs)
+    }
+  }
 }
 
-function startsOf(rate: OwnRate | undefined, nowMs: number): RateState['starts'] {
-  if (!rate) return []
-  return rate.starts.starts.filter(([startMs]) => nowMs - startMs < rate.settings.perMs)
+interface Plan {
+  readonly lane: LaneHealth
+  readonly key: string
+  readonly fromRevision: number
+  readonly record: LimiterRecord
+  readonly leaving: boolean
 }
 
-export function limiterToJson(record: LimiterRecord): Json {
+function isInUse({ usedAtMs, everyMs, limits }: LaneLimits, nowMs: number): boolean {
+  const hungry = KINDS.some((kind) => (limits[kind]?.hungryUntilMs ?? 0) > nowMs)
+  return hungry || nowMs - usedAtMs < IDLE_EXCHANGES * everyMs
+}
+
+function keyOf({ lane }: LaneHealth): string {
+  return LIMITER_PREFIX + lane
+}
+
+function recordToJson(record: LimiterRecord): Json {
   return record as unknown as Json
 }
 
 /** `undefined` for a record that is not a limiter's: another version's, or damaged. */
-export function limiterFromJson(value: Json): LimiterRecord | undefined {
-  if (!isJsonObject(value) || !isJsonObject(value.workers)) return undefined
-  const whole = Object.values(value.workers).every(
-    (worker) =>
-      isJsonObject(worker) &&
-      typeof worker.atMs === 'number' &&
-      Array.isArray(worker.rate) &&
-      Array.isArray(worker.quota),
-  )
+function limiterFromJson(value: Json): LimiterRecord | undefined {
+  if (!isJsonObject(value) || typeof value.atMs !== 'number') return undefined
+  const whole = KINDS.every((kind) => {
+    const shared = value[kind]
+    return shared === undefined || (isJsonObject(shared) && isJsonObject(shared.free) && isJsonObject(shared.holders))
+  })
   return whole ? (value as unknown as LimiterRecord) : undefined
 }

@@ -50,6 +50,29 @@ export function rateTake(state: RateState, nowMs: number, count: number, setting
   return { starts }
 }
 
+/** Both together, grouped the same way. */
+export function mergeStarts(one: RateState, other: RateState, settings: RateSettings): RateState {
+  const merged: [number, number][] = []
+  for (const [startMs, count] of [...one.starts, ...other.starts].sort(([left], [right]) => left - right)) {
+    const last = merged.at(-1)
+    if (last && (last[0] === startMs || sameGroup(last[0], startMs, settings))) {
+      merged[merged.length - 1] = [startMs, last[1] + count]
+    } else merged.push([startMs, count])
+  }
+  return { starts: merged }
+}
+
+/** What still counts at `nowMs`. */
+export function rateInWindow(state: RateState, nowMs: number, settings: RateSettings): RateState {
+  return { starts: state.starts.filter(([startMs]) => counts(startMs, nowMs, settings)) }
+}
+
+export function countStarts({ starts }: RateState): number {
+  let total = 0
+  for (const [, count] of starts) total += count
+  return total
+}
+
 function sameGroup(startMs: number, nowMs: number, { limit, perMs }: RateSettings): boolean {
   if (limit <= GROUPS_PER_WINDOW) return false
   const groupMs = perMs / GROUPS_PER_WINDOW

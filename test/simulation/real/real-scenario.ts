@@ -90,7 +90,7 @@ function scaled(trouble: TroublePlan, scale: number): TroublePlan[] {
       return [{ ...trouble, atMs, lastsMs: Math.min(lastsMs, Math.max(1, BUSY_MS - atMs)) }]
     }
     case 'crash':
-      return [{ ...trouble, atMs, downMs: Math.min(500, trouble.downMs * scale) }]
+      return [{ ...trouble, atMs, downMs: Math.min(200, trouble.downMs * scale) }]
     default:
       return []
   }

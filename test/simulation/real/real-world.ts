@@ -103,7 +103,8 @@ export async function openRealWorld(scenario: Scenario, storePath: string): Prom
     if (!machine?.child.connected || machine.frozen) return
     const { child } = machine
     machine.frozen = true
-    child.send('stand_still' satisfies RealOrder)
+    // It may be dying at this moment, which is no error.
+    child.send('stand_still' satisfies RealOrder, () => undefined)
     // Woken before it stands, it would stand for ever.
     await Promise.race([once(child, STANDS), once(child, 'exit')])
     await systemClock.sleep(lastsMs)
@@ -187,7 +188,7 @@ function crossed(machine: Machine, crossings: number): Promise<void> {
   })
 }
 
-const LONGEST_WAIT_MS = 500
+const LONGEST_WAIT_MS = 300
 
 interface Period {
   end(): unknown

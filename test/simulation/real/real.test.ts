@@ -30,12 +30,6 @@ describe('with the real file, real processes and real sockets', () => {
     expect(report.balance.accepted).toBeGreaterThan(20)
     const { queued, processing, retrying, parked } = report.balance.states
     expect({ queued, processing, retrying, parked }).toEqual({ queued: 0, processing: 0, retrying: 0, parked: 0 })
-    console.log(
-      world.kills,
-      world.freezes,
-      JSON.stringify(report.balance.states),
-      [...world.twins.values()].map((t) => JSON.stringify([...t.faults])).join(' '),
-    )
     expect(world.kills + world.freezes).toBeGreaterThan(5)
     expect(doneTwice(world)).toEqual([])
     expect(await lost(world, scenario)).toEqual([])

@@ -3,6 +3,7 @@ import type { Scenario } from '../scenario.ts'
 import { breakersAreKept } from './breakers.ts'
 import { gatesAreObeyed } from './gates.ts'
 import { limitsAreKept } from './limits.ts'
+import { workersKeepLooking } from './looking.ts'
 import { nothingStarves } from './starvation.ts'
 import { FAILURE, retrying, runOf, START_MS, STORY_SCENARIO, SUCCEEDED, tell } from './test-story.ts'
 import { waitAskedMs } from './wait-asked.ts'
@@ -227,5 +228,25 @@ describe('nothing starves (R058)', () => {
   it('lets a channel that moves take its time', () => {
     const moving = quiet().submit(runOf('put', 'r2')).at(55_000).claim('m1#1', 'r2.do', 1)
     expect(looks(moving.settle('m1#1', 'r2.do', 1, SUCCEEDED), 61_000).violations).toEqual([])
+  })
+})
+
+describe('workers keep looking', () => {
+  const quiet = () =>
+    tell(workersKeepLooking).fact({ kind: 'process_started', process: 'm1#1' }).fact({ kind: 'quiet' })
+  const breathe = (story: ReturnType<typeof quiet>, ms: number) => story.at(ms).store('m1#1', 'lanes', [], [])
+
+  it('sees a process that lives and looks for nothing any more', () => {
+    const looked = quiet().at(20_000).store('m1#1', 'channels', [], [])
+    expect(breathe(looked, 40_000).violations).toEqual([])
+    expect(breathe(looked, 46_000).violations).toEqual([expect.stringContaining('has not looked for work')])
+  })
+
+  it('lets one be whose places are all taken', () => {
+    const story = quiet()
+    for (let number = 1; number <= 10; number++) {
+      story.submit(runOf('put', `r${number}`)).claim('m1#1', `r${number}.do`, 1)
+    }
+    expect(breathe(story, 46_000).violations).toEqual([])
   })
 })

@@ -12,6 +12,7 @@ import { gatesAreObeyed } from './gates.ts'
 import { oneSettlementPerLease } from './leases.ts'
 import { limitsAreKept } from './limits.ts'
 import { everythingEnds } from './liveness.ts'
+import { workersKeepLooking } from './looking.ts'
 import { retriedOnlyWhenSafe } from './retries.ts'
 import { secretsNeverLeave } from './secrets.ts'
 import { nothingStarves } from './starvation.ts'
@@ -33,6 +34,7 @@ export const ALL_CHECKS: readonly CheckFactory[] = [
   breakersAreKept,
   limitsAreKept,
   nothingStarves,
+  workersKeepLooking,
   everythingEnds,
   eventsFollowTheStore,
   explainAgrees,

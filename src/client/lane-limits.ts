@@ -1,0 +1,117 @@
+/** What this process may start under one limit of a lane: its slots, until its lease ends (policy/limiter-slots.ts). */
+import type { RateSettings } from '../config/settings.ts'
+import { countStarts, EMPTY_RATE, mergeStarts, type RateState, rateAvailable, rateTake } from '../policy/limiter.ts'
+import { countedRate, exchangeSlots, leaveSlots, type SharedLimit, slotsElsewhere } from '../policy/limiter-slots.ts'
+
+export interface OwnLimit {
+  readonly settings: RateSettings
+  /** With the window that is counted. */
+  readonly rate: RateSettings
+  slots: number
+  untilMs: number
+  starts: RateState
+  /** Started while an exchange is under way, which does not know of them. */
+  sinceSnapshot: RateState
+  /** How many slots that are ready it keeps for calls to come. */
+  reserve: number
+  startedSinceExchange: number
+  lastMs: number
+  /** Until when somebody here waits for more. */
+  hungryUntilMs: number
+  /** When slots that nobody holds, and those of others, can begin a call, as far as is known. */
+  elsewhere: { readonly free: number; readonly held: number }
+}
+
+/** A process that is gone takes no more ready slots with it than this, or as many as it was going to use. */
+const LEAST_RESERVE = 16
+const LEAST_RESERVE_SHARE = 10
+
+export function newLimit(settings: RateSettings): OwnLimit {
+  return {
+    settings,
+    rate: countedRate(settings),
+    slots: 0,
+    untilMs: 0,
+    starts: EMPTY_RATE,
+    sinceSnapshot: EMPTY_RATE,
+    reserve: 0,
+    startedSinceExchange: 0,
+    lastMs: 0,
+    hungryUntilMs: 0,
+    elsewhere: { free: 0, held: Number.POSITIVE_INFINITY },
+  }
+}
+
+/** How many calls may start now; where none, when one of the slots held here is ready, or infinite. */
+export function ownRoom(
+  { rate, slots, untilMs, starts }: OwnLimit,
+  nowMs: number,
+  storeIsAway: boolean,
+): { readonly available: number; readonly nextAtMs: number } {
+  // While the store cannot be asked, a share that has run out is still better than standing still, or than no limit.
+  if (slots <= 0 || (nowMs >= untilMs && !storeIsAway)) return { available: 0, nextAtMs: Number.POSITIVE_INFINITY }
+  return rateAvailable(starts, nowMs, { limit: slots, perMs: rate.perMs })
+}
+
+export function takeStart(limit: OwnLimit, nowMs: number): void {
+  limit.starts = rateTake(limit.starts, nowMs, 1, limit.rate)
+  limit.sinceSnapshot = rateTake(limit.sinceSnapshot, nowMs, 1, limit.rate)
+  limit.startedSinceExchange += 1
+  limit.lastMs = nowMs
+}
+
+/** The shared record as it is to become; until it is written, what is given away is not used any more. */
+export function planExchange(
+  limit: OwnLimit,
+  shared: SharedLimit,
+  about: { readonly holder: string; readonly nowMs: number; readonly leaseMs: number; readonly isUnsure: boolean },
+): SharedLimit {
+  const { holder, nowMs, leaseMs, isUnsure } = about
+  const told = shared.holders[holder]
+  if (isUnsure && told) limit.starts = union(limit.starts, told.starts)
+  limit.sinceSnapshot = EMPTY_RATE
+  const { starts, lastMs, rate } = limit
+  const wanted = Math.min(Math.floor(rate.limit), countInWindow(limit, nowMs) + reserveOf(limit, nowMs))
+  const next = exchangeSlots(shared, { holder, nowMs, untilMs: nowMs + leaseMs, starts, wanted, lastMs }, rate)
+  limit.slots = Math.min(limit.slots, next.holders[holder]?.slots ?? 0)
+  return next
+}
+
+/** It is written: the plan holds. */
+export function applyExchange(limit: OwnLimit, next: SharedLimit, holder: string, nowMs: number): void {
+  const mine = next.holders[holder]
+  limit.reserve = reserveOf(limit, nowMs)
+  limit.slots = mine?.slots ?? 0
+  limit.untilMs = mine?.untilMs ?? 0
+  limit.starts = mergeStarts(mine?.starts ?? EMPTY_RATE, limit.sinceSnapshot, limit.rate)
+  limit.startedSinceExchange = 0
+}
+
+export function planLeaving(limit: OwnLimit, shared: SharedLimit, holder: string, nowMs: number): SharedLimit {
+  limit.slots = 0
+  return leaveSlots(shared, { holder, starts: limit.starts, nowMs }, limit.rate)
+}
+
+/** What others wrote. They never take from what is held here, unless its lease was over. */
+export function learnShared(limit: OwnLimit, shared: SharedLimit, holder: string, nowMs: number): void {
+  limit.slots = Math.min(limit.slots, shared.holders[holder]?.slots ?? 0)
+  limit.elsewhere = slotsElsewhere(shared, holder, nowMs, limit.rate)
+}
+
+/** Doubles while calls wait, and follows the calls when none does. */
+function reserveOf({ reserve, rate, startedSinceExchange, hungryUntilMs }: OwnLimit, nowMs: number): number {
+  const least = Math.min(LEAST_RESERVE, Math.ceil(rate.limit / LEAST_RESERVE_SHARE))
+  const wish = nowMs < hungryUntilMs ? reserve * 2 : startedSinceExchange * 2
+  return Math.min(Math.max(least, wish), Math.floor(rate.limit))
+}
+
+function countInWindow({ starts, rate }: OwnLimit, nowMs: number): number {
+  return countStarts({ starts: starts.starts.filter(([startMs]) => nowMs - startMs < rate.perMs) })
+}
+
+/** Where it is not known whether the last exchange was written: everything that either side knows of. */
+function union(one: RateState, other: RateState): RateState {
+  const counts = new Map(one.starts)
+  for (const [startMs, count] of other.starts) counts.set(startMs, Math.max(count, counts.get(startMs) ?? 0))
+  return { starts: [...counts].sort(([left], [right]) => left - right) }
+}
