@@ -57,7 +57,7 @@ async function prepare(
     const input = toJson(value)
     const bytes = Buffer.byteLength(input)
     if (bytes > parts.maxPayloadBytes) return tooLarge(pipeline.name, bytes, parts.maxPayloadBytes)
-    return layOut(parts, pipeline, plans, input, fingerprintOfJson(input), record.options ?? {})
+    return layOut(parts, pipeline, plans, input, record.options ?? {})
   } catch (error) {
     if (isHoldfastError(error)) return error
     return new HoldfastError({
@@ -89,7 +89,6 @@ function layOut(
   pipeline: AnyPipeline,
   plans: readonly StepPlan[],
   input: string,
-  inputFingerprint: string,
   options: SubmitOptions,
 ): NewRun {
   const id = newId(parts.clock, parts.random)
@@ -99,9 +98,9 @@ function layOut(
     id,
     tenant,
     pipeline: pipeline.name,
-    key: options.key ?? id,
+    // Without a key nothing can be its duplicate: then there is nothing to compare.
+    ...(options.key !== undefined && { key: options.key, inputFingerprint: fingerprintOfJson(input) }),
     input,
-    inputFingerprint,
     labels: options.labels ?? {},
     batch: options.batch ?? 'default',
     correlationId: options.correlationId ?? id,

@@ -2,6 +2,7 @@
 import type { ItemState } from '../../core/item-state.ts'
 
 export interface Leasable {
+  readonly no: number
   readonly run: number
   readonly step: string
   /** Before it is leased. */
@@ -9,7 +10,6 @@ export interface Leasable {
   readonly book: number
   readonly dueAtMs: number | null
   readonly token: number
-  readonly leaseFromMs: number | null
   readonly attempts: number
   readonly deferrals: number
   readonly crashes: number
@@ -27,32 +27,32 @@ export interface Leasable {
   readonly dependents: string | null
   readonly memo: string | null
   readonly runId: string
-  readonly tenant: string
-  readonly pipeline: string
-  readonly key: string
+  readonly flow: number
+  /** `null`: the run's id. */
+  readonly key: string | null
   readonly input: string
-  readonly labels: string
-  readonly correlationId: string
+  /** `null`: none. */
+  readonly labels: string | null
+  /** `null`: the run's id. */
+  readonly correlationId: string | null
   readonly createdAtMs: number
-  readonly lane: string
-  readonly endpoint: string
 }
 
-/** In the order of {@link LeasableTuple}. Without lane and endpoint: whoever claims from a channel knows them. */
-export const LEASABLE_COLUMNS = `i.run, i.step, i.state, i.book, i.due_at_ms, i.lease_token, i.lease_from_ms, i.attempts,
-  i.deferrals, i.crashes, i.replays, i.recorded, i.edits, i.attempts_before_budget, i.budget_from_ms, i.slow_lane_tries,
-  i.first_attempt_at_ms, i.optional, i.cancel_reason, i.fingerprint, i."after", i.dependents, i.memo, r.id, r.tenant,
-  r.pipeline, r.key, r.input, r.labels, r.correlation_id, r.created_at_ms`
+/** In the order of {@link LeasableTuple}. */
+export const LEASABLE_COLUMNS = `i.no, i.run, i.step, i.state, i.book, i.due_at_ms, i.lease_token, i.attempts, i.deferrals,
+  i.crashes, i.replays, i.recorded, i.edits, i.attempts_before_budget, i.budget_from_ms, i.slow_lane_tries,
+  i.first_attempt_at_ms, i.optional, i.cancel_reason, i.fingerprint, i."after", i.dependents, i.memo, r.id, r.flow, r.key,
+  r.input, r.labels, r.correlation_id, r.created_at_ms`
 
 /** A plain array: for this many columns the driver's row objects cost twice as much, on the hottest of all queries. */
 export type LeasableTuple = readonly [
+  no: number,
   run: number,
   step: string,
   state: ItemState,
   book: number,
   dueAtMs: number | null,
   token: number,
-  leaseFromMs: number | null,
   attempts: number,
   deferrals: number,
   crashes: number,
@@ -70,24 +70,23 @@ export type LeasableTuple = readonly [
   dependents: string | null,
   memo: string | null,
   runId: string,
-  tenant: string,
-  pipeline: string,
-  key: string,
+  flow: number,
+  key: string | null,
   input: string,
-  labels: string,
-  correlationId: string,
+  labels: string | null,
+  correlationId: string | null,
   createdAtMs: number,
 ]
 
-export function toLeasable(tuple: LeasableTuple, lane: string, endpoint: string): Leasable {
+export function toLeasable(tuple: LeasableTuple): Leasable {
   return {
-    run: tuple[0],
-    step: tuple[1],
-    state: tuple[2],
-    book: tuple[3],
-    dueAtMs: tuple[4],
-    token: tuple[5],
-    leaseFromMs: tuple[6],
+    no: tuple[0],
+    run: tuple[1],
+    step: tuple[2],
+    state: tuple[3],
+    book: tuple[4],
+    dueAtMs: tuple[5],
+    token: tuple[6],
     attempts: tuple[7],
     deferrals: tuple[8],
     crashes: tuple[9],
@@ -105,14 +104,11 @@ export function toLeasable(tuple: LeasableTuple, lane: string, endpoint: string)
     dependents: tuple[21],
     memo: tuple[22],
     runId: tuple[23],
-    tenant: tuple[24],
-    pipeline: tuple[25],
-    key: tuple[26],
-    input: tuple[27],
-    labels: tuple[28],
-    correlationId: tuple[29],
-    createdAtMs: tuple[30],
-    lane,
-    endpoint,
+    flow: tuple[24],
+    key: tuple[25],
+    input: tuple[26],
+    labels: tuple[27],
+    correlationId: tuple[28],
+    createdAtMs: tuple[29],
   }
 }

@@ -13,7 +13,8 @@ import { listGroups } from './groups.ts'
 import { prepareHealth } from './health.ts'
 import { createKnownLeases } from './known-leases.ts'
 import { prepareLanes } from './lanes.ts'
-import { prepareLeasing } from './lease.ts'
+import { prepareLeases } from './leases.ts'
+import { prepareLeasing } from './leasing.ts'
 import { createNames } from './names.ts'
 import { prepareOperators } from './operators.ts'
 import { prepareReading } from './read.ts'
@@ -49,9 +50,11 @@ export function createLedger(parts: LedgerParts): Ledger {
   const effects = prepareEffects(database)
   const health = prepareHealth(database)
   const dependents = prepareDependents(database, tally)
-  const submit = prepareSubmit(database, names, tally)
-  const claims = prepareClaims(database, names, prepareLeasing(database, { attempts, known, tally }))
-  const settle = prepareSettle({ database, attempts, dependents, effects, known, lanes, tally })
+  const { submit, forgetNumbers } = prepareSubmit(database, names, tally)
+  const leases = prepareLeases(database)
+  const leasing = prepareLeasing(database, { attempts, known, leases, names, tally })
+  const claims = prepareClaims(database, { names, leases, leasing })
+  const settle = prepareSettle({ database, attempts, dependents, effects, known, lanes, leases, tally })
   const operators = prepareOperators(database, { dependents, effects, tally })
   const wake = prepareWake(database, tally)
   const retain = prepareRetain(database, tally)
@@ -62,9 +65,15 @@ export function createLedger(parts: LedgerParts): Ledger {
     clock,
     store: description,
     busyTimeoutMs: parts.busyTimeoutMs,
-    beforeCommit: tally.write,
+    beforeCommit: () => {
+      tally.write()
+      leases.write()
+      forgetNumbers()
+    },
     afterRollback: () => {
       tally.drop()
+      leases.drop()
+      forgetNumbers()
       names.forget()
       known.forget()
     },

@@ -4,47 +4,56 @@ import { type Database, prepare } from './connection.ts'
 import type { Names } from './names.ts'
 import type { Tally } from './tally.ts'
 
-/** About what the lease columns take; see `items.room` in the first migration. */
-const ROOM_FOR_A_LEASE_BYTES = 48
+/** About what the columns of a lease and of an end take that a new item does not have yet; see `items.room`. */
+const ROOM_FOR_A_LIFE_BYTES = 28
 
-export type Submit = (runs: readonly NewRun[]) => SubmitReceipt[]
+export interface Submit {
+  /** `submit` of the port, to be called inside a transaction with runs that `assertRuns` let through. */
+  submit(runs: readonly NewRun[]): SubmitReceipt[]
+  /** At the end of each transaction: the next numbers may be taken by another process. */
+  forgetNumbers(): void
+}
 
-/** `submit` of the port, to be called inside a transaction with runs that `assertRuns` let through. */
 export function prepareSubmit(database: Database, names: Names, tally: Tally): Submit {
+  const selectNext = prepare<{ next: number }>(database, 'SELECT coalesce(max(no), 0) + 1 AS next FROM items')
   const insertRun = prepare(
     database,
-    `INSERT INTO runs (id, tenant, pipeline, key, book, item_count, created_at_ms, correlation_id, labels,
-       input_fingerprint, input)
+    `INSERT INTO runs (no, id, flow, book, item_count, created_at_ms, key, input_fingerprint, correlation_id, labels, input)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   )
   const insertItem = prepare(
     database,
-    `INSERT INTO items (run, step, position, channel, book, state, due_at_ms, optional, unmet, updated_at_ms,
-       not_before_ms, "after", dependents, room)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, zeroblob(${ROOM_FOR_A_LEASE_BYTES}))`,
+    `INSERT INTO items (no, run, step, channel, book, state, due_at_ms, optional, unmet, updated_at_ms, not_before_ms,
+       "after", dependents, room)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, zeroblob(${ROOM_FOR_A_LIFE_BYTES}))`,
   )
   const selectKnown = prepare<{ id: string; input_fingerprint: string }>(
     database,
-    'SELECT id, input_fingerprint FROM runs WHERE key = ? AND pipeline = ? AND tenant = ?',
+    'SELECT id, input_fingerprint FROM runs WHERE key = ? AND flow = ?',
   )
+  /** Of the transaction under way. */
+  let nextNumber: number | undefined
 
   function submitOne(run: NewRun): SubmitReceipt {
+    nextNumber ??= selectNext.get()?.next ?? 1
     const book = names.book(run.batch, run.pipeline)
+    const flow = names.flow(run.tenant, run.pipeline)
     const inserted = insertRun.run(
+      nextNumber,
       run.id,
-      run.tenant,
-      run.pipeline,
-      run.key,
+      flow,
       book,
       run.items.length,
       run.createdAtMs,
-      run.correlationId,
+      run.key ?? null,
+      run.key === undefined ? null : (run.inputFingerprint ?? ''),
+      run.correlationId === run.id ? null : run.correlationId,
       labelsText(run.labels),
-      run.inputFingerprint,
       run.input,
     )
-    if (inserted.changes === 0) return receiptOfKnown(run)
-    insertItems(inserted.lastInsertRowid, book, run)
+    if (inserted.changes === 0) return receiptOfKnown(run, flow)
+    insertItems(nextNumber, book, run)
+    nextNumber += run.items.length
     return { outcome: 'accepted', runId: run.id }
   }
 
@@ -53,9 +62,9 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
       const waits = item.after.length > 0
       const state = waits ? 'waiting' : 'queued'
       insertItem.run(
+        no + position,
         no,
         item.step,
-        position,
         names.channel(item.lane, item.endpoint),
         book,
         state,
@@ -71,14 +80,19 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
     }
   }
 
-  function receiptOfKnown(run: NewRun): SubmitReceipt {
-    const known = selectKnown.get(run.key, run.pipeline, run.tenant)
+  function receiptOfKnown(run: NewRun, flow: number): SubmitReceipt {
+    const known = run.key === undefined ? undefined : selectKnown.get(run.key, flow)
     if (!known) throw invalidRun(run, 'its id belongs to another run', 'Make a new id for each run (core/ids.ts).')
     const outcome = known.input_fingerprint === run.inputFingerprint ? 'duplicate' : 'conflict'
     return { outcome, runId: known.id }
   }
 
-  return (runs) => runs.map(submitOne)
+  return {
+    submit: (runs) => runs.map(submitOne),
+    forgetNumbers: () => {
+      nextNumber = undefined
+    },
+  }
 }
 
 /** @throws HoldfastError `invalid_run`: before anything is written. */
@@ -119,8 +133,9 @@ function invalidRun(run: NewRun, problem: string, hint: string): HoldfastError {
   })
 }
 
-function labelsText(labels: NewRun['labels']): string {
-  return JSON.stringify(labels)
+function labelsText(labels: NewRun['labels']): string | null {
+  for (const _label in labels) return JSON.stringify(labels)
+  return null
 }
 
 function dependentsText(step: string, items: readonly NewItem[]): string | null {
