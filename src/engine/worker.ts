@@ -157,10 +157,6 @@ export function startWorker(parts: WorkerParts): EngineWorker {
       const where = `execute ${claim.item.itemId}`
       events.emit('engine.trouble', clock.wallMs(), { where, message: messageOf(error), cause: error })
     }
-    await end(claim, settlement)
-  }
-
-  async function end(claim: Running, settlement: Settlement | undefined): Promise<void> {
     // The place is free as soon as the settlement is on its way: the store keeps the order, so the next claim sees it.
     if (settlement) scheduleTurn()
     const pending = settlement ? parts.settler.settle(settlement) : undefined

@@ -107,6 +107,13 @@ export const AUDIT_CHECKS: readonly AuditCheck[] = [
       OR (i.success_at_ms IS NOT NULL AND i.state <> 'succeeded')`,
   ),
   itemCheck(
+    'past_begins_with_a_claim',
+    'an item that was never claimed has nothing that only a claim can give',
+    `i.lease_token = 0 AND (i.attempts + i.deferrals + i.crashes + i.replays + i.recorded + i.edits + i.slow_lane_tries
+        + i.attempts_before_budget > 0 OR i.budget_from_ms IS NOT NULL OR i.first_attempt_at_ms IS NOT NULL
+        OR i.cancel_reason IS NOT NULL OR i.fingerprint IS NOT NULL OR i.memo IS NOT NULL)`,
+  ),
+  itemCheck(
     'edits_counted',
     'each edited payload is kept',
     'i.edits <> (SELECT count(*) FROM edits e WHERE e.item = i.no)',

@@ -53,6 +53,8 @@ const DAMAGES: readonly (readonly [check: string, sql: string])[] = [
   ['success_kept_whole', `UPDATE items SET success_at_ms = NULL WHERE state = 'succeeded'`],
   ['success_kept_whole', `UPDATE items SET success_from_ms = 1, success_at_ms = 1 WHERE state = 'retrying'`],
   ['attempts_counted', `UPDATE items SET success_at_ms = NULL, success_from_ms = NULL WHERE state = 'succeeded'`],
+  ['past_begins_with_a_claim', `UPDATE items SET lease_token = 0 WHERE state = 'retrying'`],
+  ['past_begins_with_a_claim', `UPDATE items SET memo = '{}' WHERE state = 'waiting'`],
   ['edits_counted', `UPDATE items SET edits = 1 WHERE state = 'retrying'`],
   ['no_orphan_attempts', `UPDATE attempts SET item = 99`],
   ['no_orphan_edits', `INSERT INTO edits VALUES (99, 1, 1, 'b', 1, '1')`],

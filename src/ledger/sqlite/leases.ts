@@ -17,8 +17,8 @@ export interface LeasedItem {
 }
 
 export interface Leases {
-  /** A new lease over items of one channel. Returns its number, to be written to the items. */
-  grant(channel: number, items: readonly number[], terms: LeaseTerms): number
+  /** A new lease over items of one channel (a JSON array of numbers). Returns its number, to be written to the items. */
+  grant(channel: number, count: number, items: string, terms: LeaseTerms): number
   /** An item has ended, or passed to another lease. */
   leave(lease: number): void
   /** Never to an earlier time. Leases whose items are not all named are parted: the rest keeps its time. */
@@ -86,10 +86,8 @@ export function prepareLeases(database: Database): Leases {
   }
 
   return {
-    grant(channel, items, { workerId, nowMs, leaseUntilMs }) {
-      const list = JSON.stringify(items)
-      return insert.run(channel, workerId, nowMs, leaseUntilMs, items.length, list).lastInsertRowid
-    },
+    grant: (channel, count, items, { workerId, nowMs, leaseUntilMs }) =>
+      insert.run(channel, workerId, nowMs, leaseUntilMs, count, items).lastInsertRowid,
     leave,
     extend(items, untilMs) {
       write()

@@ -58,12 +58,12 @@ const NO_LABELS: Readonly<Record<string, string>> = {}
 
 export function prepareLeasing(database: Database, parts: LeasingParts): Leasing {
   const { attempts, known, leases, names, tally } = parts
-  const leaseUpTo = prepare(
+  const leaseAll = prepare(
     database,
-    `UPDATE items INDEXED BY items_due SET state = 'processing', reason = NULL, due_at_ms = NULL, lease = ?1,
+    `UPDATE items SET state = 'processing', reason = NULL, due_at_ms = NULL, lease = ?1,
        lease_token = lease_token + 1, updated_at_ms = ?2, first_attempt_at_ms = coalesce(first_attempt_at_ms, ?2),
        room = zeroblob(${ROOM_FOR_AN_END_BYTES})
-     WHERE channel = ?3 AND due_at_ms IS NOT NULL AND (due_at_ms, no) <= (?4, ?5)`,
+     WHERE no IN (SELECT value FROM json_each(?3))`,
   )
   const leaseAgain = prepare(
     database,
@@ -81,17 +81,13 @@ export function prepareLeasing(database: Database, parts: LeasingParts): Leasing
     'SELECT input FROM edits WHERE item = ? ORDER BY number DESC LIMIT 1',
   )
 
-  /** One statement for all: they are the rows up to the last one in the order of the index. */
+  /** One statement for all. */
   function lease(channel: Channel, rows: readonly Leasable[], terms: LeaseTerms): Claimed[] {
-    const last = rows.at(-1)
-    if (!last) return []
+    if (rows.length === 0) return []
     const { nowMs } = terms
-    const id = leases.grant(
-      channel.id,
-      rows.map((row) => row.no),
-      terms,
-    )
-    leaseUpTo.run(id, nowMs, channel.id, last.dueAtMs, last.no)
+    const numbers = JSON.stringify(rows.map((row) => row.no))
+    const id = leases.grant(channel.id, rows.length, numbers, terms)
+    leaseAll.run(id, nowMs, numbers)
     for (const row of rows) tally.move(row.book, row.state, 'processing')
     return rows.map((row) => ({ row, item: claimed(row, { id, channel, nowMs, lost: undefined }) }))
   }
@@ -102,21 +98,18 @@ export function prepareLeasing(database: Database, parts: LeasingParts): Leasing
     terms: LeaseTerms,
   ): ClaimedItem[] {
     const { nowMs } = terms
-    const id = leases.grant(
-      channel.id,
-      rows.map(([row]) => row.no),
-      terms,
-    )
+    const numbers = JSON.stringify(rows.map(([row]) => row.no))
+    const id = leases.grant(channel.id, rows.length, numbers, terms)
     return rows.map(([row, lost]) => {
       leases.leave(lost.id)
-      attempts.append(row.no, row.recorded + 1, crashedAttempt(lost.fromMs, nowMs))
+      attempts.append(row.no, row.past.recorded + 1, crashedAttempt(lost.fromMs, nowMs))
       leaseAgain.run(id, nowMs, row.no)
       return claimed(row, { id, channel, nowMs, lost })
     })
   }
 
   function inputOf(row: Leasable): string {
-    return (row.edits > 0 ? selectEdit.get(row.no)?.input : undefined) ?? row.input
+    return (row.past.edits > 0 ? selectEdit.get(row.no)?.input : undefined) ?? row.input
   }
 
   function outputsOf(row: Leasable): Readonly<Record<string, string>> {
@@ -132,12 +125,12 @@ export function prepareLeasing(database: Database, parts: LeasingParts): Leasing
       run: row.run,
       lease: newLease.id,
       book: row.book,
-      recorded: newLease.lost ? row.recorded + 1 : row.recorded,
-      slowLaneTries: row.slowLaneTries,
+      recorded: newLease.lost ? row.past.recorded + 1 : row.past.recorded,
+      slowLaneTries: row.past.slowLaneTries,
       optional: row.optional === 1,
       dependents: row.dependents,
-      isDeadLetter: row.fingerprint !== null,
-      memo: row.memo,
+      isDeadLetter: row.past.fingerprint !== null,
+      memo: row.past.memo,
     })
   }
 
@@ -158,24 +151,24 @@ export function prepareLeasing(database: Database, parts: LeasingParts): Leasing
       key: row.key ?? row.runId,
       from: row.state,
       counters: {
-        attempts: row.attempts,
-        deferrals: row.deferrals,
-        crashes: lost ? row.crashes + 1 : row.crashes,
-        replays: row.replays,
+        attempts: row.past.attempts,
+        deferrals: row.past.deferrals,
+        crashes: lost ? row.past.crashes + 1 : row.past.crashes,
+        replays: row.past.replays,
       },
-      attemptsBeforeBudget: row.attemptsBeforeBudget,
-      budgetFromMs: row.budgetFromMs ?? row.createdAtMs,
-      slowLaneTries: row.slowLaneTries,
+      attemptsBeforeBudget: row.past.attemptsBeforeBudget,
+      budgetFromMs: row.past.budgetFromMs ?? row.createdAtMs,
+      slowLaneTries: row.past.slowLaneTries,
       createdAtMs: row.createdAtMs,
-      firstAttemptAtMs: row.firstAttemptAtMs ?? nowMs,
+      firstAttemptAtMs: row.past.firstAttemptAtMs ?? nowMs,
       lostAttemptStartedAtMs: lost?.fromMs,
       input: inputOf(row),
       outputs: outputsOf(row),
       labels: row.labels === null ? NO_LABELS : (JSON.parse(row.labels) as Record<string, string>),
       correlationId: row.correlationId ?? row.runId,
-      lastFailure: row.recorded > 0 ? attempts.lastFailure(row.no) : undefined,
-      memo: row.memo ?? undefined,
-      cancelRequested: row.cancelReason !== null,
+      lastFailure: row.past.recorded > 0 ? attempts.lastFailure(row.no) : undefined,
+      memo: row.past.memo ?? undefined,
+      cancelRequested: row.past.cancelReason !== null,
     }
   }
 

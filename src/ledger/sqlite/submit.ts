@@ -21,6 +21,12 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
     `INSERT INTO runs (no, id, flow, book, item_count, created_at_ms, key, input_fingerprint, correlation_id, labels, input)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   )
+  // The only step of its run waits for none, and none for it: the usual case, with fewer values to bind.
+  const insertOnlyItem = prepare(
+    database,
+    `INSERT INTO items (no, run, step, channel, book, state, due_at_ms, optional, unmet, updated_at_ms, room)
+     VALUES (?1, ?1, ?2, ?3, ?4, 'queued', ?5, ?6, 0, ?7, zeroblob(${ROOM_FOR_A_LIFE_BYTES}))`,
+  )
   const insertItem = prepare(
     database,
     `INSERT INTO items (no, run, step, channel, book, state, due_at_ms, optional, unmet, updated_at_ms, not_before_ms,
@@ -52,9 +58,17 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
       run.input,
     )
     if (inserted.changes === 0) return receiptOfKnown(run, flow)
-    insertItems(nextNumber, book, run)
+    const only = run.items.length === 1 ? run.items[0] : undefined
+    if (only) insertOne(nextNumber, book, run, only)
+    else insertItems(nextNumber, book, run)
     nextNumber += run.items.length
     return { outcome: 'accepted', runId: run.id }
+  }
+
+  function insertOne(no: number, book: number, run: NewRun, item: NewItem): void {
+    const { step, lane, endpoint, dueAtMs, optional } = item
+    insertOnlyItem.run(no, step, names.channel(lane, endpoint), book, dueAtMs, optional ? 1 : 0, run.createdAtMs)
+    tally.accept(book, 'queued', 1)
   }
 
   function insertItems(no: number, book: number, run: NewRun): void {
@@ -139,7 +153,6 @@ function labelsText(labels: NewRun['labels']): string | null {
 }
 
 function dependentsText(step: string, items: readonly NewItem[]): string | null {
-  if (items.length === 1) return null
   const dependents = items.filter((item) => item.after.includes(step)).map((item) => item.step)
   return dependents.length === 0 ? null : JSON.stringify(dependents)
 }
