@@ -5,6 +5,7 @@
 import type { Failure } from '../../core/failure.ts'
 import type { AttemptRecord } from '../port.ts'
 import { type Database, prepare } from './connection.ts'
+import type { Failures } from './failures.ts'
 
 export interface Attempts {
   append(item: number, number: number, attempt: AttemptRecord): void
@@ -26,17 +27,22 @@ interface AttemptRow {
   failure: string | null
 }
 
-export function prepareAttempts(database: Database): Attempts {
+export function prepareAttempts(database: Database, failures: Failures): Attempts {
   const insert = prepare(
     database,
     `INSERT INTO attempts (item, number, outcome, counts, started_at_ms, ended_at_ms, status, idempotency_key, note, failure)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
-  const selectLastFailure = prepare<{ failure: string }>(
+  const selectLastFailure = prepare<{ failure: number }>(
     database,
     'SELECT failure FROM attempts WHERE item = ? AND failure IS NOT NULL ORDER BY number DESC LIMIT 1',
   )
-  const selectAll = prepare<AttemptRow>(database, 'SELECT * FROM attempts WHERE item = ? ORDER BY number')
+  const selectAll = prepare<AttemptRow>(
+    database,
+    `SELECT a.number, a.outcome, a.counts, a.started_at_ms, a.ended_at_ms, a.status, a.idempotency_key, a.note,
+       f.text AS failure
+     FROM attempts a LEFT JOIN failures f ON f.id = a.failure WHERE a.item = ? ORDER BY a.number`,
+  )
 
   return {
     append(item, number, attempt) {
@@ -50,12 +56,12 @@ export function prepareAttempts(database: Database): Attempts {
         attempt.status ?? null,
         attempt.idempotencyKey ?? null,
         attempt.note ?? null,
-        attempt.failure === undefined ? null : JSON.stringify(attempt.failure),
+        attempt.failure === undefined ? null : failures.numberOf(attempt.failure),
       )
     },
     lastFailure(item) {
       const row = selectLastFailure.get(item)
-      return row && (JSON.parse(row.failure) as Failure)
+      return row && failures.read(row.failure)
     },
     of: (item) => selectAll.all(item).map(toAttempt),
   }

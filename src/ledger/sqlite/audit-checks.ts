@@ -125,6 +125,18 @@ export const AUDIT_CHECKS: readonly AuditCheck[] = [
       AND NOT EXISTS (SELECT 1 FROM items WHERE no = t.item)`,
   })),
   {
+    name: 'failures_known',
+    description: 'what an attempt failed with is on record',
+    sql: `SELECT 'item number ' || a.item AS example FROM attempts a WHERE a.item > ?1 AND a.item <= ?2
+      AND a.failure IS NOT NULL AND NOT EXISTS (SELECT 1 FROM failures WHERE id = a.failure)`,
+  },
+  {
+    name: 'failures_named',
+    description: 'no failure is on record that no attempt ended with',
+    sql: `SELECT 'failure number ' || f.id AS example FROM failures f WHERE f.id > ?1 AND f.id <= ?2
+      AND NOT EXISTS (SELECT 1 FROM attempts WHERE failure = f.id)`,
+  },
+  {
     name: 'leases_counted',
     description: 'each lease counts the items that belong to it, and there is none without any',
     sql: `SELECT 'lease number ' || l.id AS example FROM leases l WHERE l.id > ?1 AND l.id <= ?2 AND (l.open < 1

@@ -56,6 +56,8 @@ const DAMAGES: readonly (readonly [check: string, sql: string])[] = [
   ['past_begins_with_a_claim', `UPDATE items SET lease_token = 0 WHERE state = 'retrying'`],
   ['past_begins_with_a_claim', `UPDATE items SET memo = '{}' WHERE state = 'waiting'`],
   ['edits_counted', `UPDATE items SET edits = 1 WHERE state = 'retrying'`],
+  ['failures_known', 'DELETE FROM failures'],
+  ['failures_named', `INSERT INTO failures (text) VALUES ('{}')`],
   ['no_orphan_attempts', `UPDATE attempts SET item = 99`],
   ['no_orphan_edits', `INSERT INTO edits VALUES (99, 1, 1, 'b', 1, '1')`],
   ['no_orphan_operations', `INSERT INTO operations (item, what, by, at_ms, note) VALUES (99, 'w', 'b', 1, 'n')`],

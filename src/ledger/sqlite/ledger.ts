@@ -9,6 +9,7 @@ import { connect, type Database } from './connection.ts'
 import { prepareDependents } from './dependents.ts'
 import { prepareEffects } from './effects.ts'
 import { storeClosed, storeError } from './errors.ts'
+import { prepareFailures } from './failures.ts'
 import { listGroups } from './groups.ts'
 import { prepareHealth } from './health.ts'
 import { createKnownLeases } from './known-leases.ts'
@@ -44,7 +45,8 @@ export function createLedger(parts: LedgerParts): Ledger {
   const description = `sqlite:${parts.path}`
   const tally = createTally(database)
   const names = createNames(database)
-  const attempts = prepareAttempts(database)
+  const failures = prepareFailures(database)
+  const attempts = prepareAttempts(database, failures)
   const known = createKnownLeases()
   const lanes = prepareLanes(database)
   const effects = prepareEffects(database)
@@ -57,7 +59,7 @@ export function createLedger(parts: LedgerParts): Ledger {
   const settle = prepareSettle({ database, attempts, dependents, effects, known, lanes, leases, tally })
   const operators = prepareOperators(database, { dependents, effects, tally })
   const wake = prepareWake(database, tally)
-  const retain = prepareRetain(database, tally)
+  const retain = prepareRetain(database, failures, tally)
   const reading = prepareReading(database, attempts)
   const watcher = createWatcher(database, clock)
   const { write, close } = createWriter({
@@ -69,11 +71,13 @@ export function createLedger(parts: LedgerParts): Ledger {
       tally.write()
       leases.write()
       forgetNumbers()
+      failures.endTransaction()
     },
     afterRollback: () => {
       tally.drop()
       leases.drop()
       forgetNumbers()
+      failures.forget()
       names.forget()
       known.forget()
     },

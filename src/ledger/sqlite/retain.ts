@@ -1,6 +1,7 @@
 /** `retain` of the port, to be called inside a transaction. */
 import type { ItemState } from '../../core/item-state.ts'
 import { type Database, prepare } from './connection.ts'
+import type { Failures } from './failures.ts'
 import { ITEMS_OF_RUNS } from './item-numbers.ts'
 import type { Tally } from './tally.ts'
 
@@ -9,7 +10,7 @@ export type Retain = (request: { endedBeforeMs: number; nowMs: number; limit: nu
   effects: number
 }
 
-export function prepareRetain(database: Database, tally: Tally): Retain {
+export function prepareRetain(database: Database, failures: Failures, tally: Tally): Retain {
   const selectEnded = prepare<{ no: number; item_count: number }>(
     database,
     // Runs are numbered as they were accepted, so the oldest, which are the likeliest to have ended, come first.
@@ -20,6 +21,10 @@ export function prepareRetain(database: Database, tally: Tally): Retain {
   const countItems = prepare<{ book: number; state: ItemState; count: number }>(
     database,
     'SELECT book, state, count(*) AS count FROM items WHERE no >= ? AND no < ? GROUP BY book, state',
+  )
+  const selectFailures = prepare<{ failure: number }>(
+    database,
+    'SELECT DISTINCT failure FROM attempts WHERE item >= ? AND item < ? AND failure IS NOT NULL',
   )
   const deletions = [
     ...['attempts', 'edits', 'operations'].map((table) => `DELETE FROM ${table} WHERE item >= ? AND item < ?`),
@@ -33,9 +38,11 @@ export function prepareRetain(database: Database, tally: Tally): Retain {
 
   function forget(run: number, itemCount: number): void {
     const end = run + itemCount
+    const named = selectFailures.all(run, end).map((row) => row.failure)
     for (const { book, state, count } of countItems.all(run, end)) tally.archive(book, state, count)
     for (const deletion of deletions) deletion.run(run, end)
     deleteRun.run(run)
+    failures.sweep(named)
   }
 
   return ({ endedBeforeMs, nowMs, limit }) => {

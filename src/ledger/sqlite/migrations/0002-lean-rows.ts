@@ -102,6 +102,12 @@ CREATE TABLE items (
 CREATE INDEX items_due ON items (channel, due_at_ms) WHERE due_at_ms IS NOT NULL;
 CREATE INDEX items_dead ON items (fingerprint) WHERE fingerprint IS NOT NULL;
 
+-- What attempts failed with, as JSON. Numbers are never used again.
+CREATE TABLE failures (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  text TEXT NOT NULL
+) STRICT;
+
 -- Append-only: what was tried, written when the claim ends.
 CREATE TABLE attempts (
   item INTEGER NOT NULL,
@@ -113,9 +119,10 @@ CREATE TABLE attempts (
   status INTEGER,
   idempotency_key TEXT,
   note TEXT,
-  failure TEXT,
+  failure INTEGER,
   PRIMARY KEY (item, number)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX attempts_by_failure ON attempts (failure) WHERE failure IS NOT NULL;
 
 -- What replays were asked to send instead of the input.
 CREATE TABLE edits (
@@ -164,10 +171,13 @@ INSERT INTO items
     i.dead_since_ms, i.room
   FROM old_items i JOIN renumbered n ON n.run = i.run ORDER BY n.no + i.position;
 
+INSERT INTO failures (text) SELECT DISTINCT failure FROM old_attempts WHERE failure IS NOT NULL;
+
 INSERT INTO attempts
   SELECT n.no + i.position, a.number, a.outcome, a.counts, a.started_at_ms, a.ended_at_ms, a.status, a.idempotency_key,
-    a.note, a.failure
+    a.note, f.id
   FROM old_attempts a JOIN old_items i ON i.run = a.run AND i.step = a.step JOIN renumbered n ON n.run = a.run
+    LEFT JOIN failures f ON f.text = a.failure
   ORDER BY a.run, i.position, a.number;
 
 INSERT INTO edits
