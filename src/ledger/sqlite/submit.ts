@@ -21,6 +21,12 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
     `INSERT INTO runs (no, id, flow, book, item_count, created_at_ms, key, input_fingerprint, correlation_id, labels, input)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   )
+  // The fewer values are bound, the less it costs: the usual run came with nothing but its input.
+  const insertPlainRun = prepare(
+    database,
+    `INSERT INTO runs (no, id, flow, book, item_count, created_at_ms, input) VALUES (?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO NOTHING`,
+  )
   // The only step of its run waits for none, and none for it: the usual case, with fewer values to bind.
   const insertOnlyItem = prepare(
     database,
@@ -44,25 +50,26 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
     nextNumber ??= selectNext.get()?.next ?? 1
     const book = names.book(run.batch, run.pipeline)
     const flow = names.flow(run.tenant, run.pipeline)
-    const inserted = insertRun.run(
-      nextNumber,
-      run.id,
-      flow,
-      book,
-      run.items.length,
-      run.createdAtMs,
-      run.key ?? null,
-      run.key === undefined ? null : (run.inputFingerprint ?? ''),
-      run.correlationId === run.id ? null : run.correlationId,
-      labelsText(run.labels),
-      run.input,
-    )
-    if (inserted.changes === 0) return receiptOfKnown(run, flow)
+    if (!insertRow(nextNumber, flow, book, run)) return receiptOfKnown(run, flow)
     const only = run.items.length === 1 ? run.items[0] : undefined
     if (only) insertOne(nextNumber, book, run, only)
     else insertItems(nextNumber, book, run)
     nextNumber += run.items.length
     return { outcome: 'accepted', runId: run.id }
+  }
+
+  /** False where its key, or its id, is known. */
+  function insertRow(no: number, flow: number, book: number, run: NewRun): boolean {
+    const { id, key, createdAtMs, input } = run
+    const count = run.items.length
+    const labels = labelsText(run.labels)
+    if (key === undefined && labels === null && run.correlationId === id) {
+      return insertPlainRun.run(no, id, flow, book, count, createdAtMs, input).changes === 1
+    }
+    const fingerprint = key === undefined ? null : (run.inputFingerprint ?? '')
+    const correlationId = run.correlationId === id ? null : run.correlationId
+    const values = [no, id, flow, book, count, createdAtMs, key ?? null, fingerprint, correlationId, labels, input]
+    return insertRun.run(...values).changes === 1
   }
 
   function insertOne(no: number, book: number, run: NewRun, item: NewItem): void {
