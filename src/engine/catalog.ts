@@ -56,7 +56,7 @@ export function createCatalog(
 ): Catalog {
   const integrations = byName('integration', integrationList)
   const pipelines = byName('pipeline', pipelineList)
-  const plans = new Map<string, StepPlan>()
+  const plans = new Map<string, ReadonlyMap<string, StepPlan>>()
   const plansByPipeline = new Map<string, StepPlan[]>()
 
   for (const pipeline of pipelines.values()) {
@@ -70,7 +70,7 @@ export function createCatalog(
         : planRequest(pipeline.name, step, definition, integrations)
     })
     plansByPipeline.set(pipeline.name, ofPipeline)
-    for (const plan of ofPipeline) plans.set(planKey(pipeline.name, plan.step), plan)
+    plans.set(pipeline.name, new Map(ofPipeline.map((plan) => [plan.step, plan])))
   }
 
   return {
@@ -78,7 +78,7 @@ export function createCatalog(
     pipelines,
     integration: (name) => integrations.get(name) ?? raise(unknownName('integration', name, integrations)),
     pipeline: (name) => pipelines.get(name) ?? raise(unknownName('pipeline', name, pipelines)),
-    plan: (pipeline, step) => plans.get(planKey(pipeline, step)),
+    plan: (pipeline, step) => plans.get(pipeline)?.get(step),
     plansOf: (pipeline) => plansByPipeline.get(pipeline) ?? raise(unknownName('pipeline', pipeline, pipelines)),
   }
 }
@@ -166,10 +166,6 @@ function unknownName(kind: string, name: string, known: ReadonlyMap<string, unkn
     known.size > 0 ? `Known: ${[...known.keys()].join(', ')}.` : `Define the ${kind} in the configuration.`,
     { [kind]: name },
   )
-}
-
-function planKey(pipeline: string, step: string): string {
-  return `${pipeline}.${step}`
 }
 
 function raise(error: Error): never {

@@ -105,8 +105,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   }
 
   function claimed(planned: readonly PlannedClaim[], items: readonly ClaimedItem[]): void {
-    const counts = new Map<string, number>()
-    for (const item of items) add(counts, channelKey(item.lane, item.endpoint), 1)
+    const counts = countByChannel(items)
     const nowMs = clock.wallMs()
     for (const { lane, endpoint, limit } of planned) {
       const key = channelKey(lane, endpoint)
@@ -210,4 +209,17 @@ function add(counts: Map<string, number>, key: string, by: number): void {
   const next = (counts.get(key) ?? 0) + by
   if (next <= 0) counts.delete(key)
   else counts.set(key, next)
+}
+
+/** Items of one channel come one after the other, mostly: a key is made for each change, not for each item. */
+function countByChannel(items: readonly ClaimedItem[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  let from = 0
+  for (const [index, { lane, endpoint }] of items.entries()) {
+    const next = items[index + 1]
+    if (next?.lane === lane && next.endpoint === endpoint) continue
+    add(counts, channelKey(lane, endpoint), index + 1 - from)
+    from = index + 1
+  }
+  return counts
 }

@@ -1,54 +1,75 @@
-/** What a step sees: built once per claim, with everything parsed lazily enough that unused parts cost nothing. */
+/**
+ * What a step sees: built once per claim, with everything parsed lazily enough that unused parts cost nothing. Classes,
+ * because getters on each object cost more than everything else that is done for a claim.
+ */
 import { sha256Hex } from '../core/json.ts'
 import type { ClaimedItem } from '../ledger/port.ts'
 import type { CodeContext, StepContext } from './pipeline.ts'
 
-export function createStepContext(item: ClaimedItem): StepContext {
-  let input: { value: unknown } | undefined
-  let outputs: Record<string, unknown> | undefined
-  return {
-    get input() {
-      input ??= { value: JSON.parse(item.input) }
-      return input.value
-    },
-    get outputs() {
-      outputs ??= parseOutputs(item.outputs)
-      return outputs
-    },
-    get idempotencyKey() {
-      return idempotencyKeyOf(item)
-    },
-    runId: item.runId,
-    itemId: item.itemId,
-    key: item.key,
-    tenant: item.tenant,
-    labels: item.labels,
-    correlationId: item.correlationId,
-    attempt: item.counters.attempts + 1,
+class ItemContext implements StepContext {
+  readonly runId: string
+  readonly itemId: string
+  readonly key: string
+  readonly tenant: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly correlationId: string
+  readonly attempt: number
+  readonly #item: ClaimedItem
+  #input: { readonly value: unknown } | undefined
+  #outputs: Record<string, unknown> | undefined
+
+  constructor(item: ClaimedItem) {
+    this.#item = item
+    this.runId = item.runId
+    this.itemId = item.itemId
+    this.key = item.key
+    this.tenant = item.tenant
+    this.labels = item.labels
+    this.correlationId = item.correlationId
+    this.attempt = item.counters.attempts + 1
+  }
+
+  get input(): unknown {
+    this.#input ??= { value: JSON.parse(this.#item.input) }
+    return this.#input.value
+  }
+
+  get outputs(): Record<string, unknown> {
+    this.#outputs ??= parseOutputs(this.#item.outputs)
+    return this.#outputs
+  }
+
+  get idempotencyKey(): string {
+    return idempotencyKeyOf(this.#item)
   }
 }
 
-/** A code step's context: its signal is made only when the step looks at it, because a controller per item costs more than the rest. */
-export function createCodeContext(item: ClaimedItem): { context: CodeContext; abort: (reason: unknown) => void } {
-  const base = createStepContext(item)
-  let controller: AbortController | undefined
-  let aborted: { reason: unknown } | undefined
-  const context = Object.defineProperty(base, 'signal', {
-    get() {
-      if (!controller) {
-        controller = new AbortController()
-        if (aborted) controller.abort(aborted.reason)
-      }
-      return controller.signal
-    },
-  }) as CodeContext
-  return {
-    context,
-    abort(reason) {
-      aborted ??= { reason }
-      controller?.abort(reason)
-    },
+/** Its signal is made only when the step looks at it, because a controller per item costs more than the rest. */
+class AbortableContext extends ItemContext implements CodeContext {
+  #controller: AbortController | undefined
+  #aborted: { readonly reason: unknown } | undefined
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.#aborted) this.#controller.abort(this.#aborted.reason)
+    }
+    return this.#controller.signal
   }
+
+  /** For the engine only: steps get the context as {@link CodeContext}. */
+  abort(reason: unknown): void {
+    this.#aborted ??= { reason }
+    this.#controller?.abort(reason)
+  }
+}
+
+export function createStepContext(item: ClaimedItem): StepContext {
+  return new ItemContext(item)
+}
+
+export function createCodeContext(item: ClaimedItem): CodeContext & { abort(reason: unknown): void } {
+  return new AbortableContext(item)
 }
 
 /**

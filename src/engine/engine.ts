@@ -12,7 +12,7 @@ import type { IntegrationSettings } from '../config/settings.ts'
 import type { Clock } from '../core/clock.ts'
 import { HoldfastError, messageOf } from '../core/errors.ts'
 import { createEventBus, type EventBus } from '../core/events.ts'
-import { newId } from '../core/ids.ts'
+import { createIdSource, newId } from '../core/ids.ts'
 import type { Random } from '../core/random.ts'
 import type { Ledger } from '../ledger/port.ts'
 import type { Holdfast } from './api.ts'
@@ -68,18 +68,15 @@ export function createEngine(parts: EngineParts): Holdfast {
     clock,
     random,
     settings,
-    startDeadline(delayMs, onTimeout) {
-      const expirable = { deadlineBucket: undefined, deadlineIndex: 0, expire: onTimeout }
-      deadlines.add(expirable, delayMs)
-      return () => deadlines.remove(expirable)
-    },
+    deadlines,
   }
   const crew = createCrew()
   const watching = ledger.watch(() => crew.wake())
   const recovering = wakeWhenHealthy({ ledger, events, clock, wake: () => crew.wake() })
   const operations = createOperations({ ledger, catalog, health, clock, events, wake: () => crew.wake() })
   const inlineParts = { ledger, health, transport, clock, random, events, newId: () => newId(clock, random) }
-  const submitParts = { catalog, ledger, clock, random, events, maxPayloadBytes: settings.maxPayloadBytes }
+  const newRunId = createIdSource(clock, random)
+  const submitParts = { catalog, ledger, clock, events, newRunId, maxPayloadBytes: settings.maxPayloadBytes }
   let closing: Promise<void> | undefined
 
   async function close(): Promise<void> {

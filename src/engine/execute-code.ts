@@ -1,4 +1,5 @@
 /** A code step: the user's function, within its time. */
+import type { Expirable } from '../client/deadlines.ts'
 import { HoldfastError, messageOf } from '../core/errors.ts'
 import type { Failure } from '../core/failure.ts'
 import { toJson } from '../core/json.ts'
@@ -8,6 +9,7 @@ import { afterFailure } from './after-failure.ts'
 import type { CodePlan } from './catalog.ts'
 import { createCodeContext } from './context.ts'
 import type { Execution } from './execute.ts'
+import type { CodeContext } from './pipeline.ts'
 import { fence, givenBack } from './verdict.ts'
 
 export async function runCodeStep(execution: Execution, plan: CodePlan): Promise<Settlement | undefined> {
@@ -28,35 +30,41 @@ export type CodeEnd<Value> =
   | { readonly kind: 'failed'; readonly failure: Failure }
 
 /** Runs user code until it returns, throws, or its time is over. Code that ignores its signal is left behind, not waited for. */
-export async function runWithin<Value>(
+export function runWithin<Value>(
   execution: Execution,
   plan: CodePlan,
-  run: (context: ReturnType<typeof createCodeContext>['context']) => Value | Promise<Value>,
-): Promise<CodeEnd<Value>> {
+  run: (context: CodeContext) => Value | Promise<Value>,
+): CodeEnd<Value> | Promise<CodeEnd<Value>> {
   const { item, claim, parts } = execution
-  const { context, abort } = createCodeContext(item)
+  const context = createCodeContext(item)
   let stop: ((failure: Failure) => void) | undefined
   claim.abort = (reason) => {
-    abort(reason)
+    context.abort(reason)
     stop?.(stoppedFailure(plan))
   }
   try {
     const pending = run(context)
     if (!isPending(pending)) return { kind: 'returned', value: pending }
-    return await new Promise<CodeEnd<Value>>((resolve) => {
+    return new Promise<CodeEnd<Value>>((resolve) => {
       stop = (failure) => resolve({ kind: 'failed', failure })
-      const cancelDeadline = parts.startDeadline(plan.timeoutMs, () => {
-        const failure = timeoutFailure(plan)
-        abort(new HoldfastError({ ...failure, code: failure.code, class: failure.class }))
-        stop?.(failure)
-      })
-      pending.then(
+      const deadline: Expirable = {
+        deadlineBucket: undefined,
+        deadlineIndex: 0,
+        expire() {
+          const failure = timeoutFailure(plan)
+          context.abort(new HoldfastError({ ...failure, code: failure.code, class: failure.class }))
+          stop?.(failure)
+        },
+      }
+      parts.deadlines.add(deadline, plan.timeoutMs)
+      // Resolved once more, for a library's own kind of promise may throw when it is asked.
+      Promise.resolve(pending).then(
         (value) => {
-          cancelDeadline()
+          parts.deadlines.remove(deadline)
           resolve({ kind: 'returned', value })
         },
         (thrown: unknown) => {
-          cancelDeadline()
+          parts.deadlines.remove(deadline)
           resolve({ kind: 'failed', failure: classifyThrown(thrown, plan.repeatable) })
         },
       )

@@ -4,6 +4,7 @@
  */
 
 import type { AttemptParts } from '../client/attempt.ts'
+import type { Deadlines } from '../client/deadlines.ts'
 import type { Health } from '../client/health.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
@@ -33,8 +34,8 @@ export interface ExecuteParts {
   readonly clock: Clock
   readonly random: Random
   readonly settings: EngineSettings
-  /** Starts a shared timer for code steps; call the result to stop it. */
-  readonly startDeadline: (delayMs: number, onTimeout: () => void) => () => void
+  /** Of code steps. */
+  readonly deadlines: Deadlines
 }
 
 /** A claim under way, as the worker sees it. */
@@ -58,7 +59,10 @@ export interface Execution {
 }
 
 /** `undefined`: the lease was lost on the way, and there is nothing to settle. Never throws for what a step does. */
-export async function executeClaim(parts: ExecuteParts, claim: Claim): Promise<Settlement | undefined> {
+export function executeClaim(
+  parts: ExecuteParts,
+  claim: Claim,
+): Settlement | undefined | Promise<Settlement | undefined> {
   const { item } = claim
   const plan = parts.catalog.plan(item.pipeline, item.step)
   if (!plan) return unknownStep(parts, item)

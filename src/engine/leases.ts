@@ -4,9 +4,10 @@ import { messageOf } from '../core/errors.ts'
 import type { EventBus } from '../core/events.ts'
 import type { ClaimedItem, Fence, Ledger } from '../ledger/port.ts'
 import type { EngineSettings } from './defaults.ts'
+import { type Placed, Roster } from './roster.ts'
 import { fence } from './verdict.ts'
 
-interface HeldLease {
+interface HeldLease extends Placed {
   readonly item: ClaimedItem
   leaseDeadlineMs: number
   abort?: (reason: unknown) => void
@@ -15,7 +16,7 @@ interface HeldLease {
 export interface LeaseKeeper {
   /** Its settlement is on its way to the store: the lease is kept until that is done. */
   settling(lease: HeldLease): void
-  settled(item: ClaimedItem): void
+  settled(lease: HeldLease): void
   isSettling(): boolean
   /** The worker is ending: what it has is kept alive, nothing is taken over any more. */
   stopTakingOver(): void
@@ -29,13 +30,13 @@ export interface LeaseKeeperParts {
   readonly events: EventBus
   readonly settings: EngineSettings
   readonly concurrency: number
-  readonly running: ReadonlyMap<string, HeldLease>
+  readonly running: { readonly size: number } & Iterable<HeldLease>
   readonly onTakenOver: (items: readonly ClaimedItem[], leaseFromMs: number) => void
 }
 
 export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
   const { ledger, clock, events, settings, running } = parts
-  const settling = new Map<string, HeldLease>()
+  const settling = new Roster<HeldLease>()
   const everyMs = Math.max(MINIMUM_ROUND_MS, Math.floor(settings.leaseMs / 3))
   let stopped = false
   let takingOver = true
@@ -48,7 +49,7 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
   }
 
   async function extend(): Promise<void> {
-    const held = [...running.values(), ...settling.values()]
+    const held = [...running, ...settling]
     if (held.length === 0) return
     const fromMs = clock.monotonicMs()
     const lost = await ledger.extendLeases(
@@ -92,8 +93,8 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
   }
 
   return {
-    settling: (lease) => settling.set(lease.item.itemId, lease),
-    settled: (item) => settling.delete(item.itemId),
+    settling: (lease) => settling.add(lease),
+    settled: (lease) => settling.remove(lease),
     isSettling: () => settling.size > 0,
     stopTakingOver() {
       takingOver = false

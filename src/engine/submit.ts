@@ -1,10 +1,9 @@
 /** From records to runs on disk: checked against the schema, fingerprinted, laid out as items. */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Clock } from '../core/clock.ts'
 import { configurationError, HoldfastError, isHoldfastError, messageOf } from '../core/errors.ts'
 import type { EventBus } from '../core/events.ts'
-import { newId } from '../core/ids.ts'
 import { fingerprintOfJson, toJson } from '../core/json.ts'
-import type { Random } from '../core/random.ts'
 import { validate } from '../core/schema.ts'
 import type { Ledger, NewItem, NewRun } from '../ledger/port.ts'
 import type { Refused, SubmitOptions, Submitted } from './api.ts'
@@ -15,8 +14,8 @@ export interface SubmitParts {
   readonly catalog: Catalog
   readonly ledger: Ledger
   readonly clock: Clock
-  readonly random: Random
   readonly events: EventBus
+  readonly newRunId: () => string
   readonly maxPayloadBytes: number
 }
 
@@ -34,8 +33,7 @@ export async function submitRecords(
   pipeline: AnyPipeline,
   records: readonly SubmitRecord[],
 ): Promise<(Submitted | Refused)[]> {
-  const plans = parts.catalog.plansOf(pipeline.name)
-  const prepared = await Promise.all(records.map((record) => prepare(parts, pipeline, plans, record)))
+  const prepared = await prepareAll(targetOf(parts, pipeline), records)
   const runs = prepared.filter((entry): entry is NewRun => !isHoldfastError(entry))
   const receipts = runs.length > 0 ? await parts.ledger.submit(runs) : []
   let next = 0
@@ -55,77 +53,121 @@ function announce({ clock, events }: SubmitParts, run: NewRun): void {
   events.emit('run.accepted', clock.wallMs(), { runId, pipeline, tenant, key, items: items.length })
 }
 
-async function prepare(
-  parts: SubmitParts,
-  pipeline: AnyPipeline,
-  plans: readonly StepPlan[],
-  record: SubmitRecord,
-): Promise<NewRun | HoldfastError> {
-  try {
-    const value = await checkedInput(pipeline, record.input)
-    const input = toJson(value)
-    const bytes = Buffer.byteLength(input)
-    if (bytes > parts.maxPayloadBytes) return tooLarge(pipeline.name, bytes, parts.maxPayloadBytes)
-    return layOut(parts, pipeline, plans, input, fingerprintOfJson(input), record.options ?? {})
-  } catch (error) {
-    if (isHoldfastError(error)) return error
-    return new HoldfastError({
-      code: 'invalid_input',
-      class: 'validation',
-      message: `Pipeline "${pipeline.name}": its input schema failed: ${messageOf(error)}`,
-      hint: 'The schema itself threw; fix it.',
-      cause: error,
-    })
+/** Where the records of one call go. */
+interface Target {
+  readonly parts: SubmitParts
+  readonly pipeline: AnyPipeline
+  readonly nowMs: number
+  /** The same for all runs of a tenant. */
+  itemsFor(tenant: string): readonly NewItem[]
+}
+
+function targetOf(parts: SubmitParts, pipeline: AnyPipeline): Target {
+  const plans = parts.catalog.plansOf(pipeline.name)
+  const nowMs = parts.clock.wallMs()
+  const byTenant = new Map<string, readonly NewItem[]>()
+  return {
+    parts,
+    pipeline,
+    nowMs,
+    itemsFor(tenant) {
+      let items = byTenant.get(tenant)
+      if (!items) {
+        items = plans.map((plan) => newItem(plan, tenant, nowMs))
+        byTenant.set(tenant, items)
+      }
+      return items
+    },
   }
 }
 
-async function checkedInput(pipeline: AnyPipeline, input: unknown): Promise<unknown> {
-  if (!pipeline.inputSchema) return input
-  const result = await validate(pipeline.inputSchema, input)
-  if (result.ok) return result.value
-  throw new HoldfastError({
-    code: 'invalid_input',
-    class: 'validation',
-    message: `Pipeline "${pipeline.name}" refused the input: ${result.problems.join('; ')}`,
-    userMessage: 'The data is not complete or not valid.',
-    hint: 'Correct the named fields and submit it again.',
-    details: { problems: result.problems },
-  })
+function newItem(plan: StepPlan, tenant: string, nowMs: number): NewItem {
+  return {
+    step: plan.step,
+    lane: plan.laneFor(tenant),
+    endpoint: plan.endpointName,
+    after: plan.after,
+    dueAtMs: nowMs,
+    optional: plan.optional,
+  }
 }
 
-function layOut(
-  parts: SubmitParts,
-  pipeline: AnyPipeline,
-  plans: readonly StepPlan[],
-  input: string,
-  inputFingerprint: string,
-  options: SubmitOptions,
-): NewRun {
-  const id = newId(parts.clock, parts.random)
-  const nowMs = parts.clock.wallMs()
+/** Without a schema there is nothing to wait for, and a promise per record would cost more than the rest. */
+async function prepareAll(
+  target: Target,
+  records: readonly SubmitRecord[],
+): Promise<readonly (NewRun | HoldfastError)[]> {
+  const schema = target.pipeline.inputSchema
+  if (!schema) return records.map((record) => prepare(target, record.input, record.options))
+  return Promise.all(records.map((record) => check(target, schema, record)))
+}
+
+async function check(
+  target: Target,
+  schema: StandardSchemaV1,
+  { input, options }: SubmitRecord,
+): Promise<NewRun | HoldfastError> {
+  const { name } = target.pipeline
+  try {
+    const result = await validate(schema, input)
+    return result.ok ? prepare(target, result.value, options) : refusedInput(name, result.problems)
+  } catch (error) {
+    return isHoldfastError(error) ? error : brokenSchema(name, error)
+  }
+}
+
+function prepare(target: Target, value: unknown, options: SubmitOptions = {}): NewRun | HoldfastError {
+  const { parts, pipeline } = target
+  try {
+    const input = toJson(value)
+    const bytes = Buffer.byteLength(input)
+    if (bytes > parts.maxPayloadBytes) return tooLarge(pipeline.name, bytes, parts.maxPayloadBytes)
+    return layOut(target, input, options)
+  } catch (error) {
+    if (isHoldfastError(error)) return error
+    throw error
+  }
+}
+
+function layOut({ parts, pipeline, nowMs, itemsFor }: Target, input: string, options: SubmitOptions): NewRun {
+  const id = parts.newRunId()
   const tenant = options.tenant ?? 'default'
   return {
     id,
     tenant,
     pipeline: pipeline.name,
-    key: options.key ?? id,
+    // Without a key nothing can be its duplicate: then there is nothing to compare.
+    ...(options.key !== undefined && { key: options.key, inputFingerprint: fingerprintOfJson(input) }),
     input,
-    inputFingerprint,
-    labels: options.labels ?? {},
+    labels: options.labels ?? NO_LABELS,
     batch: options.batch ?? 'default',
     correlationId: options.correlationId ?? id,
     createdAtMs: nowMs,
-    items: plans.map(
-      (plan): NewItem => ({
-        step: plan.step,
-        lane: plan.laneFor(tenant),
-        endpoint: plan.endpointName,
-        after: plan.after,
-        dueAtMs: nowMs,
-        optional: plan.optional,
-      }),
-    ),
+    items: itemsFor(tenant),
   }
+}
+
+const NO_LABELS: Readonly<Record<string, string>> = {}
+
+function refusedInput(pipeline: string, problems: readonly string[]): HoldfastError {
+  return new HoldfastError({
+    code: 'invalid_input',
+    class: 'validation',
+    message: `Pipeline "${pipeline}" refused the input: ${problems.join('; ')}`,
+    userMessage: 'The data is not complete or not valid.',
+    hint: 'Correct the named fields and submit it again.',
+    details: { problems },
+  })
+}
+
+function brokenSchema(pipeline: string, error: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'invalid_input',
+    class: 'validation',
+    message: `Pipeline "${pipeline}": its input schema failed: ${messageOf(error)}`,
+    hint: 'The schema itself threw; fix it.',
+    cause: error,
+  })
 }
 
 function tooLarge(pipeline: string, bytes: number, limitBytes: number): HoldfastError {

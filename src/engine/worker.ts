@@ -14,6 +14,7 @@ import type { EngineSettings } from './defaults.ts'
 import { type Claim, type ExecuteParts, executeClaim } from './execute.ts'
 import { itemRefOf, settledEvent } from './item-events.ts'
 import { createLeaseKeeper } from './leases.ts'
+import { type Placed, Roster } from './roster.ts'
 import type { Settler } from './settler.ts'
 import { givenBack } from './verdict.ts'
 
@@ -42,14 +43,14 @@ export interface EngineWorker extends Worker {
   readonly idle: boolean
 }
 
-interface Running extends Claim {
+interface Running extends Claim, Placed {
   readonly item: ClaimedItem
   leaseDeadlineMs: number
 }
 
 export function startWorker(parts: WorkerParts): EngineWorker {
   const { clock, events, ledger, settings } = parts
-  const running = new Map<string, Running>()
+  const running = new Roster<Running>()
   const shutdown = new AbortController()
   const ended = new AbortController()
   const board = createChannelBoard(parts)
@@ -131,11 +132,12 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     const claim: Running = {
       item,
       leaseDeadlineMs,
+      place: -1,
       signal: shutdown.signal,
       leaseIsLive: () => clock.monotonicMs() < claim.leaseDeadlineMs,
     }
     idle = false
-    running.set(item.itemId, claim)
+    running.add(claim)
     board.started(item)
     if (events.wants('item.claimed')) {
       const { counters, from, token } = item
@@ -158,16 +160,12 @@ export function startWorker(parts: WorkerParts): EngineWorker {
       const where = `execute ${claim.item.itemId}`
       events.emit('engine.trouble', clock.wallMs(), { where, message: messageOf(error), cause: error })
     }
-    await end(claim, settlement)
-  }
-
-  async function end(claim: Running, settlement: Settlement | undefined): Promise<void> {
     // The place is free as soon as the settlement is on its way: the store keeps the order, so the next claim sees it.
     if (settlement) scheduleTurn()
     const pending = settlement ? parts.settler.settle(settlement) : undefined
     release(claim)
     const receipt = pending ? await pending : undefined
-    leases.settled(claim.item)
+    leases.settled(claim)
     if (settlement && receipt) announce(claim.item, settlement, receipt)
     else events.emit('item.lease_lost', clock.wallMs(), { ...itemRefOf(claim.item), claim: claim.item.token })
     scheduleTurn()
@@ -175,8 +173,8 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   }
 
   function release(claim: Running): void {
+    running.remove(claim)
     leases.settling(claim)
-    running.delete(claim.item.itemId)
     board.ended(claim.item)
   }
 
@@ -228,7 +226,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     if (running.size > 0) {
       const reason = new Error('the worker is stopping')
       shutdown.abort(reason)
-      for (const claim of running.values()) claim.abort?.(reason)
+      for (const claim of running) claim.abort?.(reason)
       await waitForRunning(ABORT_GRACE_MS)
     }
     // Whatever still ignores its signal keeps its lease and is taken over when that ends.

@@ -149,12 +149,15 @@ export interface NewRun {
   readonly id: string
   readonly tenant: string
   readonly pipeline: string
-  /** Names the operation; unique per tenant and pipeline. */
-  readonly key: string
+  /**
+   * Names the operation; unique per tenant and pipeline. Absent: nothing else is the same operation, and wherever a key is
+   * shown or asked for, the run's id stands for it.
+   */
+  readonly key?: string
   /** JSON text, stored as given. */
   readonly input: string
-  /** Of the canonical input. */
-  readonly inputFingerprint: string
+  /** Of the canonical input: tells, by the same key, a repetition from a conflict. Only with a key. */
+  readonly inputFingerprint?: string
   readonly labels: Readonly<Record<string, string>>
   /** What the balance is struck per: an input file, a campaign, `default`. */
   readonly batch: string

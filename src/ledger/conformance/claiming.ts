@@ -258,6 +258,38 @@ export function claiming(make: MakeStore): void {
       expect(await stateOf(ledger, kept.itemId)).toBe('processing')
     })
 
+    behaviour(make, 'of items that were claimed together, those that are not renewed are taken over', async (test) => {
+      const { ledger } = test
+      const runs = Array.from({ length: 4 }, () => newRun())
+      await ledger.submit(runs)
+      const claimed = await claim(ledger)
+      const [kept, first, done, second] = claimed
+      if (!kept || !first || !done || !second) return expect.fail('all four were due')
+      expect(await ledger.extendLeases([kept, done, kept], START_MS + 2 * LEASE_MS)).toEqual([])
+      expect((await settle(ledger, done, SUCCEEDED)).outcome).toBe('settled')
+      const nowMs = START_MS + LEASE_MS
+      const request = { workerId: 'worker-2', nowMs, leaseUntilMs: nowMs + LEASE_MS, limit: 10 }
+      const takenOver = await (await test.another()).reclaimExpired(request)
+      expect(takenOver.map((item) => [item.itemId, item.token, item.lostAttemptStartedAtMs])).toEqual([
+        [first.itemId, first.token + 1, START_MS],
+        [second.itemId, second.token + 1, START_MS],
+      ])
+      expect((await ledger.item(first.itemId))?.lease).toEqual({
+        workerId: 'worker-2',
+        untilMs: nowMs + LEASE_MS,
+        startedAtMs: nowMs,
+      })
+      expect((await ledger.item(kept.itemId))?.lease).toEqual({
+        workerId: 'worker-1',
+        untilMs: START_MS + 2 * LEASE_MS,
+        startedAtMs: START_MS,
+      })
+      expect(await ledger.lanes()).toMatchObject([{ processing: 3 }])
+      expect((await settle(ledger, first, SUCCEEDED)).outcome).toBe('lease_lost')
+      expect((await settle(ledger, kept, SUCCEEDED)).outcome).toBe('settled')
+      expect(await ledger.lanes()).toMatchObject([{ processing: 2 }])
+    })
+
     behaviour(make, 'a renewal that arrives late does not shorten a lease', async ({ ledger }) => {
       await ledger.submit([newRun()])
       const item = await claimOne(ledger)

@@ -160,7 +160,7 @@ export function effects(make: MakeStore): void {
     })
 
     behaviour(make, "a person's word on the item is its word on the reservation too", async ({ ledger }) => {
-      const [happened, not] = [newRun(), newRun()]
+      const [happened, not] = [newRun({ key: 'happened' }), newRun({ key: 'not' })]
       await ledger.submit([happened, not])
       for (const item of await claim(ledger)) {
         await begin(ledger, { owner: item.itemId, key: item.key })
@@ -171,8 +171,8 @@ export function effects(make: MakeStore): void {
       await ledger.resolve([resolved], nowMs)
       await ledger.replay([{ itemId: idOf(not), by: 'cli:ada', knownNotApplied: true, dueAtMs: nowMs }], nowMs)
       const others = { owner: 'call-9' }
-      expect(await begin(ledger, { ...others, key: happened.key })).toEqual({ outcome: 'done', output: '{"id":"7"}' })
-      expect(await begin(ledger, { ...others, key: not.key })).toEqual(STARTED)
+      expect(await begin(ledger, { ...others, key: 'happened' })).toEqual({ outcome: 'done', output: '{"id":"7"}' })
+      expect(await begin(ledger, { ...others, key: 'not' })).toEqual(STARTED)
     })
   })
 }

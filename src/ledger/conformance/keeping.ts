@@ -1,11 +1,14 @@
 import { describe, expect } from 'vitest'
 import { ITEM_STATES } from '../../core/item-state.ts'
+import type { Ledger } from '../port.ts'
 import {
   behaviour,
   chainRun,
   claim,
   claimOne,
   deadLettered,
+  FAILED_ATTEMPT,
+  FAILURE,
   idOf,
   type MakeStore,
   newRun,
@@ -151,6 +154,26 @@ export function keeping(make: MakeStore): void {
       const begun = ['old', 'new'].map((key) => ({ ...effect, key, owner: 'other', keepUntilMs: request.nowMs + 9 }))
       const receipts = await ledger.beginEffects(begun, request.nowMs)
       expect(receipts.map((receipt) => receipt.outcome)).toEqual(['started', 'unknown'])
+    })
+
+    behaviour(make, 'what is forgotten takes nothing from the history of what is kept', async (test) => {
+      const [first, second] = [test.ledger, await test.another()]
+      const endOne = async (ledger: Ledger, nowMs: number): Promise<string> => {
+        await ledger.submit([newRun({ createdAtMs: START_MS })])
+        const [item] = await claim(ledger, { nowMs })
+        if (!item) return expect.fail('it was due')
+        await settle(ledger, item, { state: 'skipped', reason: 'r' }, { attempt: FAILED_ATTEMPT, nowMs })
+        return item.itemId
+      }
+      const failuresOf = async (id: string) => (await first.item(id))?.attempts.map((each) => each.failure)
+      const early = await endOne(first, START_MS)
+      const late = await endOne(first, START_MS + 1000)
+      await second.retain({ endedBeforeMs: START_MS + 500, nowMs: START_MS, limit: 10 })
+      expect(await failuresOf(early)).toBeUndefined()
+      expect(await failuresOf(late)).toEqual([FAILURE])
+      await second.retain({ endedBeforeMs: START_MS + 1500, nowMs: START_MS, limit: 10 })
+      expect(await failuresOf(late)).toBeUndefined()
+      expect(await failuresOf(await endOne(first, START_MS))).toEqual([FAILURE])
     })
 
     behaviour(make, 'a key that was forgotten is new again', async ({ ledger }) => {

@@ -51,6 +51,34 @@ export function settling(make: MakeStore): void {
       })
     })
 
+    behaviour(
+      make,
+      'R057: each attempt is kept with all that is known of it, whatever its kind',
+      async ({ ledger }) => {
+        const attempts = [
+          FAILED_ATTEMPT,
+          attempt({ outcome: 'not_found', counts: false, note: 'looked for it' }),
+          attempt({ startedAtMs: START_MS + 20, endedAtMs: START_MS + 31, status: 201, idempotencyKey: 'k-1' }),
+          attempt({ startedAtMs: START_MS + 5 }),
+          attempt({ outcome: 'reconciled', counts: false, status: 200 }),
+          attempt({ note: 'a remark' }),
+          attempt({ outcome: 'succeeded', failure: FAILURE }),
+        ]
+        for (const [index, last] of attempts.entries()) {
+          await ledger.submit([newRun()])
+          const again = { state: 'retrying', dueAtMs: START_MS, reason: 'r' } as const
+          await workOne(ledger, again, { attempt: FAILED_ATTEMPT })
+          const { itemId } = await workOne(ledger, SUCCEEDED, { attempt: last })
+          const item = await ledger.item(itemId)
+          expect(item?.attempts, `attempt ${index}`).toEqual([
+            { number: 1, ...FAILED_ATTEMPT },
+            { number: 2, ...last },
+          ])
+          expect(item?.counters.attempts).toBe(last.counts ? 2 : 1)
+        }
+      },
+    )
+
     behaviour(make, 'every state a claim may end in, with its due time', async ({ ledger }) => {
       const dueAtMs = START_MS + 1234
       const ends = [

@@ -1,5 +1,5 @@
 import { describe, expect } from 'vitest'
-import { behaviour, chainRun, idOf, type MakeStore, newItem, newRun, START_MS, stateOf } from './support.ts'
+import { behaviour, chainRun, claim, idOf, type MakeStore, newItem, newRun, START_MS, stateOf } from './support.ts'
 
 export function submitting(make: MakeStore): void {
   describe('submit', () => {
@@ -50,6 +50,23 @@ export function submitting(make: MakeStore): void {
       ]
       const receipts = await ledger.submit(runs)
       expect(receipts.map((receipt) => receipt.outcome)).toEqual(['accepted', 'accepted', 'accepted'])
+    })
+
+    behaviour(make, 'a run without a key repeats none, and goes by its id', async ({ ledger }) => {
+      const { key: _key, inputFingerprint: _fingerprint, ...keyless } = newRun({ correlationId: 'request-7' })
+      const { id } = newRun()
+      const receipts = await ledger.submit([keyless, { ...keyless, id, correlationId: id, labels: { of: 'one' } }])
+      expect(receipts.map((receipt) => receipt.outcome)).toEqual(['accepted', 'accepted'])
+      expect(await ledger.run(keyless.id)).toMatchObject({ key: keyless.id, correlationId: 'request-7', labels: {} })
+      expect(await ledger.run(id)).toMatchObject({ key: id, correlationId: id, labels: { of: 'one' } })
+      const claimed = await claim(ledger)
+      expect(claimed).toMatchObject([
+        { runId: keyless.id, key: keyless.id, correlationId: 'request-7', labels: {} },
+        { runId: id, key: id, correlationId: id, labels: { of: 'one' } },
+      ])
+      const found = await ledger.items({ key: id }, { limit: 10 })
+      expect(found.rows.map((row) => row.runId)).toEqual([id])
+      await expect(ledger.submit([keyless])).rejects.toMatchObject({ code: 'invalid_run' })
     })
 
     behaviour(make, 'two connections that submit one key at once: exactly one is accepted', async (test) => {

@@ -1,13 +1,18 @@
-/** The attempt history: append-only rows. */
+/**
+ * The attempt history: append-only rows, but for a success without remarks. That one ends its item, so it is the last, and
+ * its few facts lie in the row that is written anyway.
+ */
 import type { Failure } from '../../core/failure.ts'
 import type { AttemptRecord } from '../port.ts'
 import { type Database, prepare } from './connection.ts'
+import type { Failures } from './failures.ts'
 
 export interface Attempts {
-  append(run: number, step: string, number: number, attempt: AttemptRecord): void
+  append(item: number, number: number, attempt: AttemptRecord): void
   /** What the newest attempt that failed ended with. */
-  lastFailure(run: number, step: string): Failure | undefined
-  of(run: number, step: string): (AttemptRecord & { number: number })[]
+  lastFailure(item: number): Failure | undefined
+  /** All but the one that is kept with its item: see {@link isKeptWithItem}. */
+  of(item: number): (AttemptRecord & { number: number })[]
 }
 
 interface AttemptRow {
@@ -22,24 +27,27 @@ interface AttemptRow {
   failure: string | null
 }
 
-export function prepareAttempts(database: Database): Attempts {
+export function prepareAttempts(database: Database, failures: Failures): Attempts {
   const insert = prepare(
     database,
-    `INSERT INTO attempts (run, step, number, outcome, counts, started_at_ms, ended_at_ms, status, idempotency_key, note,
-       failure)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO attempts (item, number, outcome, counts, started_at_ms, ended_at_ms, status, idempotency_key, note, failure)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
-  const selectLastFailure = prepare<{ failure: string }>(
+  const selectLastFailure = prepare<{ failure: number }>(
     database,
-    'SELECT failure FROM attempts WHERE run = ? AND step = ? AND failure IS NOT NULL ORDER BY number DESC LIMIT 1',
+    'SELECT failure FROM attempts WHERE item = ? AND failure IS NOT NULL ORDER BY number DESC LIMIT 1',
   )
-  const selectAll = prepare<AttemptRow>(database, 'SELECT * FROM attempts WHERE run = ? AND step = ? ORDER BY number')
+  const selectAll = prepare<AttemptRow>(
+    database,
+    `SELECT a.number, a.outcome, a.counts, a.started_at_ms, a.ended_at_ms, a.status, a.idempotency_key, a.note,
+       f.text AS failure
+     FROM attempts a LEFT JOIN failures f ON f.id = a.failure WHERE a.item = ? ORDER BY a.number`,
+  )
 
   return {
-    append(run, step, number, attempt) {
+    append(item, number, attempt) {
       insert.run(
-        run,
-        step,
+        item,
         number,
         attempt.outcome,
         attempt.counts ? 1 : 0,
@@ -48,14 +56,14 @@ export function prepareAttempts(database: Database): Attempts {
         attempt.status ?? null,
         attempt.idempotencyKey ?? null,
         attempt.note ?? null,
-        attempt.failure === undefined ? null : JSON.stringify(attempt.failure),
+        attempt.failure === undefined ? null : failures.numberOf(attempt.failure),
       )
     },
-    lastFailure(run, step) {
-      const row = selectLastFailure.get(run, step)
-      return row && (JSON.parse(row.failure) as Failure)
+    lastFailure(item) {
+      const row = selectLastFailure.get(item)
+      return row && failures.read(row.failure)
     },
-    of: (run, step) => selectAll.all(run, step).map(toAttempt),
+    of: (item) => selectAll.all(item).map(toAttempt),
   }
 }
 
@@ -70,5 +78,34 @@ function toAttempt(row: AttemptRow): AttemptRecord & { number: number } {
     ...(row.failure !== null && { failure: JSON.parse(row.failure) as Failure }),
     ...(row.idempotency_key !== null && { idempotencyKey: row.idempotency_key }),
     ...(row.note !== null && { note: row.note }),
+  }
+}
+
+/** An attempt in the columns of its item: `success_...`. */
+export interface KeptSuccess {
+  readonly success_from_ms: number | null
+  readonly success_at_ms: number | null
+  readonly success_status: number | null
+  readonly success_key: string | null
+}
+
+/** True where the columns of {@link KeptSuccess} hold all there is to know of an attempt whose item succeeded by it. */
+export function isKeptWithItem(attempt: AttemptRecord): boolean {
+  return (
+    attempt.outcome === 'succeeded' && attempt.counts && attempt.note === undefined && attempt.failure === undefined
+  )
+}
+
+/** The attempt that is kept with its item, if there is one. */
+export function keptSuccess(row: KeptSuccess, number: number): (AttemptRecord & { number: number }) | undefined {
+  if (row.success_from_ms === null || row.success_at_ms === null) return undefined
+  return {
+    number,
+    startedAtMs: row.success_from_ms,
+    endedAtMs: row.success_at_ms,
+    outcome: 'succeeded',
+    counts: true,
+    ...(row.success_status !== null && { status: row.success_status }),
+    ...(row.success_key !== null && { idempotencyKey: row.success_key }),
   }
 }

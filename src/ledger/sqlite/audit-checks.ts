@@ -1,8 +1,9 @@
 /**
  * What must be true of every row, as queries that find the rows of which it is not. Each looks at the runs numbered
- * above ?1 up to ?2 and returns one `example` per violation.
+ * above ?1 up to ?2, or the items so numbered, and returns one `example` per violation.
  */
 import { END_STATES, ITEM_STATES } from '../../core/item-state.ts'
+import { ITEMS_OF_RUNS } from './item-numbers.ts'
 
 export interface AuditCheck {
   readonly name: string
@@ -10,31 +11,35 @@ export interface AuditCheck {
   readonly sql: string
 }
 
-const IN_RANGE = 'i.run > ?1 AND i.run <= ?2'
 const ITEM = `coalesce((SELECT id FROM runs WHERE no = i.run), 'run number ' || i.run) || '.' || i.step AS example`
+/** The attempt that is kept with its item, as 0 or 1. */
+const KEPT = '(i.success_at_ms IS NOT NULL)'
 const ENDS = listed(END_STATES)
+/** Steps before it, for as long as they are of its run: items of a run are numbered in the order of its steps. */
+const BEFORE = 'before.no >= i.run AND before.no < i.no AND before.run = i.run AND before.step = need.value'
 const UNRELEASED = `(SELECT count(*) FROM json_each(i."after") need
-  LEFT JOIN items before ON before.run = i.run AND before.step = need.value WHERE before.released IS NOT 1)`
+  LEFT JOIN items before ON ${BEFORE} WHERE before.released IS NOT 1)`
 
 export const AUDIT_CHECKS: readonly AuditCheck[] = [
   {
     name: 'runs_complete',
-    description: 'each run has exactly the items it was accepted with',
+    description: 'each run has exactly the items it was accepted with, each step once',
     sql: `SELECT r.id AS example FROM runs r WHERE r.no > ?1 AND r.no <= ?2
-      AND r.item_count <> (SELECT count(*) FROM items WHERE run = r.no)`,
+      AND r.item_count <> (SELECT count(DISTINCT i.step) FROM items i WHERE ${ITEMS_OF_RUNS} AND i.run = r.no)`,
   },
   itemCheck(
     'items_belong',
     'each item belongs to a run, to its book and to a channel',
-    `NOT EXISTS (SELECT 1 FROM runs r WHERE r.no = i.run AND r.book = i.book)
+    `NOT EXISTS (SELECT 1 FROM runs r WHERE r.no = i.run AND r.book = i.book AND ${ITEMS_OF_RUNS})
       OR NOT EXISTS (SELECT 1 FROM channels c WHERE c.id = i.channel)`,
   ),
   itemCheck('states_known', 'each item is in a known state', `i.state NOT IN (${listed(ITEM_STATES)})`),
   itemCheck(
     'processing_is_leased',
     'an item is being processed exactly while it is leased',
-    `(i.state = 'processing') <> (i.lease_until_ms IS NOT NULL)
-      OR (i.lease_until_ms IS NOT NULL AND (i.lease_worker IS NULL OR i.lease_from_ms IS NULL OR i.lease_token < 1))`,
+    `(i.state = 'processing') <> (i.lease IS NOT NULL)
+      OR (i.lease IS NOT NULL AND (i.lease_token < 1 OR NOT EXISTS (SELECT 1 FROM leases l
+        WHERE l.id = i.lease AND l.channel = i.channel AND i.no IN (SELECT value FROM json_each(l.items)))))`,
   ),
   itemCheck(
     'due_is_claimable',
@@ -58,7 +63,7 @@ export const AUDIT_CHECKS: readonly AuditCheck[] = [
     'no_waiting_for_ever',
     'no item waits for a step that will never end well',
     `i.state = 'waiting' AND EXISTS (SELECT 1 FROM json_each(i."after") need
-      JOIN items before ON before.run = i.run AND before.step = need.value
+      JOIN items before ON ${BEFORE}
       WHERE before.released = 0 AND before.state IN ('superseded', 'cancelled', 'discarded'))`,
   ),
   itemCheck(
@@ -87,29 +92,60 @@ export const AUDIT_CHECKS: readonly AuditCheck[] = [
   itemCheck(
     'attempts_counted',
     'the number of attempts equals the recorded attempts that count',
-    'i.attempts <> (SELECT count(*) FROM attempts a WHERE a.run = i.run AND a.step = i.step AND a.counts = 1)',
+    `i.attempts <> ${KEPT} + (SELECT count(*) FROM attempts a WHERE a.item = i.no AND a.counts = 1)`,
   ),
   itemCheck(
     'attempts_numbered',
     'the recorded attempts of each item are numbered from 1 without gaps',
-    `i.recorded <> (SELECT count(*) FROM attempts a WHERE a.run = i.run AND a.step = i.step)
-      OR i.recorded <> (SELECT coalesce(max(number), 0) FROM attempts a WHERE a.run = i.run AND a.step = i.step)`,
+    `i.recorded <> ${KEPT} + (SELECT count(*) FROM attempts a WHERE a.item = i.no)
+      OR i.recorded <> ${KEPT} + (SELECT coalesce(max(number), 0) FROM attempts a WHERE a.item = i.no)`,
+  ),
+  itemCheck(
+    'success_kept_whole',
+    'an attempt that is kept with its item is that of its success, with its beginning and its end',
+    `(i.success_from_ms IS NULL) <> (i.success_at_ms IS NULL)
+      OR (i.success_at_ms IS NOT NULL AND i.state <> 'succeeded')`,
+  ),
+  itemCheck(
+    'past_begins_with_a_claim',
+    'an item that was never claimed has nothing that only a claim can give',
+    `i.lease_token = 0 AND (i.attempts + i.deferrals + i.crashes + i.replays + i.recorded + i.edits + i.slow_lane_tries
+        + i.attempts_before_budget > 0 OR i.budget_from_ms IS NOT NULL OR i.first_attempt_at_ms IS NOT NULL
+        OR i.cancel_reason IS NOT NULL OR i.fingerprint IS NOT NULL OR i.memo IS NOT NULL)`,
   ),
   itemCheck(
     'edits_counted',
     'each edited payload is kept',
-    'i.edits <> (SELECT count(*) FROM edits e WHERE e.run = i.run AND e.step = i.step)',
+    'i.edits <> (SELECT count(*) FROM edits e WHERE e.item = i.no)',
   ),
   ...['attempts', 'edits', 'operations'].map((table) => ({
     name: `no_orphan_${table}`,
     description: `no row of ${table} is without its item`,
-    sql: `SELECT ${ITEM} FROM ${table} i WHERE ${IN_RANGE}
-      AND NOT EXISTS (SELECT 1 FROM items own WHERE own.run = i.run AND own.step = i.step)`,
+    sql: `SELECT 'item number ' || t.item AS example FROM ${table} t WHERE t.item > ?1 AND t.item <= ?2
+      AND NOT EXISTS (SELECT 1 FROM items WHERE no = t.item)`,
   })),
+  {
+    name: 'failures_known',
+    description: 'what an attempt failed with is on record',
+    sql: `SELECT 'item number ' || a.item AS example FROM attempts a WHERE a.item > ?1 AND a.item <= ?2
+      AND a.failure IS NOT NULL AND NOT EXISTS (SELECT 1 FROM failures WHERE id = a.failure)`,
+  },
+  {
+    name: 'failures_named',
+    description: 'no failure is on record that no attempt ended with',
+    sql: `SELECT 'failure number ' || f.id AS example FROM failures f WHERE f.id > ?1 AND f.id <= ?2
+      AND NOT EXISTS (SELECT 1 FROM attempts WHERE failure = f.id)`,
+  },
+  {
+    name: 'leases_counted',
+    description: 'each lease counts the items that belong to it, and there is none without any',
+    sql: `SELECT 'lease number ' || l.id AS example FROM leases l WHERE l.id > ?1 AND l.id <= ?2 AND (l.open < 1
+      OR l.open <> (SELECT count(*) FROM json_each(l.items) m JOIN items i ON i.no = m.value AND i.lease = l.id))`,
+  },
 ]
 
 function itemCheck(name: string, description: string, violation: string): AuditCheck {
-  return { name, description, sql: `SELECT ${ITEM} FROM items i WHERE ${IN_RANGE} AND (${violation})` }
+  return { name, description, sql: `SELECT ${ITEM} FROM items i WHERE i.no > ?1 AND i.no <= ?2 AND (${violation})` }
 }
 
 function listed(states: readonly string[]): string {

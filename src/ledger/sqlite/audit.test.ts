@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
+  attempt,
   chainRun,
   claim,
   deadLettered,
@@ -28,8 +29,13 @@ const DAMAGES: readonly (readonly [check: string, sql: string])[] = [
   ['items_booked', `UPDATE items SET book = 77 WHERE state = 'succeeded'`],
   ['items_belong', `UPDATE items SET channel = 77 WHERE state = 'succeeded'`],
   ['items_belong', 'DELETE FROM runs WHERE no = 1'],
-  ['processing_is_leased', `UPDATE items SET lease_until_ms = NULL WHERE state = 'processing'`],
-  ['processing_is_leased', `UPDATE items SET lease_until_ms = 5 WHERE state = 'succeeded'`],
+  ['processing_is_leased', `UPDATE items SET lease = NULL WHERE state = 'processing'`],
+  ['processing_is_leased', `UPDATE items SET lease = 1 WHERE state = 'succeeded'`],
+  ['processing_is_leased', 'DELETE FROM leases'],
+  ['processing_is_leased', `UPDATE leases SET items = '[]'`],
+  ['leases_counted', 'UPDATE leases SET open = open + 1'],
+  ['leases_counted', `UPDATE items SET lease = NULL WHERE state = 'processing'`],
+  ['leases_counted', `INSERT INTO leases VALUES (99, 1, 'worker', 1, 2, 0, '[]')`],
   ['due_is_claimable', `UPDATE items SET due_at_ms = 5 WHERE state = 'succeeded'`],
   ['due_is_claimable', `UPDATE items SET due_at_ms = NULL WHERE state = 'retrying'`],
   ['waiting_for_something', `UPDATE items SET unmet = 0 WHERE state = 'waiting'`],
@@ -44,13 +50,17 @@ const DAMAGES: readonly (readonly [check: string, sql: string])[] = [
   ['attempts_counted', 'UPDATE attempts SET counts = 0'],
   ['attempts_numbered', 'DELETE FROM attempts'],
   ['attempts_numbered', 'UPDATE attempts SET number = 2'],
+  ['success_kept_whole', `UPDATE items SET success_at_ms = NULL WHERE state = 'succeeded'`],
+  ['success_kept_whole', `UPDATE items SET success_from_ms = 1, success_at_ms = 1 WHERE state = 'retrying'`],
+  ['attempts_counted', `UPDATE items SET success_at_ms = NULL, success_from_ms = NULL WHERE state = 'succeeded'`],
+  ['past_begins_with_a_claim', `UPDATE items SET lease_token = 0 WHERE state = 'retrying'`],
+  ['past_begins_with_a_claim', `UPDATE items SET memo = '{}' WHERE state = 'waiting'`],
   ['edits_counted', `UPDATE items SET edits = 1 WHERE state = 'retrying'`],
-  ['no_orphan_attempts', `UPDATE attempts SET step = 'gone'`],
-  ['no_orphan_edits', `INSERT INTO edits VALUES (99, 'gone', 1, 1, 'b', 1, '1')`],
-  [
-    'no_orphan_operations',
-    `INSERT INTO operations (run, step, what, by, at_ms, note) VALUES (99, 'x', 'w', 'b', 1, 'n')`,
-  ],
+  ['failures_known', 'DELETE FROM failures'],
+  ['failures_named', `INSERT INTO failures (text) VALUES ('{}')`],
+  ['no_orphan_attempts', `UPDATE attempts SET item = 99`],
+  ['no_orphan_edits', `INSERT INTO edits VALUES (99, 1, 1, 'b', 1, '1')`],
+  ['no_orphan_operations', `INSERT INTO operations (item, what, by, at_ms, note) VALUES (99, 'w', 'b', 1, 'n')`],
 ]
 
 describe('audit', () => {
@@ -82,7 +92,7 @@ describe('audit', () => {
   it('sees every row of a store of several slices', async () => {
     const { ledger, damage, remove } = await openStore()
     await ledger.submit(Array.from({ length: 2500 }, () => newRun()))
-    damage('UPDATE items SET due_at_ms = NULL WHERE run > 5')
+    damage('UPDATE items SET due_at_ms = NULL WHERE no > 5')
     const report = await ledger.audit()
     expect(report.checks.find((check) => check.name === 'due_is_claimable')?.violations).toBe(2495)
     expect(report.balance.accepted).toBe(2500)
@@ -118,12 +128,16 @@ async function openStore() {
 async function fill(ledger: Ledger): Promise<void> {
   const runs = [chainRun(), newRun(), newRun(), newRun()]
   await ledger.submit(runs)
-  const ends = [deadLettered(), SUCCEEDED, { state: 'retrying', dueAtMs: 5, reason: 'r' }] as const
+  const ends = [
+    [deadLettered(), {}],
+    [SUCCEEDED, { attempt: attempt() }],
+    [{ state: 'retrying', dueAtMs: 5, reason: 'r' }, { attempt: FAILED_ATTEMPT }],
+  ] as const
   const claimed = await claim(ledger)
   expect(claimed.map((item) => item.itemId)).toEqual(runs.map((run) => idOf(run)))
-  for (const [index, to] of ends.entries()) {
+  for (const [index, [to, extra]] of ends.entries()) {
     const item = claimed[index] ?? expect.fail('all were due')
-    await settle(ledger, item, to, to.state === 'retrying' ? { attempt: FAILED_ATTEMPT } : {})
+    await settle(ledger, item, to, extra)
   }
   await ledger.submit(Array.from({ length: 11 }, () => newRun()))
 }

@@ -107,7 +107,7 @@ async function countItems(
   const count = prepare<{ book: number; state: ItemState; count: number; needs_person: number }>(
     database,
     `SELECT i.book, i.state, count(*) AS count, sum(${NEEDS_PERSON}) AS needs_person FROM items i
-     WHERE i.run > ? AND i.run <= ? GROUP BY i.book, i.state`,
+     WHERE i.no > ? AND i.no <= ? GROUP BY i.book, i.state`,
   )
   const unknown: string[] = []
   for (const { above, upTo } of slices) {

@@ -3,6 +3,7 @@ import { ITEM_STATES, type ItemState } from '../../core/item-state.ts'
 import type { Balance, BalanceFilter } from '../port.ts'
 import { type Database, prepare } from './connection.ts'
 import { balanceConditions, NEEDS_PERSON } from './filter.ts'
+import { ITEMS_OF_RUNS } from './item-numbers.ts'
 import { ACCEPTED, ARCHIVED_PREFIX } from './tally.ts'
 
 export type StateCounts = Record<ItemState, number>
@@ -55,7 +56,7 @@ function countRows(database: Database, filter: BalanceFilter): Counts {
   const states = noStates()
   const rows = prepare<{ state: ItemState; count: number }>(
     database,
-    `SELECT i.state, count(*) AS count FROM runs r JOIN books b ON b.id = r.book JOIN items i ON i.run = r.no
+    `SELECT i.state, count(*) AS count FROM runs r JOIN books b ON b.id = r.book JOIN items i ON ${ITEMS_OF_RUNS}
      WHERE ${sql} GROUP BY i.state`,
   ).all(...values)
   for (const { state, count } of rows) states[state] = count

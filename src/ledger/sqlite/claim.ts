@@ -2,8 +2,10 @@
 import { parseItemId } from '../../core/ids.ts'
 import type { ChannelDue, ClaimChannel, ClaimedItem, ClaimRequest, Fence, ReclaimRequest } from '../port.ts'
 import { type Database, prepare, prepareTuples } from './connection.ts'
-import { LEASABLE_COLUMNS, type Leasable, type LeasableTuple, toLeasable } from './leasable.ts'
-import type { Leasing } from './lease.ts'
+import { ITEMS_OF_RUNS } from './item-numbers.ts'
+import { LEASABLE_COLUMNS, type LeasableTuple, toLeasable } from './leasable.ts'
+import type { LeasedItem, Leases } from './leases.ts'
+import type { Claimed, Leasing } from './leasing.ts'
 import type { Names } from './names.ts'
 
 export interface Claims {
@@ -13,7 +15,22 @@ export interface Claims {
   extendLeases(fences: readonly Fence[], leaseUntilMs: number): Fence[]
 }
 
-export function prepareClaims(database: Database, names: Names, leasing: Leasing): Claims {
+export interface ClaimParts {
+  readonly names: Names
+  readonly leases: Leases
+  readonly leasing: Leasing
+}
+
+type ExpiredTuple = readonly [
+  lease: number,
+  fromMs: number,
+  channel: number,
+  lane: string,
+  endpoint: string,
+  ...LeasableTuple,
+]
+
+export function prepareClaims(database: Database, { names, leases, leasing }: ClaimParts): Claims {
   const selectChannels = prepare<{ lane: string; endpoint: string; due_at_ms: number }>(
     database,
     // A skip scan: one probe of the index per channel that holds claimable items, however many wait in it.
@@ -30,65 +47,77 @@ export function prepareClaims(database: Database, names: Names, leasing: Leasing
     database,
     'SELECT gate_until_ms, suspended_at_ms FROM lanes WHERE lane = ?',
   )
-  const countLeased = prepare<{ leased: number }>(
-    database,
-    `SELECT count(*) AS leased FROM channels c JOIN items i INDEXED BY items_leased
-       ON i.channel = c.id AND i.lease_until_ms IS NOT NULL
-     WHERE c.lane = ?`,
-  )
   const selectDue = prepareTuples<LeasableTuple>(
     database,
     `SELECT ${LEASABLE_COLUMNS} FROM items i INDEXED BY items_due JOIN runs r ON r.no = i.run
      WHERE i.channel = ? AND i.due_at_ms <= ?
-     ORDER BY i.due_at_ms, i.run, i.step LIMIT ?`,
+     ORDER BY i.due_at_ms, i.no LIMIT ?`,
   )
-  const selectExpired = prepareTuples<readonly [lane: string, endpoint: string, ...LeasableTuple]>(
+  const selectExpired = prepareTuples<ExpiredTuple>(
     database,
-    `SELECT c.lane, c.endpoint, ${LEASABLE_COLUMNS}
-     FROM items i INDEXED BY items_leased JOIN runs r ON r.no = i.run JOIN channels c ON c.id = i.channel
-     WHERE i.lease_until_ms IS NOT NULL AND i.lease_until_ms <= ?
-     ORDER BY i.lease_until_ms, i.run, i.step LIMIT ?`,
+    `SELECT l.id, l.from_ms, c.id, c.lane, c.endpoint, ${LEASABLE_COLUMNS}
+     FROM leases l CROSS JOIN json_each(l.items) m CROSS JOIN items i ON i.no = m.value AND i.lease = l.id
+     JOIN runs r ON r.no = i.run JOIN channels c ON c.id = l.channel
+     WHERE l.until_ms <= ?
+     ORDER BY l.until_ms, i.no LIMIT ?`,
   )
-  const extendLease = prepare(
+  const selectLeased = prepare<LeasedItem>(
     database,
-    `UPDATE items SET lease_until_ms = max(lease_until_ms, ?)
-     WHERE run = (SELECT no FROM runs WHERE id = ?) AND step = ? AND lease_token = ? AND lease_until_ms IS NOT NULL`,
+    `SELECT i.no, i.lease FROM runs r CROSS JOIN items i ON ${ITEMS_OF_RUNS}
+     WHERE r.id = ? AND i.step = ? AND i.lease_token = ? AND i.lease IS NOT NULL`,
   )
 
   function roomIn(channel: ClaimChannel, nowMs: number): number {
     const lane = selectLane.get(channel.lane)
     if (!lane || lane.suspended_at_ms !== null || lane.gate_until_ms > nowMs) return 0
-    const leased = countLeased.get(channel.lane)?.leased ?? 0
-    return Math.min(channel.limit, channel.laneConcurrency - leased)
+    return Math.min(channel.limit, channel.laneConcurrency - leases.openIn(channel.lane))
   }
 
-  function leaseFrom(channel: ClaimChannel, request: ClaimRequest): Leasable[] {
+  function claimFrom(channel: ClaimChannel, request: ClaimRequest): Claimed[] {
     const { lane, endpoint } = channel
-    const number = names.knownChannel(lane, endpoint)
-    const room = number === undefined ? 0 : roomIn(channel, request.nowMs)
-    if (number === undefined || room <= 0) return []
-    const rows = selectDue.all(number, request.nowMs, room).map((tuple) => toLeasable(tuple, lane, endpoint))
-    leasing.leaseDue(number, rows, request)
-    return rows
+    const id = names.knownChannel(lane, endpoint)
+    const room = id === undefined ? 0 : roomIn(channel, request.nowMs)
+    if (id === undefined || room <= 0) return []
+    const rows = selectDue.all(id, request.nowMs, room).map(toLeasable)
+    return leasing.lease({ id, lane, endpoint }, rows, request)
   }
 
   function claim(request: ClaimRequest): ClaimedItem[] {
-    const rows = request.channels.flatMap((channel) => leaseFrom(channel, request))
-    if (request.channels.length > 1) rows.sort((a, b) => (a.dueAtMs ?? 0) - (b.dueAtMs ?? 0) || a.run - b.run)
-    return rows.map((row) => leasing.claimed(row, request))
+    const claimed = request.channels.flatMap((channel) => claimFrom(channel, request))
+    if (request.channels.length > 1) claimed.sort(byDueTime)
+    return claimed.map(({ item }) => item)
   }
 
   function reclaimExpired(request: ReclaimRequest): ClaimedItem[] {
-    return selectExpired.all(request.nowMs, request.limit).map(([lane, endpoint, ...tuple]) => {
-      const row = toLeasable(tuple, lane, endpoint)
-      leasing.takeOver(row, request)
-      return leasing.claimed(row, request)
+    leases.write()
+    const expired = selectExpired
+      .all(request.nowMs, request.limit)
+      .map(([lease, fromMs, id, lane, endpoint, ...tuple]) => ({
+        channel: { id, lane, endpoint },
+        row: [toLeasable(tuple), { id: lease, fromMs }] as const,
+      }))
+    return [...Map.groupBy(expired, (each) => each.channel.id).values()].flatMap((ofChannel) => {
+      const [first] = ofChannel
+      return first
+        ? leasing.takeOver(
+            first.channel,
+            ofChannel.map((each) => each.row),
+            request,
+          )
+        : []
     })
   }
 
-  function isLost(fence: Fence, leaseUntilMs: number): boolean {
-    const at = parseItemId(fence.itemId)
-    return !at || extendLease.run(leaseUntilMs, at.runId, at.step, fence.token).changes === 0
+  function extendLeases(fences: readonly Fence[], leaseUntilMs: number): Fence[] {
+    const held: LeasedItem[] = []
+    const lost = fences.filter((fence) => {
+      const at = parseItemId(fence.itemId)
+      const item = at && selectLeased.get(at.runId, at.step, fence.token)
+      if (item) held.push(item)
+      return !item
+    })
+    leases.extend(held, leaseUntilMs)
+    return lost
   }
 
   return {
@@ -96,6 +125,10 @@ export function prepareClaims(database: Database, names: Names, leasing: Leasing
       selectChannels.all().map((row) => ({ lane: row.lane, endpoint: row.endpoint, earliestDueMs: row.due_at_ms })),
     claim,
     reclaimExpired,
-    extendLeases: (fences, leaseUntilMs) => fences.filter((fence) => isLost(fence, leaseUntilMs)),
+    extendLeases,
   }
+}
+
+function byDueTime(a: Claimed, b: Claimed): number {
+  return (a.row.dueAtMs ?? 0) - (b.row.dueAtMs ?? 0) || a.row.no - b.row.no
 }

@@ -2,10 +2,12 @@
 import { itemId, parseItemId } from '../../core/ids.ts'
 import { type ItemState, isEndState } from '../../core/item-state.ts'
 import { type Database, prepare } from './connection.ts'
+import { itemsOfRun } from './item-numbers.ts'
 import type { Tally } from './tally.ts'
 
 export interface EndedItem {
   readonly itemId: string
+  readonly no: number
   readonly run: number
   readonly book: number
   /** JSON array of steps; `null`: none. */
@@ -25,19 +27,19 @@ export interface Dependents {
 const NOTHING_QUEUED: string[] = []
 
 export function prepareDependents(database: Database, tally: Tally): Dependents {
-  const markReleased = prepare(database, 'UPDATE items SET released = 1 WHERE run = ? AND step = ? AND released = 0')
+  const markReleased = prepare(database, 'UPDATE items SET released = 1 WHERE no = ? AND released = 0')
   const release = prepare<{ state: ItemState }>(
     database,
     `UPDATE items SET unmet = unmet - 1, updated_at_ms = ?1,
        state = CASE WHEN unmet = 1 THEN 'queued' ELSE state END,
        due_at_ms = CASE WHEN unmet = 1 THEN max(?1, coalesce(not_before_ms, 0)) END,
        reason = CASE WHEN unmet = 1 THEN 'the steps before it are done' ELSE reason END
-     WHERE run = ?2 AND step = ?3 AND state = 'waiting' RETURNING state`,
+     WHERE ${itemsOfRun('?2')} AND step = ?3 AND state = 'waiting' RETURNING state`,
   )
   const end = prepare<{ dependents: string | null }>(
     database,
-    `UPDATE items SET state = ?, reason = ?, ended_at_ms = ?, updated_at_ms = ?
-     WHERE run = ? AND step = ? AND state = 'waiting' RETURNING dependents`,
+    `UPDATE items SET state = ?1, reason = ?2, ended_at_ms = ?3, updated_at_ms = ?3
+     WHERE ${itemsOfRun('?4')} AND step = ?5 AND state = 'waiting' RETURNING dependents`,
   )
 
   function followUp(item: EndedItem, state: ItemState, nowMs: number): string[] {
@@ -49,7 +51,7 @@ export function prepareDependents(database: Database, tally: Tally): Dependents 
 
   function releaseAfter(item: EndedItem, nowMs: number): string[] {
     const at = parseItemId(item.itemId)
-    if (!at || markReleased.run(item.run, at.step).changes === 0) return NOTHING_QUEUED
+    if (!at || markReleased.run(item.no).changes === 0) return NOTHING_QUEUED
     const queued: string[] = []
     for (const step of stepsOf(item.dependents)) {
       if (release.get(nowMs, item.run, step)?.state !== 'queued') continue
@@ -65,7 +67,7 @@ export function prepareDependents(database: Database, tally: Tally): Dependents 
     const reason = `step "${cause}", which it needs, was ${state}`
     const open = stepsOf(item.dependents)
     for (let step = open.pop(); step !== undefined; step = open.pop()) {
-      const ended = end.get(state, reason, nowMs, nowMs, item.run, step)
+      const ended = end.get(state, reason, nowMs, item.run, step)
       if (!ended) continue
       tally.move(item.book, 'waiting', state)
       open.push(...stepsOf(ended.dependents))

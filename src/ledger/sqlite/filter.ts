@@ -1,4 +1,4 @@
-/** `ItemFilter` and `BalanceFilter` as SQL: conditions over `items i`, `runs r`, `channels c` and `books b`. */
+/** `ItemFilter` and `BalanceFilter` as SQL: conditions over `items i`, `runs r`, `flows f`, `channels c` and `books b`. */
 import type { ItemState } from '../../core/item-state.ts'
 import type { BalanceFilter, ItemFilter } from '../port.ts'
 import type { SqlValue } from './connection.ts'
@@ -13,13 +13,13 @@ type Condition = readonly [sql: string, ...values: SqlValue[]]
 
 export function itemConditions(filter: ItemFilter): Conditions {
   const conditions: Condition[] = [
-    ...equal('r.pipeline', filter.pipeline),
+    ...equal('f.pipeline', filter.pipeline),
     ...equal('i.step', filter.step),
     ...equal('c.lane', filter.lane),
     ...equal('c.endpoint', filter.endpoint),
     ...equal('r.id', filter.runId),
-    ...equal('r.key', filter.key),
-    ...equal('r.tenant', filter.tenant),
+    ...keyed(filter.key),
+    ...equal('f.tenant', filter.tenant),
     ...equal('b.batch', filter.batch),
     ...equal('i.fingerprint', filter.fingerprint),
     ...labelled(filter.labels),
@@ -40,25 +40,36 @@ export function balanceConditions(filter: BalanceFilter): Conditions {
 /** No machine will touch it again by itself. */
 export const NEEDS_PERSON = `(i.state IN ('dead_lettered', 'unknown_outcome') AND i.due_at_ms IS NULL)`
 
-/**
- * The partial index that holds all items of these states, for lists of what is at hand: short, however long the history.
- * `undefined` where none does.
- */
-export function hotIndexFor(filter: ItemFilter): { readonly name: string; readonly condition: string } | undefined {
+/** What leases name: a list that is short, however long the history. */
+const LEASED = 'i.lease IS NOT NULL AND i.no IN (SELECT named.value FROM leases, json_each(leases.items) named)'
+
+export interface HotItems {
+  /** The partial index that holds them all, where there is one. */
+  readonly index?: string
+  readonly condition: string
+}
+
+/** The short way to all items of these states, for lists of what is at hand. `undefined` where there is none. */
+export function hotItemsFor(filter: ItemFilter): HotItems | undefined {
   // One run, or one key, is found faster by its name.
   if (filter.runId !== undefined || filter.key !== undefined) return undefined
   const states = filter.states ?? []
   const within = (...hot: ItemState[]): boolean => states.length > 0 && states.every((state) => hot.includes(state))
   if (filter.needsPerson || filter.fingerprint !== undefined || within('dead_lettered', 'unknown_outcome')) {
-    return { name: 'items_dead', condition: 'i.fingerprint IS NOT NULL' }
+    return { index: 'items_dead', condition: 'i.fingerprint IS NOT NULL' }
   }
-  if (within('processing')) return { name: 'items_leased', condition: 'i.lease_until_ms IS NOT NULL' }
-  if (within('retrying', 'parked')) return { name: 'items_due', condition: 'i.due_at_ms IS NOT NULL' }
+  if (within('processing')) return { condition: LEASED }
+  if (within('retrying', 'parked')) return { index: 'items_due', condition: 'i.due_at_ms IS NOT NULL' }
   return undefined
 }
 
 function equal(column: string, value: string | undefined): Condition[] {
   return value === undefined ? [] : [[`${column} = ?`, value]]
+}
+
+/** A run without a key goes by its id. */
+function keyed(key: string | undefined): Condition[] {
+  return key === undefined ? [] : [['(r.key = ? OR (r.key IS NULL AND r.id = ?))', key, key]]
 }
 
 function labelled(labels: Readonly<Record<string, string>> | undefined): Condition[] {

@@ -29,12 +29,12 @@ export function listGroups(database: Database, filter: ItemFilter): DeadLetterGr
     database,
     // Beside min() and max(), SQLite takes bare columns from a row that holds one of them: any member may speak for its
     // group, whose facts are alike.
-    `SELECT i.fingerprint, i.state, r.pipeline, c.endpoint, count(*) AS count, count(i.due_at_ms) AS will_retry,
+    `SELECT i.fingerprint, i.state, f.pipeline, c.endpoint, count(*) AS count, count(i.due_at_ms) AS will_retry,
        min(i.dead_since_ms) AS first_ms, max(i.dead_since_ms) AS last_ms, r.id || '.' || i.step AS example, i.summary,
        i.hint, i.cause
      FROM items i INDEXED BY items_dead ${SUMMARY_JOINS}
      WHERE i.fingerprint IS NOT NULL AND i.state IN ('dead_lettered', 'unknown_outcome') AND ${sql}
-     GROUP BY i.fingerprint, i.state, r.pipeline, c.endpoint`,
+     GROUP BY i.fingerprint, i.state, f.pipeline, c.endpoint`,
   ).all(...values)
   const groups = Map.groupBy(rows, (row) => row.fingerprint)
   return [...groups.values()]

@@ -4,9 +4,12 @@
  */
 export interface KnownLease {
   readonly token: number
+  /** The item's number, and its run's. */
+  readonly no: number
   readonly run: number
+  readonly lease: number
   readonly book: number
-  /** Rows in attempts. */
+  /** Attempts on record. */
   readonly recorded: number
   readonly slowLaneTries: number
   readonly optional: boolean

@@ -37,9 +37,8 @@ export function prepareLanes(database: Database): Lanes {
   const selectAll = prepare<LaneRow>(
     database,
     `SELECT l.lane, l.gate_until_ms, l.gate_reason, l.suspended_at_ms, l.suspended_reason,
-       (SELECT count(*) FROM channels c JOIN items i INDEXED BY items_leased
-          ON i.channel = c.id AND i.lease_until_ms IS NOT NULL
-        WHERE c.lane = l.lane) AS processing
+       (SELECT coalesce(sum(open), 0) FROM channels c JOIN leases ON leases.channel = c.id WHERE c.lane = l.lane)
+         AS processing
      FROM lanes l ORDER BY l.lane`,
   )
 

@@ -1,7 +1,26 @@
 /** An item joined with its run, as a claim reads it. */
 import type { ItemState } from '../../core/item-state.ts'
 
+/** What only items have that were claimed before. */
+export interface Past {
+  readonly attempts: number
+  readonly deferrals: number
+  readonly crashes: number
+  readonly replays: number
+  /** Attempts on record. */
+  readonly recorded: number
+  readonly edits: number
+  readonly attemptsBeforeBudget: number
+  readonly budgetFromMs: number | null
+  readonly slowLaneTries: number
+  readonly firstAttemptAtMs: number | null
+  readonly cancelReason: string | null
+  readonly fingerprint: string | null
+  readonly memo: string | null
+}
+
 export interface Leasable {
+  readonly no: number
   readonly run: number
   readonly step: string
   /** Before it is leased. */
@@ -9,50 +28,52 @@ export interface Leasable {
   readonly book: number
   readonly dueAtMs: number | null
   readonly token: number
-  readonly leaseFromMs: number | null
-  readonly attempts: number
-  readonly deferrals: number
-  readonly crashes: number
-  readonly replays: number
-  readonly recorded: number
-  readonly edits: number
-  readonly attemptsBeforeBudget: number
-  readonly budgetFromMs: number | null
-  readonly slowLaneTries: number
-  readonly firstAttemptAtMs: number | null
+  readonly past: Past
   readonly optional: number
-  readonly cancelReason: string | null
-  readonly fingerprint: string | null
   readonly after: string | null
   readonly dependents: string | null
-  readonly memo: string | null
   readonly runId: string
-  readonly tenant: string
-  readonly pipeline: string
-  readonly key: string
+  readonly flow: number
+  /** `null`: the run's id. */
+  readonly key: string | null
   readonly input: string
-  readonly labels: string
-  readonly correlationId: string
+  /** `null`: none. */
+  readonly labels: string | null
+  /** `null`: the run's id. */
+  readonly correlationId: string | null
   readonly createdAtMs: number
-  readonly lane: string
-  readonly endpoint: string
 }
 
-/** In the order of {@link LeasableTuple}. Without lane and endpoint: whoever claims from a channel knows them. */
-export const LEASABLE_COLUMNS = `i.run, i.step, i.state, i.book, i.due_at_ms, i.lease_token, i.lease_from_ms, i.attempts,
-  i.deferrals, i.crashes, i.replays, i.recorded, i.edits, i.attempts_before_budget, i.budget_from_ms, i.slow_lane_tries,
-  i.first_attempt_at_ms, i.optional, i.cancel_reason, i.fingerprint, i."after", i.dependents, i.memo, r.id, r.tenant,
-  r.pipeline, r.key, r.input, r.labels, r.correlation_id, r.created_at_ms`
+/** In the order of {@link LeasableTuple}. Each column costs as it is read: the past is one, and NULL where there is none. */
+export const LEASABLE_COLUMNS = `i.no, i.run, i.step, i.state, i.book, i.due_at_ms, i.lease_token,
+  CASE WHEN i.lease_token > 0 THEN json_array(i.attempts, i.deferrals, i.crashes, i.replays, i.recorded, i.edits,
+    i.attempts_before_budget, i.budget_from_ms, i.slow_lane_tries, i.first_attempt_at_ms, i.cancel_reason, i.fingerprint,
+    i.memo) END,
+  i.optional, i."after", i.dependents, r.id, r.flow, r.key, r.input, r.labels, r.correlation_id, r.created_at_ms`
 
-/** A plain array: for this many columns the driver's row objects cost twice as much, on the hottest of all queries. */
+/** A plain array: the driver's row objects cost twice as much, on the hottest of all queries. */
 export type LeasableTuple = readonly [
+  no: number,
   run: number,
   step: string,
   state: ItemState,
   book: number,
   dueAtMs: number | null,
   token: number,
-  leaseFromMs: number | null,
+  past: string | null,
+  optional: number,
+  after: string | null,
+  dependents: string | null,
+  runId: string,
+  flow: number,
+  key: string | null,
+  input: string,
+  labels: string | null,
+  correlationId: string | null,
+  createdAtMs: number,
+]
+
+type PastTuple = readonly [
   attempts: number,
   deferrals: number,
   crashes: number,
@@ -63,56 +84,51 @@ export type LeasableTuple = readonly [
   budgetFromMs: number | null,
   slowLaneTries: number,
   firstAttemptAtMs: number | null,
-  optional: number,
   cancelReason: string | null,
   fingerprint: string | null,
-  after: string | null,
-  dependents: string | null,
   memo: string | null,
-  runId: string,
-  tenant: string,
-  pipeline: string,
-  key: string,
-  input: string,
-  labels: string,
-  correlationId: string,
-  createdAtMs: number,
 ]
 
-export function toLeasable(tuple: LeasableTuple, lane: string, endpoint: string): Leasable {
+const NO_PAST: Past = toPast([0, 0, 0, 0, 0, 0, 0, null, 0, null, null, null, null])
+
+export function toLeasable(tuple: LeasableTuple): Leasable {
+  const past = tuple[7]
   return {
-    run: tuple[0],
-    step: tuple[1],
-    state: tuple[2],
-    book: tuple[3],
-    dueAtMs: tuple[4],
-    token: tuple[5],
-    leaseFromMs: tuple[6],
-    attempts: tuple[7],
-    deferrals: tuple[8],
-    crashes: tuple[9],
-    replays: tuple[10],
-    recorded: tuple[11],
-    edits: tuple[12],
-    attemptsBeforeBudget: tuple[13],
-    budgetFromMs: tuple[14],
-    slowLaneTries: tuple[15],
-    firstAttemptAtMs: tuple[16],
-    optional: tuple[17],
-    cancelReason: tuple[18],
-    fingerprint: tuple[19],
-    after: tuple[20],
-    dependents: tuple[21],
-    memo: tuple[22],
-    runId: tuple[23],
-    tenant: tuple[24],
-    pipeline: tuple[25],
-    key: tuple[26],
-    input: tuple[27],
-    labels: tuple[28],
-    correlationId: tuple[29],
-    createdAtMs: tuple[30],
-    lane,
-    endpoint,
+    no: tuple[0],
+    run: tuple[1],
+    step: tuple[2],
+    state: tuple[3],
+    book: tuple[4],
+    dueAtMs: tuple[5],
+    token: tuple[6],
+    past: past === null ? NO_PAST : toPast(JSON.parse(past) as PastTuple),
+    optional: tuple[8],
+    after: tuple[9],
+    dependents: tuple[10],
+    runId: tuple[11],
+    flow: tuple[12],
+    key: tuple[13],
+    input: tuple[14],
+    labels: tuple[15],
+    correlationId: tuple[16],
+    createdAtMs: tuple[17],
+  }
+}
+
+function toPast(tuple: PastTuple): Past {
+  return {
+    attempts: tuple[0],
+    deferrals: tuple[1],
+    crashes: tuple[2],
+    replays: tuple[3],
+    recorded: tuple[4],
+    edits: tuple[5],
+    attemptsBeforeBudget: tuple[6],
+    budgetFromMs: tuple[7],
+    slowLaneTries: tuple[8],
+    firstAttemptAtMs: tuple[9],
+    cancelReason: tuple[10],
+    fingerprint: tuple[11],
+    memo: tuple[12],
   }
 }

@@ -9,11 +9,13 @@ import { connect, type Database } from './connection.ts'
 import { prepareDependents } from './dependents.ts'
 import { prepareEffects } from './effects.ts'
 import { storeClosed, storeError } from './errors.ts'
+import { prepareFailures } from './failures.ts'
 import { listGroups } from './groups.ts'
 import { prepareHealth } from './health.ts'
 import { createKnownLeases } from './known-leases.ts'
 import { prepareLanes } from './lanes.ts'
-import { prepareLeasing } from './lease.ts'
+import { prepareLeases } from './leases.ts'
+import { prepareLeasing } from './leasing.ts'
 import { isInMemory } from './memory.ts'
 import { createNames } from './names.ts'
 import { prepareOperators } from './operators.ts'
@@ -44,18 +46,21 @@ export function createLedger(parts: LedgerParts): Ledger {
   const description = `sqlite:${parts.path}`
   const tally = createTally(database)
   const names = createNames(database)
-  const attempts = prepareAttempts(database)
+  const failures = prepareFailures(database)
+  const attempts = prepareAttempts(database, failures)
   const known = createKnownLeases()
   const lanes = prepareLanes(database)
   const effects = prepareEffects(database)
   const health = prepareHealth(database)
   const dependents = prepareDependents(database, tally)
-  const submit = prepareSubmit(database, names, tally)
-  const claims = prepareClaims(database, names, prepareLeasing(database, { attempts, known, tally }))
-  const settle = prepareSettle({ database, attempts, dependents, effects, known, lanes, tally })
+  const { submit, forgetNumbers } = prepareSubmit(database, names, tally)
+  const leases = prepareLeases(database)
+  const leasing = prepareLeasing(database, { attempts, known, leases, names, tally })
+  const claims = prepareClaims(database, { names, leases, leasing })
+  const settle = prepareSettle({ database, attempts, dependents, effects, known, lanes, leases, tally })
   const operators = prepareOperators(database, { dependents, effects, tally })
   const wake = prepareWake(database, tally)
-  const retain = prepareRetain(database, tally)
+  const retain = prepareRetain(database, failures, tally)
   const reading = prepareReading(database, attempts)
   const watcher = createWatcher(database, clock)
   const { write, close } = createWriter({
@@ -63,9 +68,17 @@ export function createLedger(parts: LedgerParts): Ledger {
     clock,
     store: description,
     busyTimeoutMs: parts.busyTimeoutMs,
-    beforeCommit: tally.write,
+    beforeCommit: () => {
+      tally.write()
+      leases.write()
+      forgetNumbers()
+      failures.endTransaction()
+    },
     afterRollback: () => {
       tally.drop()
+      leases.drop()
+      forgetNumbers()
+      failures.forget()
       names.forget()
       known.forget()
     },

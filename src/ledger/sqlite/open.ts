@@ -28,8 +28,8 @@ const DEFAULT_BUSY_TIMEOUT_MS = 30_000
 /** SQLite waits with the thread: long enough for another's commit, short enough for the event loop. */
 const BUSY_WAIT_MS = 10
 const BUSY_RETRY_DELAY_MS = 20
-/** Pages of the write-ahead log before it is copied back: 16 MiB, so that the copy is rare and the log stays small. */
-const CHECKPOINT_PAGES = 4000
+/** Pages of the write-ahead log before it is copied back: 4 MiB. A log that is soon written over need not grow, which is dear. */
+const CHECKPOINT_PAGES = 1000
 const CACHE_KIBIBYTES = 65_536
 
 /**

@@ -5,6 +5,7 @@ import type { CancelOrder, DiscardOrder, OperatorOrder, OperatorReceipt, ReplayO
 import { type Database, prepare } from './connection.ts'
 import type { Dependents } from './dependents.ts'
 import type { Effects } from './effects.ts'
+import { ITEMS_OF_RUNS } from './item-numbers.ts'
 import type { Tally } from './tally.ts'
 
 export interface Operators {
@@ -16,8 +17,8 @@ export interface Operators {
 
 interface ItemRow {
   itemId: string
+  no: number
   run: number
-  step: string
   book: number
   state: ItemState
   replays: number
@@ -40,29 +41,29 @@ export function prepareOperators(
   const { dependents, effects, tally } = parts
   const select = prepare<ItemRow>(
     database,
-    `SELECT ? AS itemId, run, step, book, state, replays, edits, optional, dependents, summary, reason FROM items
-     WHERE run = (SELECT no FROM runs WHERE id = ?) AND step = ?`,
+    `SELECT ? AS itemId, i.no, i.run, i.book, i.state, i.replays, i.edits, i.optional, i.dependents, i.summary, i.reason
+     FROM runs r CROSS JOIN items i ON ${ITEMS_OF_RUNS} WHERE r.id = ? AND i.step = ?`,
   )
   const requeue = prepare(
     database,
     `UPDATE items SET state = 'queued', due_at_ms = ?, updated_at_ms = ?, budget_from_ms = ?, reason = ?,
        edits = edits + ?, replays = replays + 1, memo = NULL, attempts_before_budget = attempts, ${NO_DEAD_LETTER}
-     WHERE run = ? AND step = ?`,
+     WHERE no = ?`,
   )
   const end = prepare(
     database,
     `UPDATE items SET state = ?, reason = ?, ended_at_ms = ?, updated_at_ms = ?, output = ?, external_id = ?,
        due_at_ms = NULL, ${NO_DEAD_LETTER}
-     WHERE run = ? AND step = ?`,
+     WHERE no = ?`,
   )
-  const mark = prepare(database, 'UPDATE items SET cancel_reason = ?, updated_at_ms = ? WHERE run = ? AND step = ?')
+  const mark = prepare(database, 'UPDATE items SET cancel_reason = ?, updated_at_ms = ? WHERE no = ?')
   const insertEdit = prepare(
     database,
-    'INSERT INTO edits (run, step, number, replay, by, at_ms, input) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    'INSERT INTO edits (item, number, replay, by, at_ms, input) VALUES (?, ?, ?, ?, ?, ?)',
   )
   const insertOperation = prepare(
     database,
-    'INSERT INTO operations (run, step, what, by, at_ms, note) VALUES (?, ?, ?, ?, ?, ?)',
+    'INSERT INTO operations (item, what, by, at_ms, note) VALUES (?, ?, ?, ?, ?)',
   )
 
   /** The frame of every order: find the item, refuse what does not fit its state, else do it and write down who did. */
@@ -80,7 +81,7 @@ export function prepareOperators(
   }
 
   function note(row: ItemRow, what: string, order: OperatorOrder, nowMs: number, text: string): void {
-    insertOperation.run(row.run, row.step, what, order.by, nowMs, text)
+    insertOperation.run(row.no, what, order.by, nowMs, text)
   }
 
   function moved(row: ItemRow, state: ItemState, nowMs: number): OperatorReceipt {
@@ -91,11 +92,11 @@ export function prepareOperators(
 
   function replayRow(row: ItemRow, order: ReplayOrder, nowMs: number): OperatorReceipt {
     const edited = order.editedInput !== undefined
-    if (edited) insertEdit.run(row.run, row.step, row.edits + 1, row.replays + 1, order.by, nowMs, order.editedInput)
+    if (edited) insertEdit.run(row.no, row.edits + 1, row.replays + 1, order.by, nowMs, order.editedInput)
     if (row.state === 'unknown_outcome') effects.endAllOf(row.itemId, 'not_done')
     note(row, 'replay', order, nowMs, `was ${row.state}: ${row.summary ?? row.reason ?? ''}`)
     const reason = `replayed by ${order.by}${edited ? ', with an edited payload' : ''}`
-    requeue.run(order.dueAtMs, nowMs, nowMs, reason, edited ? 1 : 0, row.run, row.step)
+    requeue.run(order.dueAtMs, nowMs, nowMs, reason, edited ? 1 : 0, row.no)
     return moved(row, 'queued', nowMs)
   }
 
@@ -107,19 +108,19 @@ export function prepareOperators(
   ): OperatorReceipt {
     const facts = row.summary === null ? '' : ` (was ${row.state}: ${row.summary})`
     note(row, state === 'discarded' ? 'discard' : 'cancel', order, nowMs, order.reason + facts)
-    end.run(state, order.reason, nowMs, nowMs, null, null, row.run, row.step)
+    end.run(state, order.reason, nowMs, nowMs, null, null, row.no)
     return moved(row, state, nowMs)
   }
 
   function markRow(row: ItemRow, order: CancelOrder, nowMs: number): OperatorReceipt {
     note(row, 'cancel', order, nowMs, order.reason)
-    mark.run(order.reason, nowMs, row.run, row.step)
+    mark.run(order.reason, nowMs, row.no)
     return { outcome: 'marked', itemId: row.itemId }
   }
 
   function resolveRow(row: ItemRow, order: ResolveOrder, nowMs: number): OperatorReceipt {
     note(row, 'resolve', order, nowMs, `${order.reason} (was ${row.state}: ${row.summary ?? ''})`)
-    end.run('succeeded', order.reason, nowMs, nowMs, order.output, order.externalId ?? null, row.run, row.step)
+    end.run('succeeded', order.reason, nowMs, nowMs, order.output, order.externalId ?? null, row.no)
     effects.endAllOf(row.itemId, order)
     return moved(row, 'succeeded', nowMs)
   }

@@ -3,10 +3,11 @@ import { HoldfastError } from '../../core/errors.ts'
 import { parseItemId } from '../../core/ids.ts'
 import type { Json } from '../../core/json.ts'
 import type { ItemFilter, ItemRecord, ItemSummary, Page, PageOf, RunRecord } from '../port.ts'
-import type { Attempts } from './attempts.ts'
+import { type Attempts, type KeptSuccess, keptSuccess } from './attempts.ts'
 import { type Database, prepare } from './connection.ts'
-import { hotIndexFor, itemConditions } from './filter.ts'
-import { SUMMARY_COLUMNS, SUMMARY_JOINS, type SummaryRow, toSummary } from './summary.ts'
+import { hotItemsFor, itemConditions } from './filter.ts'
+import { ITEMS_OF_RUNS, itemsOfRun } from './item-numbers.ts'
+import { labelsOf, SUMMARY_COLUMNS, SUMMARY_JOINS, type SummaryRow, toSummary } from './summary.ts'
 
 export interface Reading {
   run(runId: string): RunRecord | undefined
@@ -23,11 +24,12 @@ interface RunRow {
   batch: string
   created_at_ms: number
   correlation_id: string
-  labels: string
+  labels: string | null
   input: string
 }
 
-interface RecordRow extends SummaryRow {
+interface RecordRow extends SummaryRow, KeptSuccess {
+  recorded: number
   after: string | null
   memo: string | null
   output: string | null
@@ -40,32 +42,37 @@ interface RecordRow extends SummaryRow {
 export function prepareReading(database: Database, attempts: Attempts): Reading {
   const selectRun = prepare<RunRow>(
     database,
-    'SELECT r.*, b.batch FROM runs r JOIN books b ON b.id = r.book WHERE r.id = ?',
+    `SELECT r.no, r.id, f.tenant, f.pipeline, coalesce(r.key, r.id) AS key, b.batch, r.created_at_ms,
+       coalesce(r.correlation_id, r.id) AS correlation_id, r.labels, r.input
+     FROM runs r JOIN flows f ON f.id = r.flow JOIN books b ON b.id = r.book WHERE r.id = ?`,
   )
   const selectItemsOfRun = prepare<SummaryRow>(
     database,
-    `SELECT ${SUMMARY_COLUMNS} FROM items i ${SUMMARY_JOINS} WHERE i.run = ? ORDER BY i.position`,
+    `SELECT ${SUMMARY_COLUMNS} FROM items i ${SUMMARY_JOINS} WHERE r.no = ? AND ${ITEMS_OF_RUNS} ORDER BY i.no`,
   )
   const selectItem = prepare<RecordRow>(
     database,
-    `SELECT ${SUMMARY_COLUMNS}, i."after", i.memo, i.output, i.slow_lane_tries, i.cancel_reason, r.input, r.correlation_id
-     FROM items i ${SUMMARY_JOINS} WHERE r.id = ? AND i.step = ?`,
+    `SELECT ${SUMMARY_COLUMNS}, i."after", i.memo, i.output, i.slow_lane_tries, i.cancel_reason, i.recorded,
+       i.success_from_ms, i.success_at_ms, i.success_status, i.success_key, r.input,
+       coalesce(r.correlation_id, r.id) AS correlation_id
+     FROM items i ${SUMMARY_JOINS} WHERE r.id = ? AND ${ITEMS_OF_RUNS} AND i.step = ?`,
   )
   const selectEdits = prepare<{ input: string; by: string; at_ms: number; replay: number }>(
     database,
-    'SELECT input, by, at_ms, replay FROM edits WHERE run = ? AND step = ? ORDER BY number',
+    'SELECT input, by, at_ms, replay FROM edits WHERE item = ? ORDER BY number',
   )
   const selectOperations = prepare<{ what: string; by: string; at_ms: number; note: string }>(
     database,
-    'SELECT what, by, at_ms, note FROM operations WHERE run = ? AND step = ? ORDER BY id',
+    'SELECT what, by, at_ms, note FROM operations WHERE item = ? ORDER BY id',
   )
   const selectDependents = prepare<{ step: string }>(
     database,
     `WITH RECURSIVE below (step) AS (
-       SELECT value FROM items, json_each(items.dependents) WHERE items.run = ?1 AND items.step = ?2
+       SELECT value FROM items, json_each(items.dependents) WHERE items.no = ?2
        UNION
-       SELECT value FROM below JOIN items ON items.run = ?1 AND items.step = below.step, json_each(items.dependents))
-     SELECT i.step FROM below JOIN items i ON i.run = ?1 AND i.step = below.step ORDER BY i.position`,
+       SELECT value FROM below JOIN items ON ${itemsOfRun('?1')} AND items.step = below.step,
+         json_each(items.dependents))
+     SELECT step FROM below JOIN items USING (step) WHERE ${itemsOfRun('?1')} ORDER BY no`,
   )
 
   function run(runId: string): RunRecord | undefined {
@@ -77,7 +84,7 @@ export function prepareReading(database: Database, attempts: Attempts): Reading 
       pipeline: row.pipeline,
       key: row.key,
       input: JSON.parse(row.input) as Json,
-      labels: JSON.parse(row.labels) as Record<string, string>,
+      labels: labelsOf(row),
       batch: row.batch,
       correlationId: row.correlation_id,
       createdAtMs: row.created_at_ms,
@@ -89,10 +96,11 @@ export function prepareReading(database: Database, attempts: Attempts): Reading 
     const at = parseItemId(id)
     const row = at && selectItem.get(at.runId, at.step)
     if (!row) return undefined
+    const kept = keptSuccess(row, row.recorded)
     return {
       ...toSummary(row),
       input: JSON.parse(row.input) as Json,
-      edits: selectEdits.all(row.run, row.step).map((edit) => ({
+      edits: selectEdits.all(row.no).map((edit) => ({
         input: JSON.parse(edit.input) as Json,
         by: edit.by,
         atMs: edit.at_ms,
@@ -100,11 +108,9 @@ export function prepareReading(database: Database, attempts: Attempts): Reading 
       })),
       output: row.output === null ? undefined : (JSON.parse(row.output) as Json),
       after: row.after === null ? [] : (JSON.parse(row.after) as string[]),
-      dependents: selectDependents.all(row.run, row.step).map((dependent) => dependent.step),
-      attempts: attempts.of(row.run, row.step),
-      operations: selectOperations
-        .all(row.run, row.step)
-        .map(({ what, by, at_ms, note }) => ({ what, by, atMs: at_ms, note })),
+      dependents: selectDependents.all(row.run, row.no).map((dependent) => dependent.step),
+      attempts: [...attempts.of(row.no), ...(kept ? [kept] : [])],
+      operations: selectOperations.all(row.no).map(({ what, by, at_ms, note }) => ({ what, by, atMs: at_ms, note })),
       correlationId: row.correlation_id,
       memo: row.memo ?? undefined,
       slowLaneTries: row.slow_lane_tries,
@@ -115,28 +121,28 @@ export function prepareReading(database: Database, attempts: Attempts): Reading 
   return { run, item, items: (filter, page) => listItems(database, filter, page) }
 }
 
-/** Newest first: by the number of the run, which grows as runs are accepted, so that a cursor stays true under inserts. */
+/** Newest first: by the number of the item, which grows as runs are accepted, so that a cursor stays true under inserts. */
 function listItems(database: Database, filter: ItemFilter, page: Page): PageOf<ItemSummary> {
   const { sql, values } = itemConditions(filter)
-  const index = hotIndexFor(filter)
-  const from = page.cursor === undefined ? undefined : parseCursor(page.cursor)
+  const hot = hotItemsFor(filter)
+  const below = page.cursor === undefined ? Number.MAX_SAFE_INTEGER : parseCursor(page.cursor)
   const rows = prepare<SummaryRow>(
     database,
-    `SELECT ${SUMMARY_COLUMNS} FROM items i ${index ? `INDEXED BY ${index.name}` : ''} ${SUMMARY_JOINS}
-     WHERE ${index?.condition ?? 'TRUE'} AND ${sql} ${from ? 'AND (i.run, i.step) < (?, ?)' : ''}
-     ORDER BY i.run DESC, i.step DESC LIMIT ?`,
-  ).all(...values, ...(from ?? []), page.limit + 1)
+    `SELECT ${SUMMARY_COLUMNS} FROM items i ${hot?.index ? `INDEXED BY ${hot.index}` : ''} ${SUMMARY_JOINS}
+     WHERE ${hot?.condition ?? 'TRUE'} AND ${sql} AND i.no < ?
+     ORDER BY i.no DESC LIMIT ?`,
+  ).all(...values, below, page.limit + 1)
   const last = rows.length > page.limit ? rows[page.limit - 1] : undefined
   return {
     rows: rows.slice(0, page.limit).map(toSummary),
-    cursor: last && Buffer.from(JSON.stringify([last.run, last.step])).toString('base64url'),
+    cursor: last && Buffer.from(JSON.stringify(last.no)).toString('base64url'),
   }
 }
 
-function parseCursor(cursor: string): [run: number, step: string] {
+function parseCursor(cursor: string): number {
   try {
-    const [run, step] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[]
-    if (typeof run === 'number' && typeof step === 'string') return [run, step]
+    const no: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    if (Number.isSafeInteger(no)) return no as number
   } catch (cause) {
     throw invalidCursor(cursor, cause)
   }

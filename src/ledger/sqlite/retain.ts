@@ -1,6 +1,8 @@
 /** `retain` of the port, to be called inside a transaction. */
 import type { ItemState } from '../../core/item-state.ts'
 import { type Database, prepare } from './connection.ts'
+import type { Failures } from './failures.ts'
+import { ITEMS_OF_RUNS } from './item-numbers.ts'
 import type { Tally } from './tally.ts'
 
 export type Retain = (request: { endedBeforeMs: number; nowMs: number; limit: number }) => {
@@ -8,36 +10,44 @@ export type Retain = (request: { endedBeforeMs: number; nowMs: number; limit: nu
   effects: number
 }
 
-export function prepareRetain(database: Database, tally: Tally): Retain {
-  const selectEnded = prepare<{ no: number }>(
+export function prepareRetain(database: Database, failures: Failures, tally: Tally): Retain {
+  const selectEnded = prepare<{ no: number; item_count: number }>(
     database,
     // Runs are numbered as they were accepted, so the oldest, which are the likeliest to have ended, come first.
-    `SELECT no FROM runs WHERE created_at_ms < ?1 AND NOT EXISTS (
-       SELECT 1 FROM items WHERE run = no AND (ended_at_ms IS NULL OR ended_at_ms >= ?1))
-     ORDER BY no LIMIT ?2`,
+    `SELECT r.no, r.item_count FROM runs r WHERE r.created_at_ms < ?1 AND NOT EXISTS (
+       SELECT 1 FROM items i WHERE ${ITEMS_OF_RUNS} AND (i.ended_at_ms IS NULL OR i.ended_at_ms >= ?1))
+     ORDER BY r.no LIMIT ?2`,
   )
   const countItems = prepare<{ book: number; state: ItemState; count: number }>(
     database,
-    'SELECT book, state, count(*) AS count FROM items WHERE run = ? GROUP BY book, state',
+    'SELECT book, state, count(*) AS count FROM items WHERE no >= ? AND no < ? GROUP BY book, state',
   )
-  const deletions = ['attempts', 'edits', 'operations', 'items'].map((table) =>
-    prepare(database, `DELETE FROM ${table} WHERE run = ?`),
+  const selectFailures = prepare<{ failure: number }>(
+    database,
+    'SELECT DISTINCT failure FROM attempts WHERE item >= ? AND item < ? AND failure IS NOT NULL',
   )
+  const deletions = [
+    ...['attempts', 'edits', 'operations'].map((table) => `DELETE FROM ${table} WHERE item >= ? AND item < ?`),
+    'DELETE FROM items WHERE no >= ? AND no < ?',
+  ].map((sql) => prepare(database, sql))
   const deleteRun = prepare(database, 'DELETE FROM runs WHERE no = ?')
   const deleteEffects = prepare(
     database,
     'DELETE FROM effects WHERE rowid IN (SELECT rowid FROM effects WHERE keep_until_ms <= ? LIMIT ?)',
   )
 
-  function forget(run: number): void {
-    for (const { book, state, count } of countItems.all(run)) tally.archive(book, state, count)
-    for (const deletion of deletions) deletion.run(run)
+  function forget(run: number, itemCount: number): void {
+    const end = run + itemCount
+    const named = selectFailures.all(run, end).map((row) => row.failure)
+    for (const { book, state, count } of countItems.all(run, end)) tally.archive(book, state, count)
+    for (const deletion of deletions) deletion.run(run, end)
     deleteRun.run(run)
+    failures.sweep(named)
   }
 
   return ({ endedBeforeMs, nowMs, limit }) => {
     const ended = selectEnded.all(endedBeforeMs, limit)
-    for (const { no } of ended) forget(no)
+    for (const { no, item_count } of ended) forget(no, item_count)
     return { runs: ended.length, effects: deleteEffects.run(nowMs, limit).changes }
   }
 }

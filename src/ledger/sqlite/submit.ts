@@ -4,48 +4,78 @@ import { type Database, prepare } from './connection.ts'
 import type { Names } from './names.ts'
 import type { Tally } from './tally.ts'
 
-/** About what the lease columns take; see `items.room` in the first migration. */
-const ROOM_FOR_A_LEASE_BYTES = 48
+/** About what the columns of a lease and of an end take that a new item does not have yet; see `items.room`. */
+const ROOM_FOR_A_LIFE_BYTES = 28
 
-export type Submit = (runs: readonly NewRun[]) => SubmitReceipt[]
+export interface Submit {
+  /** `submit` of the port, to be called inside a transaction with runs that `assertRuns` let through. */
+  submit(runs: readonly NewRun[]): SubmitReceipt[]
+  /** At the end of each transaction: the next numbers may be taken by another process. */
+  forgetNumbers(): void
+}
 
-/** `submit` of the port, to be called inside a transaction with runs that `assertRuns` let through. */
 export function prepareSubmit(database: Database, names: Names, tally: Tally): Submit {
+  const selectNext = prepare<{ next: number }>(database, 'SELECT coalesce(max(no), 0) + 1 AS next FROM items')
   const insertRun = prepare(
     database,
-    `INSERT INTO runs (id, tenant, pipeline, key, book, item_count, created_at_ms, correlation_id, labels,
-       input_fingerprint, input)
+    `INSERT INTO runs (no, id, flow, book, item_count, created_at_ms, key, input_fingerprint, correlation_id, labels, input)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+  )
+  // The fewer values are bound, the less it costs: the usual run came with nothing but its input.
+  const insertPlainRun = prepare(
+    database,
+    `INSERT INTO runs (no, id, flow, book, item_count, created_at_ms, input) VALUES (?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO NOTHING`,
+  )
+  // The only step of its run waits for none, and none for it: the usual case, with fewer values to bind.
+  const insertOnlyItem = prepare(
+    database,
+    `INSERT INTO items (no, run, step, channel, book, state, due_at_ms, optional, unmet, updated_at_ms, room)
+     VALUES (?1, ?1, ?2, ?3, ?4, 'queued', ?5, ?6, 0, ?7, zeroblob(${ROOM_FOR_A_LIFE_BYTES}))`,
   )
   const insertItem = prepare(
     database,
-    `INSERT INTO items (run, step, position, channel, book, state, due_at_ms, optional, unmet, updated_at_ms,
-       not_before_ms, "after", dependents, room)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, zeroblob(${ROOM_FOR_A_LEASE_BYTES}))`,
+    `INSERT INTO items (no, run, step, channel, book, state, due_at_ms, optional, unmet, updated_at_ms, not_before_ms,
+       "after", dependents, room)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, zeroblob(${ROOM_FOR_A_LIFE_BYTES}))`,
   )
   const selectKnown = prepare<{ id: string; input_fingerprint: string }>(
     database,
-    'SELECT id, input_fingerprint FROM runs WHERE key = ? AND pipeline = ? AND tenant = ?',
+    'SELECT id, input_fingerprint FROM runs WHERE key = ? AND flow = ?',
   )
+  /** Of the transaction under way. */
+  let nextNumber: number | undefined
 
   function submitOne(run: NewRun): SubmitReceipt {
+    nextNumber ??= selectNext.get()?.next ?? 1
     const book = names.book(run.batch, run.pipeline)
-    const inserted = insertRun.run(
-      run.id,
-      run.tenant,
-      run.pipeline,
-      run.key,
-      book,
-      run.items.length,
-      run.createdAtMs,
-      run.correlationId,
-      labelsText(run.labels),
-      run.inputFingerprint,
-      run.input,
-    )
-    if (inserted.changes === 0) return receiptOfKnown(run)
-    insertItems(inserted.lastInsertRowid, book, run)
+    const flow = names.flow(run.tenant, run.pipeline)
+    if (!insertRow(nextNumber, flow, book, run)) return receiptOfKnown(run, flow)
+    const only = run.items.length === 1 ? run.items[0] : undefined
+    if (only) insertOne(nextNumber, book, run, only)
+    else insertItems(nextNumber, book, run)
+    nextNumber += run.items.length
     return { outcome: 'accepted', runId: run.id }
+  }
+
+  /** False where its key, or its id, is known. */
+  function insertRow(no: number, flow: number, book: number, run: NewRun): boolean {
+    const { id, key, createdAtMs, input } = run
+    const count = run.items.length
+    const labels = labelsText(run.labels)
+    if (key === undefined && labels === null && run.correlationId === id) {
+      return insertPlainRun.run(no, id, flow, book, count, createdAtMs, input).changes === 1
+    }
+    const fingerprint = key === undefined ? null : (run.inputFingerprint ?? '')
+    const correlationId = run.correlationId === id ? null : run.correlationId
+    const values = [no, id, flow, book, count, createdAtMs, key ?? null, fingerprint, correlationId, labels, input]
+    return insertRun.run(...values).changes === 1
+  }
+
+  function insertOne(no: number, book: number, run: NewRun, item: NewItem): void {
+    const { step, lane, endpoint, dueAtMs, optional } = item
+    insertOnlyItem.run(no, step, names.channel(lane, endpoint), book, dueAtMs, optional ? 1 : 0, run.createdAtMs)
+    tally.accept(book, 'queued', 1)
   }
 
   function insertItems(no: number, book: number, run: NewRun): void {
@@ -53,9 +83,9 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
       const waits = item.after.length > 0
       const state = waits ? 'waiting' : 'queued'
       insertItem.run(
+        no + position,
         no,
         item.step,
-        position,
         names.channel(item.lane, item.endpoint),
         book,
         state,
@@ -71,14 +101,19 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
     }
   }
 
-  function receiptOfKnown(run: NewRun): SubmitReceipt {
-    const known = selectKnown.get(run.key, run.pipeline, run.tenant)
+  function receiptOfKnown(run: NewRun, flow: number): SubmitReceipt {
+    const known = run.key === undefined ? undefined : selectKnown.get(run.key, flow)
     if (!known) throw invalidRun(run, 'its id belongs to another run', 'Make a new id for each run (core/ids.ts).')
     const outcome = known.input_fingerprint === run.inputFingerprint ? 'duplicate' : 'conflict'
     return { outcome, runId: known.id }
   }
 
-  return (runs) => runs.map(submitOne)
+  return {
+    submit: (runs) => runs.map(submitOne),
+    forgetNumbers: () => {
+      nextNumber = undefined
+    },
+  }
 }
 
 /** @throws HoldfastError `invalid_run`: before anything is written. */
@@ -119,12 +154,12 @@ function invalidRun(run: NewRun, problem: string, hint: string): HoldfastError {
   })
 }
 
-function labelsText(labels: NewRun['labels']): string {
-  return JSON.stringify(labels)
+function labelsText(labels: NewRun['labels']): string | null {
+  for (const _label in labels) return JSON.stringify(labels)
+  return null
 }
 
 function dependentsText(step: string, items: readonly NewItem[]): string | null {
-  if (items.length === 1) return null
   const dependents = items.filter((item) => item.after.includes(step)).map((item) => item.step)
   return dependents.length === 0 ? null : JSON.stringify(dependents)
 }

@@ -5,6 +5,7 @@ import type { DeadLetterCause } from '../../policy/dead-letter.ts'
 import type { ItemSummary } from '../port.ts'
 
 export interface SummaryRow {
+  no: number
   run: number
   step: string
   state: ItemState
@@ -32,18 +33,19 @@ export interface SummaryRow {
   pipeline: string
   key: string
   created_at_ms: number
-  labels: string
+  labels: string | null
   lane: string
   endpoint: string
   batch: string
 }
 
-export const SUMMARY_COLUMNS = `i.run, i.step, i.state, i.reason, i.due_at_ms, i.attempts, i.deferrals, i.crashes,
-  i.replays, i.first_attempt_at_ms, i.ended_at_ms, i.updated_at_ms, i.lease_worker, i.lease_until_ms, i.lease_from_ms,
-  i.fingerprint, i.summary, i.hint, i.cause, i.dead_since_ms, i.external_id, i.optional, r.id, r.tenant, r.pipeline,
-  r.key, r.created_at_ms, r.labels, c.lane, c.endpoint, b.batch`
+export const SUMMARY_COLUMNS = `i.no, i.run, i.step, i.state, i.reason, i.due_at_ms, i.attempts, i.deferrals, i.crashes,
+  i.replays, i.first_attempt_at_ms, i.ended_at_ms, i.updated_at_ms, l.worker AS lease_worker,
+  l.until_ms AS lease_until_ms, l.from_ms AS lease_from_ms, i.fingerprint, i.summary, i.hint, i.cause, i.dead_since_ms, i.external_id, i.optional, r.id, f.tenant, f.pipeline,
+  coalesce(r.key, r.id) AS key, r.created_at_ms, r.labels, c.lane, c.endpoint, b.batch`
 
-export const SUMMARY_JOINS = `JOIN runs r ON r.no = i.run JOIN channels c ON c.id = i.channel JOIN books b ON b.id = i.book`
+export const SUMMARY_JOINS = `JOIN runs r ON r.no = i.run JOIN flows f ON f.id = r.flow
+  JOIN channels c ON c.id = i.channel JOIN books b ON b.id = i.book LEFT JOIN leases l ON l.id = i.lease`
 
 /** Of rows that say nothing else. */
 const USUAL_REASONS: Partial<Readonly<Record<ItemState, string>>> = {
@@ -74,10 +76,14 @@ export function toSummary(row: SummaryRow): ItemSummary {
     lease: leaseOf(row),
     deadLetter: deadLetterOf(row),
     externalId: row.external_id ?? undefined,
-    labels: JSON.parse(row.labels) as Record<string, string>,
+    labels: labelsOf(row),
     batch: row.batch,
     optional: row.optional === 1,
   }
+}
+
+export function labelsOf({ labels }: { readonly labels: string | null }): Record<string, string> {
+  return labels === null ? {} : (JSON.parse(labels) as Record<string, string>)
 }
 
 function leaseOf(row: SummaryRow): ItemSummary['lease'] {

@@ -11,10 +11,10 @@ describe('legal transitions are held by the store itself', () => {
     migrate(database, 'sqlite::memory:')
     enforceLegalTransitions(database)
     const insert = database.prepare(
-      `INSERT INTO items (run, step, position, channel, book, state, optional, unmet, updated_at_ms)
-       VALUES (?, 's', 0, 1, 1, ?, 0, 0, 0)`,
+      `INSERT INTO items (no, run, step, channel, book, state, optional, unmet, updated_at_ms)
+       VALUES (?1, ?1, 's', 1, 1, ?2, 0, 0, 0)`,
     )
-    const update = database.prepare('UPDATE items SET state = ? WHERE run = ?')
+    const update = database.prepare('UPDATE items SET state = ? WHERE no = ?')
     let run = 0
     for (const from of ITEM_STATES) {
       for (const to of ITEM_STATES) {

@@ -6,8 +6,7 @@ import type { Tally } from './tally.ts'
 export type Wake = (request: WakeRequest, nowMs: number) => number
 
 interface HeldRow {
-  run: number
-  step: string
+  no: number
   book: number
 }
 
@@ -22,17 +21,17 @@ export function prepareWake(database: Database, tally: Tally): Wake {
   const queue = prepare(
     database,
     `UPDATE items SET state = 'queued', due_at_ms = ?1, updated_at_ms = ?1, reason = 'what held it is gone'
-     WHERE run = ?2 AND step = ?3`,
+     WHERE no = ?2`,
   )
-  const makeDue = prepare(database, 'UPDATE items SET due_at_ms = ?1, updated_at_ms = ?1 WHERE run = ?2 AND step = ?3')
+  const makeDue = prepare(database, 'UPDATE items SET due_at_ms = ?1, updated_at_ms = ?1 WHERE no = ?2')
 
   function wakeChannel(channel: number, what: WakeRequest['what'], nowMs: number, limit: number): number {
     const held = (what === 'parked' ? selectParked : selectSlow).all(channel, nowMs, limit)
     for (const row of held) {
       if (what === 'parked') {
-        queue.run(nowMs, row.run, row.step)
+        queue.run(nowMs, row.no)
         tally.move(row.book, 'parked', 'queued')
-      } else makeDue.run(nowMs, row.run, row.step)
+      } else makeDue.run(nowMs, row.no)
     }
     return held.length
   }
@@ -50,7 +49,7 @@ export function prepareWake(database: Database, tally: Tally): Wake {
 function prepareHeld(database: Database, condition: string): Statement<HeldRow> {
   return prepare(
     database,
-    `SELECT run, step, book FROM items INDEXED BY items_due
-     WHERE channel = ? AND due_at_ms > ? AND ${condition} ORDER BY due_at_ms, run, step LIMIT ?`,
+    `SELECT no, book FROM items INDEXED BY items_due
+     WHERE channel = ? AND due_at_ms > ? AND ${condition} ORDER BY due_at_ms, no LIMIT ?`,
   )
 }

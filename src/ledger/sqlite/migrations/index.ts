@@ -1,4 +1,5 @@
 import { initial } from './0001-initial.ts'
+import { leanRows } from './0002-lean-rows.ts'
 
 export interface Migration {
   /** The schema version it leads to; versions are counted from 1 without gaps. */
@@ -8,4 +9,4 @@ export interface Migration {
 }
 
 /** In order. A migration that was released is never changed: a correction is a new one. */
-export const MIGRATIONS: readonly Migration[] = [initial]
+export const MIGRATIONS: readonly Migration[] = [initial, leanRows]
