@@ -28,6 +28,7 @@ interface Options {
   readonly item?: readonly string[]
   readonly all?: boolean
   readonly shrink?: boolean
+  readonly check?: string
   readonly keep?: string
   readonly found?: string
   readonly json?: boolean
@@ -62,6 +63,7 @@ function defineProgram(host: Host): Command {
     .option('--item <id...>', 'tell about these items or runs only')
     .option('--all', 'tell about everything, where something failed too')
     .option('--shrink', 'look for the smallest scenario that fails the same way')
+    .option('--check <name>', 'the check that must stay violated (default: the first that is)')
     .option('--keep <name>', 'store the scenario in the corpus, test/simulation/corpus')
     .option('--found <text>', 'what it found, for the corpus')
     .option('--json', 'JSON on stdout')
@@ -155,6 +157,7 @@ async function single(options: Options, pool: Pool, output: Output, host: Host):
     all: options.all === true,
     twice: options.twice === true,
     shrink: options.shrink === true,
+    check: options.check,
     keep: options.keep,
     found: options.found,
     today: new Date(host.clock.wallMs()).toISOString().slice(0, 10),

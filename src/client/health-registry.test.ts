@@ -207,61 +207,6 @@ describe('several processes', () => {
     for (let round = 0; round < 5; round++) await sync(clock, one.health, other.health)
     expect((await clock.runUntil(ledger.readHealth(0))).revision).toBe(revision)
   })
-
-  test('R053: the rate of a lane is shared', async () => {
-    const { clock, worker } = await world()
-    const [one, other] = [worker(), worker()]
-    const integration = testIntegration('http://crm.example', {
-      limits: { concurrency: 100, rate: { limit: 10, perMs: 10_000 } },
-    })
-    let started = 0
-    for (let round = 0; round < 40; round++) {
-      for (const { health } of [one, other]) {
-        const admission = ask(health, { integration })
-        if (admission.admitted) {
-          started += 1
-          health.report(admission.permit, { type: 'succeeded' })
-        }
-        await sync(clock, health)
-      }
-      await clock.advance(100)
-    }
-    // Each may overshoot by what the other has not told yet, here one call.
-    expect(started).toBeGreaterThanOrEqual(9)
-    expect(started).toBeLessThanOrEqual(11)
-    expect(ask(one.health, { integration })).toMatchObject({ admitted: false, by: 'rate' })
-  })
-
-  test('workers that are gone keep no share of a rate: after a rolling restart the lane goes on', async () => {
-    const { clock, worker } = await world()
-    const rate = { limit: 2, perMs: 5000 }
-    const integration = testIntegration('http://crm.example', { limits: { concurrency: 100, rate } })
-    const before = [worker(), worker(), worker()]
-    for (const { health } of before) {
-      const admission = ask(health, { integration })
-      if (admission.admitted) health.report(admission.permit, { type: 'succeeded' })
-    }
-    await sync(clock, ...before.map(({ health }) => health))
-    const next = worker()
-    await sync(clock, next.health)
-    await clock.advance(15_000)
-    expect(ask(next.health, { integration }).admitted).toBe(true)
-  })
-
-  test('a restart does not forget the daily quota', async () => {
-    const { clock, worker } = await world()
-    const quota = { limit: 3, perMs: 86_400_000 }
-    const integration = testIntegration('http://crm.example', { limits: { concurrency: 100, quota } })
-    const one = worker()
-    for (let round = 0; round < 3; round++)
-      one.health.report(permitFor(one.health, { integration }), { type: 'succeeded' })
-    await sync(clock, one.health)
-    await clock.advance(3_600_000)
-    const next = worker()
-    // What is read before the lane is used must count as well.
-    await sync(clock, next.health)
-    expect(ask(next.health, { integration })).toMatchObject({ admitted: false, by: 'quota' })
-  })
 })
 
 describe('lanes', () => {

@@ -16,20 +16,21 @@ import {
 } from './breaker-board.ts'
 import { DEFAULT_TENANT } from './call.ts'
 import type { Admission, Allowance, BreakerView, CallEnd, Health, HealthChannel, Permit } from './health.ts'
-import { HealthSync } from './health-sync.ts'
+import { HealthSync, type SyncParts } from './health-sync.ts'
 import {
   concurrencyRefusal,
   configureLane,
   freePlace,
+  gateRefusal,
   type LaneHealth,
-  laneRefusal,
-  laneRoom,
   newLane,
   payBack,
   payForAttempt,
+  placesLeft,
   type Refusal,
   takePlace,
 } from './lane-health.ts'
+import { SharedRates } from './shared-rates.ts'
 
 export interface HealthParts {
   readonly ledger: Pick<Ledger, 'readHealth' | 'updateHealth' | 'lanes'>
@@ -88,13 +89,23 @@ class Registry implements HealthRegistry {
   readonly #sharedByTenants = new Set<string>()
   readonly #board: BreakerBoard
   readonly #sync: HealthSync
+  readonly #rates: SharedRates
   #forgottenAtMs: number
 
   constructor(parts: HealthParts) {
     this.#parts = parts
     this.#board = createBreakerBoard(parts.events, () => this.#sync.soon())
-    const lanes = { get: (name: string) => this.#laneOf(name), all: () => this.#lanes.values() }
-    this.#sync = new HealthSync(parts, this.#board, lanes, () => this.#dropChannels())
+    this.#rates = new SharedRates(parts, {
+      find: (name) => this.#lanes.get(name),
+      all: () => this.#lanes.values(),
+    })
+    const syncParts: SyncParts = {
+      ...parts,
+      laneOf: (name) => this.#laneOf(name),
+      onLimiterRecord: (record) => this.#rates.learn(record),
+      onNewBreaker: () => this.#dropChannels(),
+    }
+    this.#sync = new HealthSync(syncParts, this.#board)
     this.#forgottenAtMs = parts.clock.wallMs()
   }
 
@@ -107,21 +118,30 @@ class Registry implements HealthRegistry {
     const nowMs = this.#parts.clock.wallMs()
     const { concurrency } = integration.limits
     const refusal =
-      laneRefusal(channel.lane, nowMs) ??
+      gateRefusal(channel.lane, nowMs) ??
       concurrencyRefusal(channel.lane, nowMs) ??
-      askBreakers(channel.breakers, nowMs, concurrency).refused
+      askBreakers(channel.breakers, nowMs, concurrency).refused ??
+      // Last: only who could start otherwise waits for more of a limit.
+      this.#rates.refusal(channel.lane)
     if (refusal) return { limit: 0, retryAtMs: refusal.untilMs, by: refusal.by, reason: refusal.reason }
-    const room = Math.min(laneRoom(channel.lane, nowMs), breakerRoom(channel.breakers, nowMs, concurrency))
-    return { limit: Math.min(wanted, room), retryAtMs: nowMs, by: undefined, reason: '' }
+    const places = Math.min(placesLeft(channel.lane), breakerRoom(channel.breakers, nowMs, concurrency))
+    return {
+      limit: Math.min(wanted, places, this.#rates.room(channel.lane)),
+      retryAtMs: nowMs,
+      by: undefined,
+      reason: '',
+    }
   }
 
   admit({ integration, endpoint, lane, tenant, attempt }: Parameters<Health['admit']>[0]): Admission {
     const channel = this.#channelOf(integration, endpoint.endpoint, endpoint.breaker, lane, tenant)
     const nowMs = this.#parts.clock.wallMs()
-    const refusal = laneRefusal(channel.lane, nowMs) ?? concurrencyRefusal(channel.lane, nowMs)
+    const refusal = gateRefusal(channel.lane, nowMs) ?? concurrencyRefusal(channel.lane, nowMs)
     if (refusal) return refused(refusal)
     const grant = askBreakers(channel.breakers, nowMs, integration.limits.concurrency)
     if (grant.refused) return refused(grant.refused)
+    const limited = this.#rates.refusal(channel.lane)
+    if (limited) return refused(limited)
     const unpaid = payForAttempt(channel.lane, integration, attempt > 1, nowMs)
     if (unpaid) return refused(unpaid)
     return { admitted: true, permit: this.#start(channel, grant.probe, attempt > 1, nowMs) }
@@ -157,6 +177,11 @@ class Registry implements HealthRegistry {
     this.#forgetIdle(nowMs)
     this.#board.advance(nowMs)
     await this.#sync.now()
+  }
+
+  async leave(): Promise<void> {
+    await this.sync()
+    await this.#rates.leave()
   }
 
   breakers(): BreakerView[] {
@@ -195,6 +220,7 @@ class Registry implements HealthRegistry {
     }
     if (probeId !== undefined) this.#sync.soon()
     takePlace(channel.lane, nowMs)
+    this.#rates.take(channel.lane)
     const { breakerKeys, tenant, settings } = channel
     return { breakerKeys, probeId, tenant, settings, channel, startedAtMs: nowMs, paid, reported: false }
   }
@@ -260,7 +286,7 @@ class Registry implements HealthRegistry {
     this.#board.forgetIdle(nowMs - IDLE_MS)
     for (const lane of this.#lanes.values()) {
       const quiet = lane.inFlight === 0 && lane.waiting.length === 0 && lane.gateUntilMs <= nowMs
-      const remembers = lane.quota !== undefined || lane.suspended !== undefined
+      const remembers = lane.suspended !== undefined || lane.shared?.holdsSlots === true
       if (!quiet || remembers || lane.usedAtMs >= nowMs - IDLE_MS) continue
       this.#lanes.delete(lane.lane)
       this.#channels.delete(lane)

@@ -13,38 +13,34 @@ import {
   shareSignature,
 } from './breaker-board.ts'
 import type { HealthParts } from './health-registry.ts'
-import type { LaneHealth, OwnRate } from './lane-health.ts'
-import { type LimiterRecord, limiterFromJson, limiterToJson, otherStarts, rateRecord } from './shared-rates.ts'
+import type { LaneHealth } from './lane-health.ts'
+import { LIMITER_PREFIX } from './shared-rates.ts'
 
-/** The lanes this process knows; asking for one makes it known. */
-interface Lanes {
-  get(name: string): LaneHealth
-  all(): Iterable<LaneHealth>
+/** What is learned here for others. */
+export interface SyncParts extends HealthParts {
+  /** Asking for a lane makes it known. */
+  readonly laneOf: (name: string) => LaneHealth
+  readonly onLimiterRecord: (record: HealthRecord) => void
+  /** Another process tells of a breaker that was not known here. */
+  readonly onNewBreaker: () => void
 }
 
 const BREAKER_PREFIX = 'breaker:'
-const LIMITER_PREFIX = 'limiter:'
 /** Conflicts in one exchange: what still conflicts then is left to the next one. */
 const MAX_ROUNDS = 3
 
 export class HealthSync {
-  readonly #parts: HealthParts
+  readonly #parts: SyncParts
   readonly #board: BreakerBoard
-  readonly #lanes: Lanes
-  readonly #onNewBreaker: () => void
-  readonly #limiterRecords = new Map<string, { readonly revision: number; readonly record: LimiterRecord }>()
   #sinceRevision = 0
   #previousStartMs = Number.NEGATIVE_INFINITY
   #running: Promise<void> | undefined
   #queued: Promise<void> | undefined
   #soonAsked = false
 
-  /** @param onNewBreaker called when another process tells of a breaker that was not known here. */
-  constructor(parts: HealthParts, board: BreakerBoard, lanes: Lanes, onNewBreaker: () => void) {
+  constructor(parts: SyncParts, board: BreakerBoard) {
     this.#parts = parts
     this.#board = board
-    this.#lanes = lanes
-    this.#onNewBreaker = onNewBreaker
   }
 
   /** An exchange that begins after this call. Never throws: trouble becomes an event. */
@@ -93,7 +89,7 @@ export class HealthSync {
 
   async #readLanes(startMs: number): Promise<void> {
     for (const known of await this.#parts.ledger.lanes()) {
-      const lane = this.#lanes.get(known.lane)
+      const lane = this.#parts.laneOf(known.lane)
       lane.suspended = known.suspended?.reason
       // A gate closed here a moment ago may not be in the ledger yet. An older one is the ledger's to say: someone may
       // have opened it.
@@ -106,17 +102,17 @@ export class HealthSync {
 
   #learn(record: HealthRecord): void {
     if (record.key.startsWith(BREAKER_PREFIX)) this.#learnBreaker(record)
-    else if (record.key.startsWith(LIMITER_PREFIX)) this.#learnLimiter(record)
+    else if (record.key.startsWith(LIMITER_PREFIX)) this.#parts.onLimiterRecord(record)
   }
 
   #learnBreaker(record: HealthRecord): void {
     const remote = breakerFromJson(record.state)
     if (!remote) return
-    const { clock, workerId } = this.#parts
+    const { clock, workerId, onNewBreaker } = this.#parts
     const key = record.key.slice(BREAKER_PREFIX.length)
     const isNew = this.#board.find(key) === undefined
     const breaker = this.#board.learn(key)
-    if (isNew) this.#onNewBreaker()
+    if (isNew) onNewBreaker()
     const merged = mergeBreakers(breaker.state, remote, workerId)
     const bothClosed = breaker.state.phase === 'closed' && remote.phase === 'closed'
     breaker.revision = record.revision
@@ -125,17 +121,10 @@ export class HealthSync {
     this.#board.replace(breaker, merged, clock.wallMs())
   }
 
-  #learnLimiter({ key, revision, state }: HealthRecord): void {
-    const record = limiterFromJson(state)
-    if (!record) return
-    this.#limiterRecords.set(key, { revision, record })
-    this.#lanes.get(key.slice(LIMITER_PREFIX.length)).others = otherStarts(record, this.#parts.workerId)
-  }
-
   async #writeBack(): Promise<void> {
     const { ledger, clock } = this.#parts
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const pending = [...this.#changedBreakers(), ...this.#changedLimiters()]
+      const pending = [...this.#changedBreakers()]
       if (pending.length === 0) return
       const changes = pending.map(({ change }) => change)
       const receipts = await ledger.updateHealth(changes, clock.wallMs())
@@ -155,25 +144,6 @@ export class HealthSync {
       yield {
         change: { key, fromRevision: breaker.revision, state: breakerToJson(breaker.state) },
         written: (revision) => markShared(breaker, revision, signature),
-      }
-    }
-  }
-
-  *#changedLimiters(): Generator<PendingChange> {
-    const { clock, workerId } = this.#parts
-    for (const lane of this.#lanes.all()) {
-      const untold = [lane.rate, lane.quota].filter((rate) => rate !== undefined && rate.taken > rate.told) as OwnRate[]
-      if (untold.length === 0) continue
-      const key = LIMITER_PREFIX + lane.lane
-      const known = this.#limiterRecords.get(key)
-      const record = rateRecord(lane, known?.record, workerId, clock.wallMs())
-      const taken = untold.map((rate) => rate.taken)
-      yield {
-        change: { key, fromRevision: known?.revision ?? 0, state: limiterToJson(record) },
-        written: (revision) => {
-          this.#limiterRecords.set(key, { revision, record })
-          for (const [index, rate] of untold.entries()) rate.told = taken[index] as number
-        },
       }
     }
   }

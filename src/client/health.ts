@@ -20,6 +20,8 @@ export interface Health {
   closeGate(lane: string, untilMs: number, reason: string): void
   /** Takes over what other processes know and tells them what changed here. Never throws; trouble becomes an event. */
   sync(): Promise<void>
+  /** The last exchange: what is known here is told, shares of limits are given back. No limited call starts after it. Never throws. */
+  leave(): Promise<void>
   breakers(): BreakerView[]
   resetBreaker(key: string): Promise<boolean>
 }

@@ -18,6 +18,8 @@ export interface OwnLimit {
   lastMs: number
   /** Until when somebody here waits for more. */
   hungryUntilMs: number
+  /** More may be asked for out of turn: the last exchange gave more, or was not about more. */
+  mayAskAtOnce: boolean
   /** When slots that nobody holds, and those of others, can begin a call, as far as is known. */
   elsewhere: { readonly free: number; readonly held: number }
 }
@@ -26,10 +28,9 @@ export interface OwnLimit {
 const LEAST_RESERVE = 16
 const LEAST_RESERVE_SHARE = 10
 
-export function newLimit(settings: RateSettings): OwnLimit {
+/** @param before what was held under earlier settings */
+export function newLimit(settings: RateSettings, before: OwnLimit | undefined): OwnLimit {
   return {
-    settings,
-    rate: countedRate(settings),
     slots: 0,
     untilMs: 0,
     starts: EMPTY_RATE,
@@ -38,7 +39,11 @@ export function newLimit(settings: RateSettings): OwnLimit {
     startedSinceExchange: 0,
     lastMs: 0,
     hungryUntilMs: 0,
+    mayAskAtOnce: true,
     elsewhere: { free: 0, held: Number.POSITIVE_INFINITY },
+    ...before,
+    settings,
+    rate: countedRate(settings),
   }
 }
 
@@ -80,6 +85,7 @@ export function planExchange(
 /** It is written: the plan holds. */
 export function applyExchange(limit: OwnLimit, next: SharedLimit, holder: string, nowMs: number): void {
   const mine = next.holders[holder]
+  limit.mayAskAtOnce = nowMs >= limit.hungryUntilMs || (mine?.slots ?? 0) > limit.slots
   limit.reserve = reserveOf(limit, nowMs)
   limit.slots = mine?.slots ?? 0
   limit.untilMs = mine?.untilMs ?? 0

@@ -55,40 +55,53 @@ interface KnownRecord {
 
 const NOTHING_KNOWN: KnownRecord = { revision: 0, record: { atMs: 0 } }
 
-const LONGEST_RHYTHM_MS = 500
+const LONGEST_RHYTHM_MS = 750
 const SHORTEST_RHYTHM_MS = 100
 /** A lease outlasts this many exchanges, so that a late one costs nothing. */
-const LEASE_EXCHANGES = 3
+const LEASE_EXCHANGES = 2
 /** A lane that starts nothing for so many exchanges gives its slots back. */
-const IDLE_EXCHANGES = 4
+const IDLE_EXCHANGES = 3
+/** Who waits no longer than this keeps its turn among those who wait. */
+const LONGEST_WAIT_IN_LINE_MS = 30_000
 /** What an exchange usually takes: when to ask again after one. */
 const ANSWER_MS = 10
 /** Conflicts in one exchange: what still conflicts then is tried again at the next. */
 const MAX_ROUNDS = 8
 
-export function newLaneLimits(settings: Readonly<Partial<Record<Kind, RateSettings | undefined>>>): LaneLimits {
+/** @param before what was held under earlier settings */
+export function newLaneLimits(
+  settings: Readonly<Partial<Record<Kind, RateSettings | undefined>>>,
+  before: LaneLimits | undefined,
+): LaneLimits | undefined {
+  if (!settings.rate && !settings.quota) return undefined
   const limits: Partial<Record<Kind, OwnLimit>> = {}
   let everyMs = LONGEST_RHYTHM_MS
   for (const kind of KINDS) {
     const rate = settings[kind]
     if (!rate) continue
-    limits[kind] = newLimit(rate)
+    limits[kind] = newLimit(rate, before?.limits[kind])
     everyMs = Math.min(everyMs, Math.max(SHORTEST_RHYTHM_MS, Math.ceil(rate.perMs / 4)))
   }
   return {
-    limits,
-    everyMs,
     usedAtMs: 0,
     exchangedAtMs: Number.NEGATIVE_INFINITY,
     dueAtMs: Number.POSITIVE_INFINITY,
     holdsSlots: false,
     isUnsure: false,
+    ...before,
+    limits,
+    everyMs,
   }
+}
+
+interface KnownLanes {
+  find(name: string): LaneHealth | undefined
+  all(): Iterable<LaneHealth>
 }
 
 export class SharedRates {
   readonly #parts: HealthParts
-  readonly #lanes: () => Iterable<LaneHealth>
+  readonly #lanes: KnownLanes
   readonly #time: SharedTime
   readonly #records = new Map<string, KnownRecord>()
   #timer: { readonly timer: Timer; readonly dueAtMs: number } | undefined
@@ -96,7 +109,7 @@ export class SharedRates {
   #running: Promise<void> | undefined
   #hasLeft = false
 
-  constructor(parts: HealthParts, lanes: () => Iterable<LaneHealth>) {
+  constructor(parts: HealthParts, lanes: KnownLanes) {
     this.#parts = parts
     this.#lanes = lanes
     this.#time = createSharedTime(parts.clock)
@@ -112,9 +125,8 @@ export class SharedRates {
       const room = ownRoom(limit, nowMs, shared.isUnsure)
       if (room.available > 0) continue
       const untilMs = this.#wantMore(shared, limit, room.nextAtMs, nowMs)
-      const { settings } = limit
-      const reason = `the ${kind} of ${settings.limit} calls per ${formatDuration(settings.perMs)} is used up`
-      return { by: kind, untilMs: this.#parts.clock.wallMs() + Math.max(1, untilMs - nowMs), reason }
+      const waitMs = Math.max(1, Math.ceil(untilMs - nowMs))
+      return { by: kind, untilMs: this.#parts.clock.wallMs() + waitMs, reason: reasonOf(kind, limit) }
     }
     return undefined
   }
@@ -146,7 +158,8 @@ export class SharedRates {
     const record = limiterFromJson(state) ?? NOTHING_KNOWN.record
     this.#records.set(key, { revision, record })
     this.#time.learn(record.atMs)
-    for (const lane of this.#lanes()) if (keyOf(lane) === key) this.#look(lane, record)
+    const lane = this.#lanes.find(key.slice(LIMITER_PREFIX.length))
+    if (lane) this.#look(lane, record)
   }
 
   /** Gives everything back, so that nobody waits for leases to end. Nothing is started after it. Never throws. */
@@ -155,23 +168,21 @@ export class SharedRates {
     this.#timer?.timer.cancel()
     this.#timer = undefined
     await this.#running
-    await this.#exchange([...this.#lanes()].filter(({ shared }) => shared?.holdsSlots))
+    await this.#exchange([...this.#lanes.all()].filter(({ shared }) => shared?.holdsSlots))
   }
 
   /** @returns when to ask again */
   #wantMore(shared: LaneLimits, limit: OwnLimit, ownNextMs: number, nowMs: number): number {
-    const wasHungry = limit.hungryUntilMs >= shared.exchangedAtMs
     const isCold = !shared.holdsSlots
-    const isFree = limit.elsewhere.free <= nowMs
-    // While it doubles what it holds, it need not wait for its turn; when all is taken, asking more often helps nobody.
-    const isUrgent = isCold || (isFree && !(wasHungry && shared.isUnsure))
-    const dueAtMs = isUrgent ? nowMs : Math.min(shared.dueAtMs, shared.exchangedAtMs + shared.everyMs)
-    this.#schedule(shared, Math.max(nowMs, dueAtMs), nowMs)
+    const isUrgent = !shared.isUnsure && (isCold || (limit.mayAskAtOnce && limit.elsewhere.free <= nowMs))
+    const inTurnMs = Math.max(nowMs, shared.exchangedAtMs + shared.everyMs)
+    this.#schedule(shared, isUrgent ? nowMs : inTurnMs, nowMs)
     const elsewhereMs = Math.min(limit.elsewhere.free, limit.elsewhere.held)
-    const untilMs = Math.min(ownNextMs, Math.max(elsewhereMs, shared.dueAtMs + ANSWER_MS))
-    const knownMs = Number.isFinite(untilMs) ? untilMs : nowMs + limit.rate.perMs
-    limit.hungryUntilMs = Math.max(nowMs, knownMs) + shared.everyMs
-    return knownMs
+    const nextMs = Math.min(ownNextMs, Math.max(elsewhereMs, shared.dueAtMs + ANSWER_MS))
+    const untilMs = Number.isFinite(nextMs) ? nextMs : nowMs + limit.rate.perMs
+    // Whoever waits for long need not stand in line meanwhile.
+    limit.hungryUntilMs = shared.everyMs + (untilMs - nowMs < LONGEST_WAIT_IN_LINE_MS ? untilMs : nowMs)
+    return untilMs
   }
 
   #schedule(shared: LaneLimits, dueAtMs: number, nowMs: number): void {
@@ -204,11 +215,11 @@ export class SharedRates {
     // The one that is under way arms the next.
     if (this.#running || this.#hasLeft) return
     const soonMs = this.#time.nowMs() + SHORTEST_RHYTHM_MS / 2
-    const due = [...this.#lanes()].filter(({ shared }) => shared && shared.dueAtMs <= soonMs)
+    const due = [...this.#lanes.all()].filter(({ shared }) => shared && shared.dueAtMs <= soonMs)
     this.#running = this.#exchange(due).finally(() => {
       this.#running = undefined
       let nextMs = Number.POSITIVE_INFINITY
-      for (const { shared } of this.#lanes()) nextMs = Math.min(nextMs, shared?.dueAtMs ?? nextMs)
+      for (const { shared } of this.#lanes.all()) nextMs = Math.min(nextMs, shared?.dueAtMs ?? nextMs)
       if (nextMs < Number.POSITIVE_INFINITY) this.#arm(nextMs, this.#time.nowMs())
     })
   }
@@ -219,7 +230,11 @@ export class SharedRates {
     try {
       for (let round = 0; round < MAX_ROUNDS && lanes.length > 0; round++) {
         const plans = lanes.map((lane) => this.#plan(lane))
-        const changes = plans.map(({ key, fromRevision, record }) => ({ key, fromRevision, state: recordToJson(record) }))
+        const changes = plans.map(({ key, fromRevision, record }) => ({
+          key,
+          fromRevision,
+          state: recordToJson(record),
+        }))
         const receipts = await ledger.updateHealth(changes, clock.wallMs())
         const conflicts: LaneHealth[] = []
         for (const [index, receipt] of receipts.entries()) {
@@ -301,6 +316,11 @@ function isInUse({ usedAtMs, everyMs, limits }: LaneLimits, nowMs: number): bool
   return hungry || nowMs - usedAtMs < IDLE_EXCHANGES * everyMs
 }
 
+function reasonOf(kind: Kind, { settings, slots }: OwnLimit): string {
+  const words = `the ${kind} of ${settings.limit} calls per ${formatDuration(settings.perMs)}`
+  return slots > 0 ? `${words} is used up` : `this process has no share of ${words} at present`
+}
+
 function keyOf({ lane }: LaneHealth): string {
   return LIMITER_PREFIX + lane
 }
@@ -311,7 +331,7 @@ function recordToJson(record: LimiterRecord): Json {
 
 /** `undefined` for a record that is not a limiter's: another version's, or damaged. */
 function limiterFromJson(value: Json): LimiterRecord | undefined {
-  if (!isJsonObject(value) || typeof value.atMs !== 'number') return undefined
+  if (!isJsonObject(value) || !Number.isSafeInteger(value.atMs)) return undefined
   const whole = KINDS.every((kind) => {
     const shared = value[kind]
     return shared === undefined || (isJsonObject(shared) && isJsonObject(shared.free) && isJsonObject(shared.holders))

@@ -10,19 +10,25 @@ export interface DrainParts {
   readonly nextIdle: (limitMs: number, signal: AbortSignal | undefined) => Promise<void>
 }
 
-/** Between two looks at the whole, when other processes do the work. */
-const LOOK_EVERY_MS = 1000
+/** Between two looks at the whole, when other processes do the work: at first, and when long nothing has changed. */
+const FIRST_LOOK_MS = 1000
+const LONGEST_LOOK_MS = 5000
 
 export async function drain(parts: DrainParts, options: DrainOptions = {}): Promise<Balance> {
   const filter: BalanceFilter = {
     ...(options.batch !== undefined && { batch: options.batch }),
     ...(options.pipeline !== undefined && { pipeline: options.pipeline }),
   }
+  let lookMs = FIRST_LOOK_MS
+  let before = ''
   for (;;) {
     options.signal?.throwIfAborted()
     const balance = await parts.ledger.balance(filter)
     if (!(await canMove(parts.ledger, filter, balance))) return balance
-    await parts.nextIdle(LOOK_EVERY_MS, options.signal)
+    const states = JSON.stringify(balance.states)
+    lookMs = states === before ? Math.min(lookMs * 1.5, LONGEST_LOOK_MS) : FIRST_LOOK_MS
+    before = states
+    await parts.nextIdle(lookMs, options.signal)
   }
 }
 

@@ -3,7 +3,7 @@ import type { Health } from '../client/health.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 
 export interface HealthLoop {
-  /** Idempotent. The last sync tells the others what is known here. */
+  /** Idempotent. Tells the others what is known here, and leaves them its share of limits. */
   stop(): Promise<void>
 }
 
@@ -26,7 +26,7 @@ export function startHealthLoop(health: Health, clock: Clock, everyMs: number): 
       stopped = true
       timer?.cancel()
       await round
-      await health.sync()
+      await health.leave()
     },
   }
 }

@@ -49,7 +49,7 @@ export async function submitRecords(
 
 function announce({ clock, events }: SubmitParts, run: NewRun): void {
   if (!events.wants('run.accepted')) return
-  const { id: runId, pipeline, tenant, key, items } = run
+  const { id: runId, pipeline, tenant, key = runId, items } = run
   events.emit('run.accepted', clock.wallMs(), { runId, pipeline, tenant, key, items: items.length })
 }
 

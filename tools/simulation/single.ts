@@ -19,6 +19,8 @@ export interface SingleOrders {
   readonly all: boolean
   readonly twice: boolean
   readonly shrink: boolean
+  /** Which must stay violated while it is shrunk; default: the first that is. */
+  readonly check: string | undefined
   /** Name in the corpus. */
   readonly keep: string | undefined
   /** What it found, for the corpus. */
@@ -51,7 +53,7 @@ export async function runSingle(orders: SingleOrders, pool: Pool, output: Output
     return { report: { ...first, story: [] }, scenario, shrunk: undefined, kept: keep(orders, scenario, first) }
   }
   if (!orders.shrink) return { report: first, scenario, shrunk: undefined, kept: keep(orders, scenario, first) }
-  const shrunk = await shrink(scenario, first, pool, output)
+  const shrunk = await shrink(orders, first, pool, output)
   const report = await pool.run({ scenario: shrunk.scenario, twice, story: storyOf(orders) })
   return { report, scenario: shrunk.scenario, shrunk, kept: keep(orders, shrunk.scenario, report) }
 }
@@ -77,9 +79,9 @@ export function singleText({ report, shrunk, kept }: SingleResult, output: Outpu
   ].join('\n')
 }
 
-/** Fails in the same way: by one of the checks that the whole scenario was found by first. */
-async function shrink(scenario: Scenario, first: Report, pool: Pool, output: Output) {
-  const check = first.violations[0]?.check
+/** Fails in the same way: by the same check. */
+async function shrink(orders: SingleOrders, first: Report, pool: Pool, output: Output) {
+  const { scenario, check = first.violations[0]?.check } = orders
   const stillFails = async (candidate: Scenario): Promise<boolean> => {
     const { violations } = await pool.run({ scenario: candidate })
     return violations.some((violation) => violation.check === check)

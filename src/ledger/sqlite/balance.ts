@@ -1,7 +1,7 @@
 /** `balance` of the port. */
 import { ITEM_STATES, type ItemState } from '../../core/item-state.ts'
 import type { Balance, BalanceFilter } from '../port.ts'
-import { type Database, prepare } from './connection.ts'
+import { type Database, prepareAgain } from './connection.ts'
 import { balanceConditions, NEEDS_PERSON } from './filter.ts'
 import { ITEMS_OF_RUNS } from './item-numbers.ts'
 import { ACCEPTED, ARCHIVED_PREFIX } from './tally.ts'
@@ -34,7 +34,7 @@ interface Counts {
 
 function readTallies(database: Database, filter: BalanceFilter): Counts {
   const { sql, values } = balanceConditions(filter)
-  const rows = prepare<{ kind: string; count: number }>(
+  const rows = prepareAgain<{ kind: string; count: number }>(
     database,
     `SELECT t.kind, sum(t.count) AS count FROM tallies t JOIN books b ON b.id = t.book WHERE ${sql} GROUP BY t.kind`,
   ).all(...values)
@@ -49,12 +49,12 @@ function readTallies(database: Database, filter: BalanceFilter): Counts {
 
 function countRows(database: Database, filter: BalanceFilter): Counts {
   const { sql, values } = balanceConditions(filter)
-  const accepted = prepare<{ accepted: number | null }>(
+  const accepted = prepareAgain<{ accepted: number | null }>(
     database,
     `SELECT sum(r.item_count) AS accepted FROM runs r JOIN books b ON b.id = r.book WHERE ${sql}`,
   ).get(...values)
   const states = noStates()
-  const rows = prepare<{ state: ItemState; count: number }>(
+  const rows = prepareAgain<{ state: ItemState; count: number }>(
     database,
     `SELECT i.state, count(*) AS count FROM runs r JOIN books b ON b.id = r.book JOIN items i ON ${ITEMS_OF_RUNS}
      WHERE ${sql} GROUP BY i.state`,
@@ -65,7 +65,7 @@ function countRows(database: Database, filter: BalanceFilter): Counts {
 
 function countNeedsPerson(database: Database, filter: BalanceFilter): number {
   const { sql, values } = balanceConditions(filter)
-  const row = prepare<{ count: number }>(
+  const row = prepareAgain<{ count: number }>(
     database,
     `SELECT count(*) AS count FROM items i INDEXED BY items_dead JOIN books b ON b.id = i.book
        ${filter.labels ? 'JOIN runs r ON r.no = i.run' : ''}

@@ -36,3 +36,17 @@ export function prepareTuples<Tuple extends readonly unknown[]>(database: Databa
   statement.setReturnArrays(true)
   return statement as unknown as Statement<Tuple>
 }
+
+/** Questions of changing shape: those that are asked again and again are prepared once. */
+const MOST_REMEMBERED = 50
+const remembered = new WeakMap<Database, Map<string, unknown>>()
+
+/** As {@link prepare}, for SQL that is put together anew each time. */
+export function prepareAgain<Row = never>(database: Database, sql: string): Statement<Row> {
+  const known = remembered.get(database) ?? new Map<string, unknown>()
+  remembered.set(database, known)
+  const statement = known.get(sql) ?? prepare(database, sql)
+  if (known.size >= MOST_REMEMBERED && !known.has(sql)) known.clear()
+  known.set(sql, statement)
+  return statement as Statement<Row>
+}

@@ -2,7 +2,7 @@
 import type { ItemState } from '../../core/item-state.ts'
 import type { DeadLetterCause } from '../../policy/dead-letter.ts'
 import type { DeadLetterGroup, ItemFilter } from '../port.ts'
-import { type Database, prepare } from './connection.ts'
+import { type Database, prepareAgain } from './connection.ts'
 import { itemConditions } from './filter.ts'
 import { SUMMARY_JOINS } from './summary.ts'
 
@@ -25,7 +25,7 @@ interface GroupRow {
 export function listGroups(database: Database, filter: ItemFilter): DeadLetterGroup[] {
   const needsPerson = filter.needsPerson ?? filter.states === undefined
   const { sql, values } = itemConditions({ ...filter, needsPerson })
-  const rows = prepare<GroupRow>(
+  const rows = prepareAgain<GroupRow>(
     database,
     // Beside min() and max(), SQLite takes bare columns from a row that holds one of them: any member may speak for its
     // group, whose facts are alike.

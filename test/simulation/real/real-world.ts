@@ -26,7 +26,10 @@ export interface RealWorld extends AsyncDisposable {
   readonly holdfast: Holdfast
   readonly kills: number
   readonly freezes: number
-  /** Lives through everything planned; resolves when every process works again and no trouble is left. */
+  /**
+   * Lives through everything planned, until nothing moves any more without a person.
+   * @throws Error where a process ends that nobody has ended.
+   */
   live(): Promise<void>
 }
 
@@ -55,6 +58,7 @@ export async function openRealWorld(scenario: Scenario, storePath: string): Prom
   const holdfast = await openRealEngine({ ...orders, machine: first })
   const machines = new Map<string, Machine>()
   const counts = { kills: 0, freezes: 0 }
+  const broken = Promise.withResolvers<never>()
   let closing = false
 
   function killAll(): void {
@@ -71,6 +75,10 @@ export async function openRealWorld(scenario: Scenario, storePath: string): Prom
       onCrossing: undefined,
       frozen: false,
     }
+    machine.child.once('exit', (code) => {
+      if (code !== null && !closing)
+        broken.reject(new Error(`The process on ${plan.name} ended by itself, with ${code}`))
+    })
     machine.child.on('message', (report: RealReport) => {
       if (report === 'standing_still') {
         counts.freezes++
@@ -135,10 +143,11 @@ export async function openRealWorld(scenario: Scenario, storePath: string): Prom
     await Promise.all(submissions)
   }
 
-  async function live(): Promise<void> {
+  async function lived(): Promise<void> {
     const ready = scenario.machines.map((plan) => once(start(plan).child, 'message'))
     await Promise.all(ready)
     await Promise.all([handIn(), ...scenario.troubles.map(suffer)])
+    await holdfast.drain()
   }
 
   async function close(): Promise<void> {
@@ -162,7 +171,7 @@ export async function openRealWorld(scenario: Scenario, storePath: string): Prom
     get freezes() {
       return counts.freezes
     },
-    live,
+    live: () => Promise.race([lived(), broken.promise]),
     [Symbol.asyncDispose]: close,
   }
 }

@@ -17,23 +17,26 @@ import { openRealWorld, type RealWorld } from './real-world.ts'
 const SEEDS = ['332', '27', '91', '79']
 
 describe('with the real file, real processes and real sockets', () => {
-  test.for(SEEDS)('seed %s: nothing lost, nothing done twice, the books balance', { timeout: 60_000 }, async (seed) => {
-    const scenario = forReal(drawScenario(seed))
-    await using workshop = openWorkshop()
-    await using world = await openRealWorld(scenario, workshop.path('holdfast.db'))
-    await world.live()
-    await world.holdfast.drain()
+  test.for(SEEDS)(
+    'seed %s: nothing lost, nothing done twice, the books balance',
+    { timeout: 120_000 },
+    async (seed) => {
+      const scenario = forReal(drawScenario(seed))
+      await using workshop = openWorkshop()
+      await using world = await openRealWorld(scenario, workshop.path('holdfast.db'))
+      await world.live()
 
-    const report = await world.holdfast.operations.audit()
-    expect(report.checks.filter(({ violations }) => violations > 0)).toEqual([])
-    expect(report.balanced).toBe(true)
-    expect(report.balance.accepted).toBeGreaterThan(20)
-    const { queued, processing, retrying, parked } = report.balance.states
-    expect({ queued, processing, retrying, parked }).toEqual({ queued: 0, processing: 0, retrying: 0, parked: 0 })
-    expect(world.kills + world.freezes).toBeGreaterThan(5)
-    expect(doneTwice(world)).toEqual([])
-    expect(await lost(world, scenario)).toEqual([])
-  })
+      const report = await world.holdfast.operations.audit()
+      expect(report.checks.filter(({ violations }) => violations > 0)).toEqual([])
+      expect(report.balanced).toBe(true)
+      expect(report.balance.accepted).toBeGreaterThan(20)
+      const { queued, processing, retrying, parked } = report.balance.states
+      expect({ queued, processing, retrying, parked }).toEqual({ queued: 0, processing: 0, retrying: 0, parked: 0 })
+      expect(world.kills + world.freezes).toBeGreaterThan(5)
+      expect(doneTwice(world)).toEqual([])
+      expect(await lost(world, scenario)).toEqual([])
+    },
+  )
 })
 
 function doneTwice({ twins }: RealWorld): unknown[] {

@@ -18,8 +18,9 @@ export const SABOTAGES: readonly Sabotage[] = [
     name: 'the fence on settlement is dropped',
     file: 'src/ledger/sqlite/settle.ts',
     changes: [
-      { from: "lease_token = ? AND lease_until_ms IS NOT NULL'", to: "? IS NOT NULL'" },
-      { from: 'lease_token = ? AND lease_until_ms IS NOT NULL`', to: '? IS NOT NULL`' },
+      { from: 'i.lease_token = ? AND i.lease IS NOT NULL', to: '? IS NOT NULL' },
+      { from: "lease_token = ? AND lease = ?'", to: "? IS NOT NULL AND ? IS NOT 0'" },
+      { from: 'lease_token = ?11 AND lease = ?12', to: '?11 IS NOT NULL AND ?12 IS NOT 0' },
     ],
     check: 'one settlement per lease',
     seed: 9,
@@ -92,11 +93,12 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     name: 'a lease token is used again',
-    file: 'src/ledger/sqlite/lease.ts',
+    file: 'src/ledger/sqlite/leasing.ts',
     changes: [
-      { from: 'lease_token = lease_token + 1', to: 'lease_token = 1' },
-      { from: 'remember(id, {\n      token: row.token + 1', to: 'remember(id, {\n      token: 1' },
-      { from: 'tenant: row.tenant,\n      token: row.token + 1', to: 'tenant: row.tenant,\n      token: 1' },
+      { from: 'lease_token = lease_token + 1, updated_at_ms = ?2', to: 'lease_token = 1, updated_at_ms = ?2' },
+      { from: 'lease_token = lease_token + 1, updated_at_ms = ?,', to: 'lease_token = 1, updated_at_ms = ?,' },
+      { from: 'remember(itemId, {\n      token: row.token + 1', to: 'remember(itemId, {\n      token: 1' },
+      { from: 'tenant,\n      token: row.token + 1', to: 'tenant,\n      token: 1' },
     ],
     check: 'one settlement per lease',
     seed: 1,

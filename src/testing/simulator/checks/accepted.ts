@@ -8,7 +8,7 @@ import { followItems } from './known-items.ts'
 
 interface KnownRun {
   readonly name: string
-  readonly fingerprint: string
+  readonly fingerprint: string | undefined
   readonly acceptedAt: number
 }
 
@@ -28,7 +28,7 @@ export const neverLost: CheckFactory = (parts) => {
   }
 
   function onReceipt(run: NewRun, receipt: SubmitReceipt, fact: Fact): void {
-    const name = JSON.stringify([run.tenant, run.pipeline, run.key])
+    const name = JSON.stringify([run.tenant, run.pipeline, run.key ?? run.id])
     const first = byName.get(name)
     if (receipt.outcome === 'accepted') {
       if (runs.has(run.id)) violated(`run ${run.id} was accepted twice`)
