@@ -174,8 +174,8 @@ export function shareSignature(state: BreakerState): string {
 const ORDER: Record<BreakerPhase, number> = { half_open: 0, ramping: 1, closed: 2, open: 3 }
 
 /**
- * What to go on with when another process has a word on the same breaker. The later change of phase wins. Within one
- * half-open phase each process has the last word on its own probes. Windows of closed breakers stay local: each process
+ * What to go on with when another process has a word on the same breaker. The later change of phase wins. While both say
+ * half open, whoever began it, each process has the last word on its own probes. Windows of closed breakers stay local: each process
  * sees enough of its own.
  */
 export function mergeBreakers(local: BreakerState, remote: BreakerState, workerId: string): BreakerState {
@@ -183,10 +183,10 @@ export function mergeBreakers(local: BreakerState, remote: BreakerState, workerI
     return local.calls.length === 0 && local.consecutiveFailures === 0 ? remote : local
   }
   const later = remote.changedAtMs - local.changedAtMs || ORDER[remote.phase] - ORDER[local.phase]
-  if (later !== 0) return later > 0 ? remote : local
-  if (local.phase !== 'half_open') return local
+  const winner = later > 0 ? remote : local
+  if (local.phase !== 'half_open' || remote.phase !== 'half_open') return winner
   return {
-    ...local,
+    ...winner,
     probes: [
       ...local.probes.filter(({ id }) => isProbeOf(workerId, id)),
       ...remote.probes.filter(({ id }) => !isProbeOf(workerId, id)),

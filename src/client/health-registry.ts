@@ -30,7 +30,7 @@ import {
   type Refusal,
   takePlace,
 } from './lane-health.ts'
-import { SharedRates } from './shared-rates.ts'
+import { SharedRates, type StartTicket } from './shared-rates.ts'
 
 export interface HealthParts {
   readonly ledger: Pick<Ledger, 'readHealth' | 'updateHealth' | 'lanes'>
@@ -73,6 +73,7 @@ interface Channel {
 interface RegistryPermit extends Permit {
   readonly channel: Channel
   readonly startedAtMs: number
+  readonly ticket: StartTicket | undefined
   /** It paid for a retry, and gets that back when the retry succeeds. */
   readonly paid: boolean
   reported: boolean
@@ -156,6 +157,8 @@ class Registry implements HealthRegistry {
       breaker.inFlight -= 1
       this.#board.apply(breaker, event)
     }
+    // A call that failed may still be on its way.
+    if (own.ticket && end.type === 'succeeded') this.#rates.answered(own.channel.lane, own.ticket)
     if (own.paid && end.type === 'succeeded') payBack(own.channel.lane, event.atMs)
     freePlace(own.channel.lane)
   }
@@ -220,9 +223,9 @@ class Registry implements HealthRegistry {
     }
     if (probeId !== undefined) this.#sync.soon()
     takePlace(channel.lane, nowMs)
-    this.#rates.take(channel.lane)
+    const ticket = this.#rates.take(channel.lane)
     const { breakerKeys, tenant, settings } = channel
-    return { breakerKeys, probeId, tenant, settings, channel, startedAtMs: nowMs, paid, reported: false }
+    return { breakerKeys, probeId, tenant, settings, channel, ticket, startedAtMs: nowMs, paid, reported: false }
   }
 
   #laneOf(name: string): LaneHealth {

@@ -1,7 +1,14 @@
 /** What this process may start under one limit of a lane: its slots, until its lease ends (policy/limiter-slots.ts). */
 import type { RateSettings } from '../config/settings.ts'
-import { countStarts, EMPTY_RATE, mergeStarts, type RateState, rateAvailable, rateTake } from '../policy/limiter.ts'
-import { countedRate, exchangeSlots, leaveSlots, type SharedLimit, slotsElsewhere } from '../policy/limiter-slots.ts'
+import { countStarts, EMPTY_RATE, mergeStarts, type RateState, rateAvailable } from '../policy/limiter.ts'
+import {
+  countedRate,
+  deliveryMs,
+  exchangeSlots,
+  leaveSlots,
+  type SharedLimit,
+  slotsElsewhere,
+} from '../policy/limiter-slots.ts'
 
 export interface OwnLimit {
   readonly settings: RateSettings
@@ -9,9 +16,13 @@ export interface OwnLimit {
   readonly rate: RateSettings
   slots: number
   untilMs: number
+  /** From when they count. */
   starts: RateState
-  /** Started while an exchange is under way, which does not know of them. */
+  /** Added while an exchange is under way, which does not know of them. */
   sinceSnapshot: RateState
+  /** When calls began that are under way and that no exchange has told of. */
+  readonly underWay: Map<number, number>
+  underWayCount: number
   /** How many slots that are ready it keeps for calls to come. */
   reserve: number
   startedSinceExchange: number
@@ -35,6 +46,8 @@ export function newLimit(settings: RateSettings, before: OwnLimit | undefined): 
     untilMs: 0,
     starts: EMPTY_RATE,
     sinceSnapshot: EMPTY_RATE,
+    underWay: new Map(),
+    underWayCount: 0,
     reserve: 0,
     startedSinceExchange: 0,
     lastMs: 0,
@@ -49,20 +62,51 @@ export function newLimit(settings: RateSettings, before: OwnLimit | undefined): 
 
 /** How many calls may start now; where none, when one of the slots held here is ready, or infinite. */
 export function ownRoom(
-  { rate, slots, untilMs, starts }: OwnLimit,
+  { rate, slots, untilMs, starts, underWay, underWayCount }: OwnLimit,
   nowMs: number,
   storeIsAway: boolean,
 ): { readonly available: number; readonly nextAtMs: number } {
   // While the store cannot be asked, a share that has run out is still better than standing still, or than no limit.
   if (slots <= 0 || (nowMs >= untilMs && !storeIsAway)) return { available: 0, nextAtMs: Number.POSITIVE_INFINITY }
-  return rateAvailable(starts, nowMs, { limit: slots, perMs: rate.perMs })
+  const room = rateAvailable(starts, nowMs, { limit: slots - underWayCount, perMs: rate.perMs })
+  if (room.available > 0 || underWayCount === 0) return room
+  const [firstMs = nowMs] = underWay.keys()
+  const returnsMs = firstMs + deliveryMs(rate) + rate.perMs
+  return { available: 0, nextAtMs: starts.starts.length > 0 ? Math.min(room.nextAtMs, returnsMs) : returnsMs }
 }
 
 export function takeStart(limit: OwnLimit, nowMs: number): void {
-  limit.starts = rateTake(limit.starts, nowMs, 1, limit.rate)
-  limit.sinceSnapshot = rateTake(limit.sinceSnapshot, nowMs, 1, limit.rate)
+  addUnderWay(limit, nowMs, 1)
   limit.startedSinceExchange += 1
   limit.lastMs = nowMs
+}
+
+/** The API has surely counted the call by now: it need not count from later. */
+export function startAnswered(limit: OwnLimit, startedMs: number, nowMs: number): void {
+  if (!limit.underWay.has(startedMs)) return
+  addUnderWay(limit, startedMs, -1)
+  settleStarts(limit, Math.min(nowMs, startedMs + deliveryMs(limit.rate)), 1)
+}
+
+/** The time that is counted by has moved on, and they with it. */
+export function moveStarts(limit: OwnLimit, byMs: number): void {
+  settleUnderWay(limit)
+  const moved = ({ starts }: RateState): RateState => ({ starts: starts.map(([atMs, count]) => [atMs + byMs, count]) })
+  limit.starts = moved(limit.starts)
+  limit.sinceSnapshot = moved(limit.sinceSnapshot)
+}
+
+function addUnderWay(limit: OwnLimit, startedMs: number, change: number): void {
+  const count = (limit.underWay.get(startedMs) ?? 0) + change
+  if (count > 0) limit.underWay.set(startedMs, count)
+  else limit.underWay.delete(startedMs)
+  limit.underWayCount += change
+}
+
+function settleStarts(limit: OwnLimit, countsFromMs: number, count: number): void {
+  const settled: RateState = { starts: [[countsFromMs, count]] }
+  limit.starts = mergeStarts(limit.starts, settled, limit.rate)
+  limit.sinceSnapshot = mergeStarts(limit.sinceSnapshot, settled, limit.rate)
 }
 
 /** The shared record as it is to become; until it is written, what is given away is not used any more. */
@@ -73,6 +117,7 @@ export function planExchange(
 ): SharedLimit {
   const { holder, nowMs, leaseMs, isUnsure } = about
   const told = shared.holders[holder]
+  settleUnderWay(limit)
   if (isUnsure && told) limit.starts = union(limit.starts, told.starts)
   limit.sinceSnapshot = EMPTY_RATE
   const { starts, lastMs, rate } = limit
@@ -80,6 +125,13 @@ export function planExchange(
   const next = exchangeSlots(shared, { holder, nowMs, untilMs: nowMs + leaseMs, starts, wanted, lastMs }, rate)
   limit.slots = Math.min(limit.slots, next.holders[holder]?.slots ?? 0)
   return next
+}
+
+/** What others are told is not corrected any more. */
+function settleUnderWay(limit: OwnLimit): void {
+  for (const [startedMs, count] of limit.underWay) settleStarts(limit, startedMs + deliveryMs(limit.rate), count)
+  limit.underWay.clear()
+  limit.underWayCount = 0
 }
 
 /** It is written: the plan holds. */
@@ -94,6 +146,8 @@ export function applyExchange(limit: OwnLimit, next: SharedLimit, holder: string
 }
 
 export function planLeaving(limit: OwnLimit, shared: SharedLimit, holder: string, nowMs: number): SharedLimit {
+  settleUnderWay(limit)
+  limit.sinceSnapshot = EMPTY_RATE
   limit.slots = 0
   return leaveSlots(shared, { holder, starts: limit.starts, nowMs }, limit.rate)
 }

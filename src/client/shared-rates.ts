@@ -17,11 +17,13 @@ import type { LaneHealth, Refusal } from './lane-health.ts'
 import {
   applyExchange,
   learnShared,
+  moveStarts,
   newLimit,
   type OwnLimit,
   ownRoom,
   planExchange,
   planLeaving,
+  startAnswered,
   takeStart,
 } from './lane-limits.ts'
 import { createSharedTime, type SharedTime } from './shared-time.ts'
@@ -37,11 +39,23 @@ export interface LaneLimits {
   readonly everyMs: number
   usedAtMs: number
   exchangedAtMs: number
+  /** The latest exchange, with its conflicts. */
+  tookMs: number
   /** Infinite while the lane is not in use. */
   dueAtMs: number
   holdsSlots: boolean
+  /** Of exchanges: what began before the latest is told. */
+  generation: number
   /** The last exchange failed: it is not known whether it was written. */
   isUnsure: boolean
+  /** Since when the store has not answered; infinite where it does. */
+  awaySinceMs: number
+}
+
+/** A call that has begun under the limits of a lane. */
+export interface StartTicket {
+  readonly startedMs: number
+  readonly generation: number
 }
 
 interface LimiterRecord extends Readonly<Partial<Record<Kind, SharedLimit>>> {
@@ -57,10 +71,12 @@ const NOTHING_KNOWN: KnownRecord = { revision: 0, record: { atMs: 0 } }
 
 const LONGEST_RHYTHM_MS = 750
 const SHORTEST_RHYTHM_MS = 100
-/** A lease outlasts this many exchanges, so that a late one costs nothing. */
+/** A lease outlasts this many exchanges, however long they take, so that a late one costs nothing. */
 const LEASE_EXCHANGES = 2
 /** A lane that starts nothing for so many exchanges gives its slots back. */
 const IDLE_EXCHANGES = 3
+/** A store that does not answer for so long is away, for the other processes too. */
+const STORE_AWAY_MS = 5000
 /** Who waits no longer than this keeps its turn among those who wait. */
 const LONGEST_WAIT_IN_LINE_MS = 30_000
 /** What an exchange usually takes: when to ask again after one. */
@@ -85,9 +101,12 @@ export function newLaneLimits(
   return {
     usedAtMs: 0,
     exchangedAtMs: Number.NEGATIVE_INFINITY,
+    tookMs: 0,
     dueAtMs: Number.POSITIVE_INFINITY,
     holdsSlots: false,
+    generation: 0,
     isUnsure: false,
+    awaySinceMs: Number.POSITIVE_INFINITY,
     ...before,
     limits,
     everyMs,
@@ -122,7 +141,7 @@ export class SharedRates {
     for (const kind of KINDS) {
       const limit = shared.limits[kind]
       if (!limit) continue
-      const room = ownRoom(limit, nowMs, shared.isUnsure)
+      const room = ownRoom(limit, nowMs, isStoreAway(shared, nowMs))
       if (room.available > 0) continue
       const untilMs = this.#wantMore(shared, limit, room.nextAtMs, nowMs)
       const waitMs = Math.max(1, Math.ceil(untilMs - nowMs))
@@ -137,18 +156,30 @@ export class SharedRates {
     const nowMs = this.#time.nowMs()
     const rooms = KINDS.map((kind) => {
       const limit = shared.limits[kind]
-      return limit ? ownRoom(limit, nowMs, shared.isUnsure).available : Number.POSITIVE_INFINITY
+      return limit ? ownRoom(limit, nowMs, isStoreAway(shared, nowMs)).available : Number.POSITIVE_INFINITY
     })
     return Math.min(...rooms)
   }
 
-  take({ shared }: LaneHealth): void {
-    if (!shared) return
+  /** @returns for `answered` */
+  take({ shared }: LaneHealth): StartTicket | undefined {
+    if (!shared) return undefined
     const nowMs = this.#time.nowMs()
     shared.usedAtMs = nowMs
     for (const kind of KINDS) {
       const limit = shared.limits[kind]
       if (limit) takeStart(limit, nowMs)
+    }
+    return { startedMs: nowMs, generation: shared.generation }
+  }
+
+  /** The call has been answered, so it has counted at the API by now. */
+  answered({ shared }: LaneHealth, { startedMs, generation }: StartTicket): void {
+    if (shared?.generation !== generation) return
+    const nowMs = this.#time.nowMs() + 1
+    for (const kind of KINDS) {
+      const limit = shared.limits[kind]
+      if (limit) startAnswered(limit, startedMs, nowMs)
     }
   }
 
@@ -157,7 +188,7 @@ export class SharedRates {
     if (revision <= (this.#records.get(key)?.revision ?? 0)) return
     const record = limiterFromJson(state) ?? NOTHING_KNOWN.record
     this.#records.set(key, { revision, record })
-    this.#time.learn(record.atMs)
+    this.#catchUp(record.atMs)
     const lane = this.#lanes.find(key.slice(LIMITER_PREFIX.length))
     if (lane) this.#look(lane, record)
   }
@@ -169,6 +200,15 @@ export class SharedRates {
     this.#timer = undefined
     await this.#running
     await this.#exchange([...this.#lanes.all()].filter(({ shared }) => shared?.holdsSlots))
+  }
+
+  /** What began here began just now, by whatever time. */
+  #catchUp(atMs: number): void {
+    const movedMs = this.#time.learn(atMs)
+    if (movedMs < 1) return
+    for (const { shared } of this.#lanes.all()) {
+      for (const kind of KINDS) if (shared?.limits[kind]) moveStarts(shared.limits[kind], Math.ceil(movedMs))
+    }
   }
 
   /** @returns when to ask again */
@@ -226,6 +266,7 @@ export class SharedRates {
 
   async #exchange(due: readonly LaneHealth[]): Promise<void> {
     const { ledger, clock, events } = this.#parts
+    const beganMs = this.#time.nowMs()
     let lanes = due
     try {
       for (let round = 0; round < MAX_ROUNDS && lanes.length > 0; round++) {
@@ -239,7 +280,7 @@ export class SharedRates {
         const conflicts: LaneHealth[] = []
         for (const [index, receipt] of receipts.entries()) {
           const plan = plans[index] as Plan
-          if (receipt.applied) this.#apply(plan, receipt.revision)
+          if (receipt.applied) this.#apply(plan, receipt.revision, beganMs)
           else {
             if (receipt.current) this.learn(receipt.current)
             conflicts.push(plan.lane)
@@ -260,9 +301,15 @@ export class SharedRates {
     const key = keyOf(lane)
     const { revision, record: known } = this.#records.get(key) ?? NOTHING_KNOWN
     const nowMs = this.#time.nowMs()
+    shared.generation += 1
     const leaving = this.#hasLeft || !isInUse(shared, nowMs)
     const record: { atMs: number } & Partial<Record<Kind, SharedLimit>> = { ...known, atMs: nowMs }
-    const about = { holder, nowMs, leaseMs: LEASE_EXCHANGES * shared.everyMs, isUnsure: shared.isUnsure }
+    const about = {
+      holder,
+      nowMs,
+      leaseMs: LEASE_EXCHANGES * (shared.everyMs + shared.tookMs),
+      isUnsure: shared.isUnsure,
+    }
     for (const kind of KINDS) {
       const limit = shared.limits[kind]
       if (!limit) continue
@@ -272,7 +319,7 @@ export class SharedRates {
     return { lane, key, fromRevision: revision, record, leaving }
   }
 
-  #apply({ lane, key, record, leaving }: Plan, revision: number): void {
+  #apply({ lane, key, record, leaving }: Plan, revision: number, beganMs: number): void {
     const shared = lane.shared as LaneLimits
     const nowMs = this.#time.nowMs()
     this.#records.set(key, { revision, record })
@@ -282,15 +329,19 @@ export class SharedRates {
       if (limit && next) applyExchange(limit, next, this.#parts.workerId, nowMs)
     }
     shared.isUnsure = false
+    shared.awaySinceMs = Number.POSITIVE_INFINITY
     shared.holdsSlots = !leaving
     shared.exchangedAtMs = nowMs
+    shared.tookMs = Math.min(nowMs - beganMs, LONGEST_RHYTHM_MS)
     shared.dueAtMs = leaving ? Number.POSITIVE_INFINITY : nowMs + shared.everyMs
     this.#look(lane, record)
   }
 
   #failed(shared: LaneLimits): void {
+    const nowMs = this.#time.nowMs()
     shared.isUnsure = true
-    shared.dueAtMs = this.#time.nowMs() + shared.everyMs
+    shared.awaySinceMs = Math.min(shared.awaySinceMs, nowMs)
+    shared.dueAtMs = nowMs + shared.everyMs
   }
 
   #look({ shared }: LaneHealth, record: LimiterRecord): void {
@@ -319,6 +370,11 @@ function isInUse({ usedAtMs, everyMs, limits }: LaneLimits, nowMs: number): bool
 function reasonOf(kind: Kind, { settings, slots }: OwnLimit): string {
   const words = `the ${kind} of ${settings.limit} calls per ${formatDuration(settings.perMs)}`
   return slots > 0 ? `${words} is used up` : `this process has no share of ${words} at present`
+}
+
+/** One lost answer is not that. */
+function isStoreAway({ awaySinceMs }: LaneLimits, nowMs: number): boolean {
+  return nowMs - awaySinceMs >= STORE_AWAY_MS
 }
 
 function keyOf({ lane }: LaneHealth): string {

@@ -137,14 +137,14 @@ async function lookAgain(execution: Execution, failure: Failure): Promise<Settle
   const nextMemo = { ...memo, inARow }
   const ageMs = parts.clock.wallMs() - item.budgetFromMs
   const facts = { ...failureFacts(execution, originalFailure(execution)), memo: nextMemo }
-  if (ageMs > plan.retry.maxAgeMs || failure.class === 'configuration') {
-    const reason = `could not look for it: ${failure.message}`
-    return { ...unknownOutcome({ ...facts, reconcileDelayMs: undefined }, reason), attempt }
-  }
   const delayMs = Math.max(failure.retryAfterMs ?? 0, backoffDelayMs(plan.retry, Math.min(inARow, 10), parts.random))
-  const reason = `could not look for it (${failure.code}); looking again`
   const gate = await tellLane(execution, failure, delayMs)
-  return { ...unknownOutcome({ ...facts, reconcileDelayMs: delayMs }, reason), attempt, ...(gate && { gate }) }
+  const lastLook = ageMs > plan.retry.maxAgeMs || failure.class === 'configuration'
+  const reason = lastLook
+    ? `could not look for it: ${failure.message}`
+    : `could not look for it (${failure.code}); looking again`
+  const settlement = unknownOutcome({ ...facts, reconcileDelayMs: lastLook ? undefined : delayMs }, reason)
+  return { ...settlement, attempt, ...(gate && { gate }) }
 }
 
 /** What the API says to a look holds for the lane as what it says to a call does (rule 4). */

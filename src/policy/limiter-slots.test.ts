@@ -4,6 +4,7 @@ import type { RateSettings } from '../config/settings.ts'
 import { countStarts, EMPTY_RATE, mergeStarts, type RateState, rateAvailable, rateTake } from './limiter.ts'
 import {
   countedRate,
+  deliveryMs,
   exchangeSlots,
   leaveSlots,
   NOBODY_HOLDS,
@@ -137,7 +138,7 @@ describe('a limit shared by several processes', () => {
         }
         const survivor = all.add()
         all.exchange(survivor, settings.limit)
-        all.elapse(LEASE_MS + all.rate.perMs + 1000)
+        all.elapse(LEASE_MS + all.rate.perMs + 2 * deliveryMs(all.rate))
         all.exchange(survivor, settings.limit)
         expect(all.room(survivor)).toBe(settings.limit)
       }),
@@ -210,7 +211,7 @@ describe('a limit shared by several processes', () => {
     all.exchange(dead, 2)
     all.start(dead, 1)
     all.exchange(dead, 2)
-    const untilMs = all.nowMs() + LEASE_MS
+    const lastMs = all.nowMs() + LEASE_MS + deliveryMs(all.rate)
     all.elapse(LEASE_MS + 1000)
     all.exchange(survivor, 3)
     // One slot was never held; one was surely used up; one may have been used until the last moment.
@@ -219,7 +220,7 @@ describe('a limit shared by several processes', () => {
       starts: {
         starts: [
           [1_000_000, 1],
-          [untilMs, 1],
+          [lastMs, 1],
         ],
       },
     })
@@ -238,9 +239,10 @@ describe('a limit shared by several processes', () => {
     expect(lower.holders[only.id]?.slots).toBe(4)
   })
 
-  it("the window that is counted is longer than the API's by a twenty-fifth, at most a second", () => {
-    expect(countedRate({ limit: 100, perMs: 10_000 })).toEqual({ limit: 100, perMs: 10_400 })
-    expect(countedRate({ limit: 1, perMs: 86_400_000 }).perMs).toBe(86_401_000)
+  it('a call has a twelfth of the window to arrive, within limits', () => {
+    expect([10_000, 1000, 300, 86_400_000].map((perMs) => deliveryMs({ limit: 1, perMs }))).toEqual([
+      834, 100, 60, 1000,
+    ])
   })
 
   it('R051: a daily quota of four processes is kept in a few hundred numbers', () => {

@@ -20,7 +20,7 @@ export interface SharedLimit {
 
 export interface SlotHolder {
   readonly slots: number
-  /** Starts on its slots, as told at its last exchange. */
+  /** Starts on its slots, as told at its last exchange, from when they count. */
   readonly starts: RateState
   /** The end of its lease: it starts nothing from then on. */
   readonly untilMs: number
@@ -38,25 +38,32 @@ export interface SlotRequest extends Omit<SlotHolder, 'slots'> {
 
 export const NOBODY_HOLDS: SharedLimit = { free: EMPTY_RATE, holders: {} }
 
-const MARGIN_SHARE = 25
-const MOST_MARGIN_MS = 1000
+const DELAY_SHARE = 12
+const LEAST_DELAY_MS = 100
+const LEAST_DELAY_SHARE = 5
+const MOST_DELAY_MS = 1000
+/** Clocks show whole milliseconds, and two processes round differently. */
+const RESOLUTION_MS = 2
 
-/**
- * The window that is counted: longer than the API's by a twenty-fifth, at most a second, for calls that the network delays
- * unequally. An early call may arrive late and a later one early by that much.
- */
+/** The window that is counted. */
 export function countedRate({ limit, perMs }: RateSettings): RateSettings {
-  return { limit, perMs: perMs + marginMs(perMs) }
+  return { limit, perMs: perMs + RESOLUTION_MS }
 }
 
-function marginMs(perMs: number): number {
-  return Math.min(MOST_MARGIN_MS, Math.ceil(perMs / MARGIN_SHARE))
+/**
+ * How long a call may be on its way until it counts at the API: a start counts from its answer, which is after its arrival, or from
+ * this long after it began where the answer takes longer. So the limit is exact for networks that deliver within a twelfth of the window,
+ * at least 100 ms (for windows under half a second, a fifth of it), at most a second.
+ */
+export function deliveryMs({ perMs }: RateSettings): number {
+  const leastMs = Math.min(LEAST_DELAY_MS, perMs / LEAST_DELAY_SHARE)
+  return Math.ceil(Math.min(MOST_DELAY_MS, Math.max(leastMs, perMs / DELAY_SHARE)))
 }
 
 /**
  * A process tells what it has started and wants, takes back what is over, gives what is more than its fair share, and takes
  * what is free up to it. Only its own slots become fewer: nobody takes from the living.
- * @param rate the counted window, see {@link countedRate}
+ * @param rate with the window that is counted, see {@link countedRate}
  */
 export function exchangeSlots(shared: SharedLimit, request: SlotRequest, rate: RateSettings): SharedLimit {
   const { holder, nowMs, untilMs, wanted, lastMs } = request
@@ -112,17 +119,17 @@ function withoutExpired(shared: SharedLimit, except: string, nowMs: number, rate
   let free = rateInWindow(shared.free, nowMs, rate)
   const holders: Record<string, SlotHolder> = {}
   for (const [id, holder] of Object.entries(shared.holders)) {
-    if (id === except || nowMs < holder.untilMs + marginMs(rate.perMs)) holders[id] = holder
+    if (id === except || nowMs < holder.untilMs + deliveryMs(rate)) holders[id] = holder
     else free = mergeStarts(free, rateInWindow(lastWordOf(holder, rate), nowMs, rate), rate)
   }
   return { free, holders }
 }
 
 /** What a process that is gone can have started at most. A slot whose window outlasted the lease was not used again. */
-function lastWordOf({ slots, starts, untilMs }: SlotHolder, { perMs }: RateSettings): RateState {
-  const certain = starts.starts.filter(([startMs]) => startMs + perMs > untilMs)
-  const uncertain = slots - countStarts({ starts: certain })
-  return { starts: uncertain > 0 ? [...certain, [untilMs, uncertain]] : certain }
+function lastWordOf({ slots, starts, untilMs }: SlotHolder, rate: RateSettings): RateState {
+  const certain = { starts: starts.starts.filter(([startMs]) => startMs + rate.perMs > untilMs) }
+  const uncertain = slots - countStarts(certain)
+  return uncertain > 0 ? mergeStarts(certain, { starts: [[untilMs + deliveryMs(rate), uncertain]] }, rate) : certain
 }
 
 /** Small wishes are met whole, the others get equal parts; what does not divide goes to those who waited longest. */

@@ -36,7 +36,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     name: 'a wake-up is lost: the timer of the next due time is not set again',
     file: 'src/engine/worker.ts',
     changes: [{ from: 'timer = undefined\n    turnMissed = false', to: 'turnMissed = false' }],
-    check: 'everything ends, or needs a person',
+    check: 'workers keep looking',
     seed: 5,
   },
   {
@@ -82,14 +82,14 @@ export const SABOTAGES: readonly Sabotage[] = [
     file: 'src/policy/breaker.ts',
     changes: [{ from: "rampMs(settings) > 0 ? 'ramping' : 'closed'", to: "'closed'" }],
     check: 'breakers are kept',
-    seed: 101,
+    seed: 102,
   },
   {
     name: 'an exception in the worker loop is swallowed',
     file: 'src/engine/worker.ts',
     changes: [{ from: 'const where = `execute ${claim.item.itemId}`', to: 'return\n      const where = ``' }],
     check: 'everything ends, or needs a person',
-    seed: 1466,
+    seed: 1516,
   },
   {
     name: 'a lease token is used again',

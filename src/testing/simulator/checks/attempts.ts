@@ -18,8 +18,9 @@ interface Try {
 
 /** Refusals that say nothing about this item: too many requests (R020), credentials (R011). */
 const FREE_STATUS: ReadonlySet<number | undefined> = new Set([429, 401])
-/** Ended by the process itself, before anything left. */
-const BROKEN_OFF = /^(cancelled|no_longer_allowed|AbortError|ABORT_ERR|UND_ERR_ABORTED|UND_ERR_DESTROYED|UND_ERR_CLOSED)/
+/** Ended by the process itself: its worker stops, or has lost the item. Whether that counts depends on what may have left. */
+const BROKEN_OFF =
+  /^(cancelled|no_longer_allowed|AbortError|ABORT_ERR|UND_ERR_ABORTED|UND_ERR_DESTROYED|UND_ERR_CLOSED)/
 
 export const attemptsCountedRight: CheckFactory = ({ scenario, violated }) => {
   const tries = new Map<string, Try>()

@@ -11,6 +11,8 @@ import { breakersOf, followMachines } from './machines.ts'
 interface LocalBreaker {
   phase: BreakerPhase
   sinceMs: number
+  /** When the last call through it ended: what changes at that very moment, its own calls have changed. */
+  answeredAtMs: number
   /** Calls under way, by number, with when they were started. */
   readonly inFlight: Map<number, number>
 }
@@ -27,7 +29,7 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
     const name = `${process} ${key}`
     let breaker = breakers.get(name)
     if (!breaker) {
-      breaker = { phase: 'closed', sinceMs: 0, inFlight: new Map() }
+      breaker = { phase: 'closed', sinceMs: 0, answeredAtMs: -1, inFlight: new Map() }
       breakers.set(name, breaker)
     }
     return breaker
@@ -39,8 +41,10 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
     if (to === 'ramping' && !rampFromMs.has(key)) rampFromMs.set(key, atMs)
     if (to === 'open') rampFromMs.delete(key)
     const settings = settingsOf(process, key)
-    const mustRamp = settings !== undefined && rampMs(settings) > 0 && !event.reason.includes('by hand')
-    if (from === 'half_open' && to === 'closed' && mustRamp && !rampFromMs.has(key)) {
+    // Others may have closed it under other settings, or long ago; a person may have.
+    const isOwnDoing = breaker.answeredAtMs === atMs && !event.reason.includes('by hand') && !rampFromMs.has(key)
+    const mustRamp = settings !== undefined && rampMs(settings) > 0
+    if (from === 'half_open' && to === 'closed' && mustRamp && isOwnDoing) {
       violated(`${process} closed breaker ${key} at once: all that waits comes back together`)
     }
     breaker.phase = to
@@ -99,8 +103,11 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
     }
   }
 
-  function endCall(call: number): void {
-    for (const breaker of breakersOfCall.get(call) ?? []) breaker.inFlight.delete(call)
+  function endCall(call: number, atMs: number): void {
+    for (const breaker of breakersOfCall.get(call) ?? []) {
+      breaker.inFlight.delete(call)
+      breaker.answeredAtMs = atMs
+    }
     breakersOfCall.delete(call)
   }
 
@@ -110,7 +117,7 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
       machines.observe(fact)
       items.observe(fact)
       if (fact.kind === 'sent') onSent(fact)
-      else if (fact.kind === 'answered') endCall(fact.call)
+      else if (fact.kind === 'answered') endCall(fact.call, fact.atMs)
       else if (fact.kind === 'event' && fact.event.type === 'breaker.changed')
         onChange(fact.process, fact.event, fact.atMs)
     },

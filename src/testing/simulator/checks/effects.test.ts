@@ -4,7 +4,7 @@ import { dead, FAILURE, runOf, SUCCEEDED, tell } from './test-story.ts'
 
 const ITEM = 'r1.do'
 
-describe('no effect twice', () => {
+describe('no effect twice (R079)', () => {
   const begun = () => tell(noEffectTwice).submit(runOf('post_unsafe', 'r1'))
 
   it('lets one effect happen, and a repeatable one as often as it likes', () => {
@@ -52,7 +52,7 @@ describe('no effect twice', () => {
   })
 })
 
-describe('effects are as recorded', () => {
+describe('effects are as recorded (R091, R097)', () => {
   const begun = (kind = 'post_unsafe') => tell(effectsAsRecorded).submit(runOf(kind, 'r1')).claim('m1#1', ITEM, 1)
 
   it('lets an item succeed whose effect is there', () => {

@@ -151,12 +151,18 @@ describe('breakers are kept (R069, D13)', () => {
     expect(ramping.send('m1#1', 1, ITEM).send('m1#1', 2, 'r2.do').violations).toEqual([
       expect.stringContaining('its ramp allows 1'),
     ])
-    const herd = begun().event('m1#1', changed('closed', 'open')).event('m1#1', changed('half_open', 'closed'))
+    const probed = () => {
+      const story = begun().event('m1#1', changed('open', 'half_open')).at(1).send('m1#1', 1, ITEM)
+      return story.answer('m1#1', 1, ITEM, { status: 200 })
+    }
+    const herd = probed().event('m1#1', changed('half_open', 'closed'))
+    const heard = probed().at(2).event('m1#1', changed('half_open', 'closed'))
+    expect(heard.violations).toEqual([])
     expect(herd.violations).toEqual([expect.stringContaining('at once')])
   })
 })
 
-describe('limits are kept', () => {
+describe('limits are kept (R049-R051)', () => {
   const begun = (ids: readonly string[]) => {
     const story = tell(limitsAreKept).fact({ kind: 'process_started', process: 'm1#1' })
     for (const id of ids) story.submit(runOf('put', id)).claim('m1#1', `${id}.do`, 1)
@@ -231,7 +237,7 @@ describe('nothing starves (R058)', () => {
   })
 })
 
-describe('workers keep looking', () => {
+describe('workers keep looking (R058)', () => {
   const quiet = () =>
     tell(workersKeepLooking).fact({ kind: 'process_started', process: 'm1#1' }).fact({ kind: 'quiet' })
   const breathe = (story: ReturnType<typeof quiet>, ms: number) => story.at(ms).store('m1#1', 'lanes', [], [])

@@ -5,7 +5,7 @@ import { retrying, runOf, SUCCEEDED, tell } from './test-story.ts'
 
 const ITEM = 'r1.do'
 
-describe('one settlement per lease', () => {
+describe('one settlement per lease (rule 6, R079)', () => {
   const begun = () => tell(oneSettlementPerLease).submit(runOf('put', 'r1')).claim('m1#1', ITEM, 1)
 
   it('lets an item be claimed, taken over when its lease has ended, and settled once', () => {
@@ -53,7 +53,7 @@ describe('one settlement per lease', () => {
   })
 })
 
-describe('nothing is done without a lease', () => {
+describe('nothing is done without a lease (rule 6)', () => {
   const begun = () => tell(nothingSentWithoutLease).submit(runOf('put', 'r1')).claim('m1#1', ITEM, 1)
 
   it('lets whoever has the lease send', () => {

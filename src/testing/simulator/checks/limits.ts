@@ -1,4 +1,4 @@
-/** R049-R051, C-limits: never more calls of a lane under way than its concurrency, over all machines; never more per time than its rate. */
+/** R049-R051: never more calls of a lane under way than its concurrency, over all machines; never more per time than its rate. */
 import type { RateSettings } from '../../../config/settings.ts'
 import type { Fact } from '../fact.ts'
 import { type SentFact, startOf } from './calls.ts'
@@ -73,7 +73,9 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated }) => {
   function countRate(fact: SentFact, item: KnownItem, { limit, perMs }: RateSettings): void {
     const key = `${fact.process} ${item.lane} ${perMs}`
     const startedMs = startOf(fact)
-    const recent = (starts.get(key) ?? []).filter((atMs) => atMs > startedMs - perMs + RESOLUTION_MS)
+    // Processes agree on one time to count by: one that learns of a clock ahead of its own moves on by as much.
+    const windowMs = perMs - machines.spreadMs - RESOLUTION_MS
+    const recent = (starts.get(key) ?? []).filter((atMs) => atMs > startedMs - windowMs)
     recent.push(startedMs)
     starts.set(key, recent)
     if (recent.length <= Math.floor(limit)) return

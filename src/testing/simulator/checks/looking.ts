@@ -1,4 +1,4 @@
-/** A worker never stops looking for work: whatever goes wrong in one turn, the next one comes (R028, C15). */
+/** A worker never stops looking for work: whatever goes wrong in one turn, the next one comes (R030). */
 import type { CheckFactory } from './check.ts'
 import { followItems } from './known-items.ts'
 import { followMachines } from './machines.ts'

@@ -6,7 +6,7 @@ import { dead, FAILURE, retrying, runOf, SUCCEEDED, tell, unknown } from './test
 const ITEM = 'r1.do'
 const LOOK = 'GET /records'
 
-describe('retried only when it is safe', () => {
+describe('retried only when it is safe (rule 3, R019, R095)', () => {
   const sent = (kind = 'post_reconciled') =>
     tell(retriedOnlyWhenSafe).submit(runOf(kind, 'r1')).claim('m1#1', ITEM, 1).send('m1#1', 1, ITEM)
   const look = (story: ReturnType<typeof sent>, call: number) =>
@@ -55,7 +55,7 @@ describe('retried only when it is safe', () => {
   })
 })
 
-describe('attempts are counted right', () => {
+describe('attempts are counted right (rule 4, D14)', () => {
   const claimed = (kind = 'put') => tell(attemptsCountedRight).submit(runOf(kind, 'r1')).claim('m1#1', ITEM, 1)
   const failed = { attempt: { failure: FAILURE } }
 
