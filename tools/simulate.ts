@@ -150,13 +150,19 @@ function jsonOf(result: CampaignResult): unknown {
 }
 
 async function single(options: Options, pool: Pool, output: Output, host: Host): Promise<ExitCode> {
-  using _listening = host.onInterrupt(() => host.exit(EXIT.interrupted))
+  const interruption = new AbortController()
+  using _listening = host.onInterrupt(() => {
+    if (options.shrink !== true || interruption.signal.aborted) host.exit(EXIT.interrupted)
+    host.stderr.write('\nEnding with what is smallest by now (Ctrl-C again: at once)\n')
+    interruption.abort()
+  })
   const orders = {
     scenario: scenarioFrom(options.seed, options.scenario),
     items: options.item ?? [],
     all: options.all === true,
     twice: options.twice === true,
     shrink: options.shrink === true,
+    signal: interruption.signal,
     check: options.check,
     keep: options.keep,
     found: options.found,

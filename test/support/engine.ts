@@ -40,7 +40,9 @@ export const CRM = {
 export async function testEngine(options: TestEngineOptions = {}): Promise<TestEngine> {
   const clock = createVirtualClock({ startMs: Date.UTC(2026, 10, 22) })
   const api = scriptedApi(clock, options.reply)
-  const ledger = await openSqliteLedger({ path: options.path ?? ':memory:', clock })
+  // Who looks rarely for work of other processes need not be told of it five times a second, for days.
+  const watchEveryMs = options.settings?.pollMs ?? 200
+  const ledger = await openSqliteLedger({ path: options.path ?? ':memory:', clock, watchEveryMs })
   const config = resolveConfig(
     { integrations: options.integrations ?? CRM, pipelines: options.pipelines ?? [] },
     { env: {}, baseDirectory: '/' },

@@ -21,6 +21,8 @@ export interface SingleOrders {
   readonly shrink: boolean
   /** Which must stay violated while it is shrunk; default: the first that is. */
   readonly check: string | undefined
+  /** Ends the shrinking. */
+  readonly signal: AbortSignal
   /** Name in the corpus. */
   readonly keep: string | undefined
   /** What it found, for the corpus. */
@@ -68,7 +70,7 @@ export function singleText({ report, shrunk, kept }: SingleResult, output: Outpu
             `${colours.bad(check)} ${colours.dim(`at ${timeText(atMs)}`)}\n  ${message.split('\n').join('\n  ')}`,
         )
   const size = `seed ${report.seed}: ${report.summary}; ${report.facts} facts, trace ${report.traceHash.slice(0, 16)}`
-  const how = shrunk && `shrunk in ${shrunk.runs} runs${shrunk.smallest ? '' : ' (not to the end: too many runs)'}`
+  const how = shrunk && `shrunk in ${shrunk.runs} runs${shrunk.smallest ? '' : ' (ended before it was smallest)'}`
   return [
     ...report.story,
     '',
@@ -81,13 +83,14 @@ export function singleText({ report, shrunk, kept }: SingleResult, output: Outpu
 
 /** Fails in the same way: by the same check. */
 async function shrink(orders: SingleOrders, first: Report, pool: Pool, output: Output) {
-  const { scenario, check = first.violations[0]?.check } = orders
+  const { scenario, signal, check = first.violations[0]?.check } = orders
   const stillFails = async (candidate: Scenario): Promise<boolean> => {
     const { violations } = await pool.run({ scenario: candidate })
     return violations.some((violation) => violation.check === check)
   }
   let shownSize = Number.POSITIVE_INFINITY
   return await shrinkScenario(scenario, stillFails, {
+    signal,
     onTried({ runs, part, scenario: smallest }: ShrinkProgress) {
       const size = JSON.stringify(smallest).length
       if (size >= shownSize * 0.8) return

@@ -34,6 +34,7 @@ export interface LedgerParts {
   readonly path: string
   readonly clock: Clock
   readonly busyTimeoutMs: number
+  readonly watchEveryMs: number
   /** How long one statement may block the thread while another process writes. */
   readonly busyWaitMs: number
 }
@@ -62,7 +63,7 @@ export function createLedger(parts: LedgerParts): Ledger {
   const wake = prepareWake(database, tally)
   const retain = prepareRetain(database, failures, tally)
   const reading = prepareReading(database, attempts)
-  const watcher = createWatcher(database, clock)
+  const watcher = createWatcher(database, clock, parts.watchEveryMs)
   const { write, close } = createWriter({
     database,
     clock,

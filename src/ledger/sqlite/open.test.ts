@@ -186,7 +186,14 @@ describe('no space left', () => {
     const database = connect(newPath(), { busyWaitMs: 0 })
     migrate(database, 'test')
     const path = database.location() ?? expect.fail('it is a file')
-    const ledger = createLedger({ database, path, clock: impatientClock(), busyTimeoutMs: 0, busyWaitMs: 0 })
+    const ledger = createLedger({
+      database,
+      path,
+      clock: impatientClock(),
+      busyTimeoutMs: 0,
+      busyWaitMs: 0,
+      watchEveryMs: 200,
+    })
     await ledger.submit([newRun(), newRun()])
     const input = JSON.stringify('x'.repeat(2_000_000))
     const [small, large] = [newRun(), newRun({ input })]

@@ -20,11 +20,14 @@ export interface SqliteLedgerOptions {
    * it is refused with `store_busy`.
    */
   readonly busyTimeoutMs?: number
+  /** How often it is looked whether another process has written, in milliseconds: how late `watch` may be. Default 200. */
+  readonly watchEveryMs?: number
 }
 
 export type SqliteLedger = Ledger & { readonly migrationReport: MigrationReport }
 
 const DEFAULT_BUSY_TIMEOUT_MS = 30_000
+const DEFAULT_WATCH_EVERY_MS = 200
 /** SQLite waits with the thread: long enough for another's commit, short enough for the event loop. */
 const BUSY_WAIT_MS = 10
 const BUSY_RETRY_DELAY_MS = 20
@@ -39,7 +42,7 @@ const CACHE_KIBIBYTES = 65_536
  */
 export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<SqliteLedger> {
   const { path, clock } = options
-  const busyTimeoutMs = options.busyTimeoutMs ?? DEFAULT_BUSY_TIMEOUT_MS
+  const { busyTimeoutMs = DEFAULT_BUSY_TIMEOUT_MS, watchEveryMs = DEFAULT_WATCH_EVERY_MS } = options
   const store = `sqlite:${path}`
   return opened(path, store, async (database) => {
     const patiently = { clock, store, busyTimeoutMs }
@@ -48,7 +51,7 @@ export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<Sq
     await whenNotBusy(patiently, () => configure(database, path))
     const migrationReport = await whenNotBusy(patiently, () => migrate(database, store))
     enforceLegalTransitions(database)
-    const ledger = createLedger({ database, path, clock, busyTimeoutMs, busyWaitMs: BUSY_WAIT_MS })
+    const ledger = createLedger({ database, path, clock, busyTimeoutMs, watchEveryMs, busyWaitMs: BUSY_WAIT_MS })
     return { ...ledger, migrationReport }
   })
 }

@@ -7,17 +7,15 @@ export interface Watcher {
   stop(): void
 }
 
-/** Reading the counter costs some microseconds; whoever must not wait this long polls by itself. */
-const INTERVAL_MS = 200
-
-export function createWatcher(database: Database, clock: Clock): Watcher {
+/** Reading the counter costs some microseconds: `everyMs` is how late a hint may come, and whoever cannot wait polls by itself. */
+export function createWatcher(database: Database, clock: Clock, everyMs: number): Watcher {
   const selectVersion = prepare<{ data_version: number }>(database, 'PRAGMA data_version')
   const listeners = new Set<() => void>()
   let timer: Timer | undefined
   let lastVersion: number | undefined
 
   function look(): void {
-    timer = clock.setTimer(INTERVAL_MS, look)
+    timer = clock.setTimer(everyMs, look)
     const version = selectVersion.get()?.data_version
     const changed = version !== lastVersion
     lastVersion = version
@@ -36,7 +34,7 @@ export function createWatcher(database: Database, clock: Clock): Watcher {
       listeners.add(listener)
       if (!timer) {
         lastVersion = selectVersion.get()?.data_version
-        timer = clock.setTimer(INTERVAL_MS, look)
+        timer = clock.setTimer(everyMs, look)
       }
       return {
         [Symbol.dispose]: () => {

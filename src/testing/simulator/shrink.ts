@@ -8,6 +8,8 @@ import { PART_LISTS, type PartList, SIMPLIFICATIONS } from './shrink-parts.ts'
 export interface ShrinkOptions {
   /** The most candidates that are tried. Default 2000. */
   readonly mostRuns?: number
+  /** Ends it with what is smallest by then. */
+  readonly signal?: AbortSignal
   /** Called after each candidate. */
   readonly onTried?: (progress: ShrinkProgress) => void
 }
@@ -22,7 +24,7 @@ export interface ShrinkProgress {
 export interface Shrunk {
   readonly scenario: Scenario
   readonly runs: number
-  /** True: no single part can be left out any more. False: `mostRuns` were used up. */
+  /** True: no single part can be left out any more. False: it was ended before. */
   readonly smallest: boolean
 }
 
@@ -36,14 +38,14 @@ export async function shrinkScenario(
   stillFails: StillFails,
   options: ShrinkOptions = {},
 ): Promise<Shrunk> {
-  const { mostRuns = MOST_RUNS, onTried } = options
+  const { mostRuns = MOST_RUNS, signal, onTried } = options
   let smallest = scenario
   let runs = 0
   let part = ''
 
   /** Adopts the candidate where it still fails. */
   async function adopts(candidate: Scenario): Promise<boolean> {
-    if (runs >= mostRuns) throw OUT_OF_RUNS
+    if (runs >= mostRuns || signal?.aborted) throw OUT_OF_RUNS
     runs++
     const fails = await stillFails(candidate)
     if (fails) smallest = candidate
