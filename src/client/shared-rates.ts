@@ -341,7 +341,8 @@ export class SharedRates {
     const nowMs = this.#time.nowMs()
     shared.isUnsure = true
     shared.awaySinceMs = Math.min(shared.awaySinceMs, nowMs)
-    shared.dueAtMs = nowMs + shared.everyMs
+    // Ever more rarely: whoever is away for long is not back any sooner.
+    shared.dueAtMs = nowMs + Math.max(shared.everyMs, Math.min((nowMs - shared.awaySinceMs) / 2, STORE_AWAY_MS))
   }
 
   #look({ shared }: LaneHealth, record: LimiterRecord): void {
