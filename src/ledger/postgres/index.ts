@@ -1,0 +1,3 @@
+export type { PostgresClient, PostgresPool } from './driver.ts'
+export type { MigrationReport } from './migrate.ts'
+export { openPostgresLedger, type PostgresLedger, type PostgresLedgerOptions, pendingMigrations } from './open.ts'
