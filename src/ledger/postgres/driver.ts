@@ -22,8 +22,13 @@ export interface PostgresClient {
 
 export interface PooledClient extends PostgresClient {
   release(destroy?: boolean): void
-  on(event: 'error' | 'end' | 'notification', listener: (message: never) => void): unknown
-  removeListener(event: 'error' | 'end' | 'notification', listener: (message: never) => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'notification', listener: (message: Notification) => void): unknown
+  removeListener(event: 'error' | 'notification', listener: (message: Notification & Error) => void): unknown
+}
+
+interface Notification {
+  readonly payload?: string | undefined
 }
 
 export interface PostgresPool {

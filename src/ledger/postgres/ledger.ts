@@ -6,10 +6,13 @@ import { prepareAudit } from './audit.ts'
 import { readBalance } from './balance.ts'
 import { prepareClaims } from './claim.ts'
 import { createCoalescer } from './coalesce.ts'
+import { prepare } from './connection.ts'
 import { prepareDependents } from './dependents.ts'
+import type { PostgresClient } from './driver.ts'
 import { prepareEffects } from './effects.ts'
 import { storeClosed } from './errors.ts'
 import { prepareHealth } from './health.ts'
+import { createJoining } from './joining.ts'
 import { prepareLanes } from './lanes.ts'
 import { createNames } from './names.ts'
 import { prepareOperators } from './operators.ts'
@@ -33,6 +36,17 @@ export interface LedgerParts {
   readonly closePool: () => Promise<void>
 }
 
+/** What a store on a server can do beside the port. */
+export interface ServerLedger extends Ledger {
+  /**
+   * `submit` as part of the transaction that `client` has open: what is submitted is there when that is committed.
+   * @throws HoldfastError `no_transaction`, `invalid_run`, `store_*`. The transaction can go on after the first two.
+   */
+  joining(client: PostgresClient): Pick<Ledger, 'submit'>
+  /** The server's clock: the one that all who share the store go by. */
+  serverTimeMs(): Promise<number>
+}
+
 interface SettleJob {
   readonly settlements: readonly Settlement[]
   readonly nowMs: number
@@ -42,7 +56,7 @@ interface SettleJob {
 const MOST_UNDER_WAY = 2
 const LARGEST_GROUP = 1000
 
-export function createLedger(parts: LedgerParts): Ledger {
+export function createLedger(parts: LedgerParts): ServerLedger {
   const { schema: s, description, clock, transactor, watcher } = parts
   const { read, write } = transactor
   const names = createNames(s, transactor)
@@ -57,8 +71,12 @@ export function createLedger(parts: LedgerParts): Ledger {
   const retain = prepareRetain(s)
   const reading = prepareReading(s)
   const audit = prepareAudit(s)
-  const submits = createSubmits(parts, prepareSubmit(s, names), partitions.reach)
+  const submit = prepareSubmit(s, names)
+  const submits = createSubmits(parts, submit, partitions.reach)
   const settles = createSettles(parts, prepareSettle(s, { dependents, effects, lanes }))
+  const selectTime = prepare<{ now_ms: number }>(
+    `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::double precision AS now_ms`,
+  )
   let closing: Promise<void> | undefined
 
   /** For what may have made work due. */
@@ -121,6 +139,11 @@ export function createLedger(parts: LedgerParts): Ledger {
       return forgotten
     },
     watch: (listener) => watcher.watch(listener),
+    joining: createJoining({ schema: s, description, submit, reach: partitions.reach }),
+    async serverTimeMs() {
+      const [row] = await read((session) => session.rows(selectTime))
+      return row?.now_ms ?? Number.NaN
+    },
     close: () => {
       closing ??= closeAll()
       return closing

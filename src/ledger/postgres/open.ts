@@ -1,11 +1,10 @@
 /** The store for many machines: a schema of a PostgreSQL server. */
 import type { Clock } from '../../core/clock.ts'
 import { configurationError, HoldfastError } from '../../core/errors.ts'
-import type { Ledger } from '../port.ts'
 import { prepare, QueryFailed, type Session, sessionOf } from './connection.ts'
 import { createPool, type PostgresPool } from './driver.ts'
 import { isPassing, storeError } from './errors.ts'
-import { createLedger } from './ledger.ts'
+import { createLedger, type ServerLedger } from './ledger.ts'
 import { type MigrationReport, migrate, pendingOf } from './migrate.ts'
 import { createTransactor, type TransactOptions } from './transact.ts'
 import { createWatcher } from './watch.ts'
@@ -28,7 +27,7 @@ export interface PostgresLedgerOptions {
   readonly keepPlans?: boolean
 }
 
-export type PostgresLedger = Ledger & { readonly migrationReport: MigrationReport }
+export type PostgresLedger = ServerLedger & { readonly migrationReport: MigrationReport }
 
 interface Place {
   readonly pool: PostgresPool

@@ -56,7 +56,7 @@ interface Slot {
 const FIRST_RETRY_DELAY_MS = 5
 const LONGEST_RETRY_DELAY_MS = 1000
 /** Slots of one process in the tallies: far above the connections that a process has. */
-const SLOTS_PER_WRITER = 64
+export const SLOTS_PER_WRITER = 64
 const LOCK_TIMEOUT_MS = 5000
 /** Between two statements of one transaction. */
 const IDLE_TIMEOUT_MS = 10_000

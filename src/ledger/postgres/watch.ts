@@ -103,7 +103,7 @@ function keepListening({ pool, clock, channel, writer }: WatchOptions, hint: () 
   let timer: Timer | undefined
   let delayMs = FIRST_RECONNECT_DELAY_MS
 
-  const onNotification = (message: { readonly payload?: string }): void => {
+  const onNotification = (message: { readonly payload?: string | undefined }): void => {
     if (message.payload !== String(writer)) hint()
   }
 
