@@ -34,7 +34,7 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
        WHERE i.due_at_ms IS NOT NULL AND i.channel = c.id ORDER BY i.due_at_ms LIMIT 1) first`,
   )
   const leaseDue = prepare<ClaimedRow>(
-    `WITH asked AS (
+    `WITH asked AS MATERIALIZED (
        SELECT a.ord, a.channel, a.most, a.concurrency - open.leased AS room, a.lane
        FROM unnest($4::int[], $5::int[], $6::bigint[], $7::bigint[]) WITH ORDINALITY
          a (channel, lane, most, concurrency, ord)
