@@ -46,6 +46,8 @@ const CONNECT_TIMEOUT_MS = 10_000
 const SILENCE_MS = 5000
 const OLDEST_SERVER = 140_000
 const OPEN_RETRY_DELAY_MS = 100
+/** Whoever opens a store waits for it, perhaps at a terminal: an address that is wrong must show soon. */
+const OPEN_FOR_MS = 5000
 
 /**
  * Opens the store, makes its schema where it is missing, and brings it to the newest. Any number of processes on any number
@@ -115,7 +117,7 @@ async function patiently<Result>(
       return await onConnection(place.pool, work)
     } catch (error) {
       const waitedMs = clock.monotonicMs() - sinceMs
-      if (!isPassing(error) || waitedMs >= settingsOf(options).retryForMs) throw error
+      if (!isPassing(error) || waitedMs >= Math.min(OPEN_FOR_MS, settingsOf(options).retryForMs)) throw error
     }
     await clock.sleep(OPEN_RETRY_DELAY_MS)
   }
