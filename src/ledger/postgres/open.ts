@@ -94,6 +94,24 @@ export async function pendingMigrations(options: PostgresLedgerOptions): Promise
   }
 }
 
+/**
+ * Removes a store with everything in it, for good. What is not a store of Holdfast is refused.
+ * @throws HoldfastError `store_foreign`, and as {@link openPostgresLedger}
+ */
+export async function dropStore(options: PostgresLedgerOptions): Promise<void> {
+  const place = await placeOf(options)
+  try {
+    await patiently(options, place, async (session) => {
+      await pendingOf(session, place.schema, place.description)
+      await session.run(`DROP SCHEMA IF EXISTS ${place.schema} CASCADE`)
+    })
+  } catch (error) {
+    throw storeError(error, place.description)
+  } finally {
+    await place.closePool()
+  }
+}
+
 function settingsOf(
   options: PostgresLedgerOptions,
 ): Pick<TransactOptions, 'retryForMs' | 'statementTimeoutMs' | 'keepPlans'> {
