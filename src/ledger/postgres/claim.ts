@@ -101,7 +101,10 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
           column(asked, (channel) => Math.min(channel.limit, MOST)),
           column(asked, (channel) => Math.min(channel.laneConcurrency, MOST)),
         ]),
-      { lock: `SELECT 1 FROM ${s}.lanes WHERE id IN (${lanes.join(', ')}) ORDER BY id FOR UPDATE` },
+      {
+        lock: `SELECT 1 FROM ${s}.lanes WHERE id IN (${lanes.join(', ')}) ORDER BY id FOR UPDATE`,
+        emptyIsNothing: true,
+      },
     )
     return inOrder(rows).map(toClaimed)
   }
@@ -110,6 +113,7 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
   async function reclaimExpired({ nowMs, leaseUntilMs, workerId, limit }: ReclaimRequest): Promise<ClaimedItem[]> {
     const rows = await write((session) => session.rows(takeOver, [nowMs, leaseUntilMs, workerId, limit]), {
       lock: `SELECT 1 FROM ${s}.turns WHERE name = 'reclaim' FOR UPDATE`,
+      emptyIsNothing: true,
     })
     return inOrder(rows).map(toClaimed)
   }

@@ -150,7 +150,7 @@ async function onConnection<Result>(pool: PostgresPool, work: (session: Session)
   client.on('error', ignore)
   let done = false
   try {
-    const result = await work(sessionOf(client, false))
+    const result = await work(sessionOf(client, { keepPlans: false }))
     done = true
     return result
   } finally {
