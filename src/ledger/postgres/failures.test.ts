@@ -109,6 +109,23 @@ describe('a server that goes away', () => {
     for (const ledger of ledgers) await ledger.close()
   })
 
+  it('whoever watches hears of work again afterwards', async () => {
+    const schema = newSchema()
+    const [watching, writing] = [await open(schema), await open(schema)]
+    let heard = Promise.withResolvers<void>()
+    using _watcher = watching.watch(() => heard.resolve())
+    await heard.promise
+    heard = Promise.withResolvers()
+    await server.restart()
+    // It listens again, and says so, for something may have happened meanwhile.
+    await heard.promise
+    heard = Promise.withResolvers()
+    await writing.submit([newRun()])
+    await heard.promise
+    await expectAudited(writing)
+    for (const ledger of [watching, writing]) await ledger.close()
+  })
+
   it('connections that are ended one after the other disturb nobody', async () => {
     const ledger = await open(newSchema())
     const runs = Array.from({ length: 100 }, () => newRun())

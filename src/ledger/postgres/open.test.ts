@@ -237,6 +237,40 @@ describe('joining a transaction of the user', () => {
   })
 })
 
+describe('writing together', () => {
+  it('perf.md: what is asked for at the same time goes in few transactions', async () => {
+    const schema = newSchema()
+    const ledger = await open(schema)
+    const transactions = async (): Promise<number> => {
+      const [row] = await server.sql<{ count: number }>(`SELECT sum(number)::int AS count FROM ${schema}.commits`)
+      return row?.count ?? 0
+    }
+    await ledger.submit([newRun()])
+    const before = await transactions()
+    await Promise.all(Array.from({ length: 300 }, () => ledger.submit([newRun()])))
+    expect((await transactions()) - before).toBeLessThanOrEqual(4)
+    const claimed = await claim(ledger)
+    const beforeSettling = await transactions()
+    await Promise.all(claimed.map((item) => settle(ledger, item, SUCCEEDED)))
+    expect((await transactions()) - beforeSettling).toBeLessThanOrEqual(4)
+    expect(await ledger.balance({})).toMatchObject({ accepted: 301, states: { succeeded: 301 } })
+    await expectAudited(ledger)
+    await ledger.close()
+  })
+
+  it('a claim that finds nothing leaves nothing behind', async () => {
+    const schema = newSchema()
+    const ledger = await open(schema)
+    await ledger.submit([newRun()])
+    await claim(ledger)
+    const commits = () => server.sql(`SELECT writer, slot, number FROM ${schema}.commits ORDER BY writer, slot`)
+    const before = await commits()
+    expect(await claim(ledger)).toEqual([])
+    expect(await commits()).toEqual(before)
+    await ledger.close()
+  })
+})
+
 describe('keeping house', () => {
   it('text that PostgreSQL cannot hold is held as nearly as it can', async () => {
     const ledger = await open(newSchema())
