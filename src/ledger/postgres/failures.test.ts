@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type CuttingProxy, startCuttingProxy } from '../../../test/support/cutting-proxy.ts'
 import { type PostgresServer, startPostgres } from '../../../test/support/postgres.ts'
 import { systemClock } from '../../system/system-clock.ts'
@@ -153,6 +153,36 @@ describe('a server that goes away', () => {
     expect(JSON.stringify([error, error.message, String(error.cause)])).not.toContain('no message may show')
     await server.start()
     expect(await ledger.submit([newRun()])).toMatchObject([{ outcome: 'accepted' }])
+    await expectAudited(ledger)
+    await ledger.close()
+  })
+})
+
+describe('a failover to a replica', () => {
+  it('remote_apply: what was told as done is there, nothing is done twice, and nobody is told', async () => {
+    const primary = await startPostgres()
+    onTestFinished(() => primary.remove())
+    const replica = await primary.startReplica()
+    onTestFinished(() => replica.remove())
+    const proxy = await startCuttingProxy(primary.port)
+    onTestFinished(() => proxy.close())
+    const url = new URL(primary.url)
+    url.port = String(proxy.port)
+    const ledger = await open(newSchema(), { url: url.href })
+    const runs = Array.from({ length: 200 }, () => newRun())
+    const done: string[] = []
+    let submitted = false
+    const submitting = submitOneByOne(ledger, runs).then(() => {
+      submitted = true
+    })
+    const working = work(ledger, done, () => submitted)
+    while (done.length < 60) await systemClock.sleep(2)
+    await primary.crash()
+    await replica.promote()
+    proxy.turnTo(replica.port)
+    await Promise.all([submitting, working])
+    expect(done.toSorted()).toEqual(runs.map((run) => `${run.id}.crm`).toSorted())
+    expect(await ledger.balance({})).toMatchObject({ accepted: 200, states: { succeeded: 200 } })
     await expectAudited(ledger)
     await ledger.close()
   })
