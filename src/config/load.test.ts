@@ -43,15 +43,16 @@ describe('finding and reading', () => {
     mkdirSync(join(folder, 'a/b'), { recursive: true })
     const config = await load(join(folder, 'a/b'))
     expect(config.file).toBe(file)
-    expect(config.store.path).toBe(join(folder, 'data/x.db'))
+    expect(config.store).toEqual({ kind: 'sqlite', path: join(folder, 'data/x.db') })
     expect(config.integrations.map(({ name }) => name)).toEqual(['crm'])
   })
 
   it('a store from the command line is relative to where the command runs', async () => {
     write('holdfast.yaml', 'store: sqlite:./x.db')
     mkdirSync(join(folder, 'sub'))
-    expect((await load(join(folder, 'sub'), { store: 'sqlite:y.db' })).store.path).toBe(join(folder, 'sub/y.db'))
-    expect((await load(folder, { store: 'sqlite::memory:' })).store.path).toBe(':memory:')
+    const loaded = async (directory: string, store: string) => (await load(directory, { store })).store
+    expect(await loaded(join(folder, 'sub'), 'sqlite:y.db')).toMatchObject({ path: join(folder, 'sub/y.db') })
+    expect(await loaded(folder, 'sqlite::memory:')).toMatchObject({ path: ':memory:' })
     expect(await failureOf(load(folder, { store: 'mysql://x' }))).toMatchObject({ code: 'invalid_config' })
   })
 

@@ -19,11 +19,11 @@ export interface LoadedConfig {
 
 export type Setup = () => Promise<() => Promise<void>>
 
-export interface StoreSettings {
-  readonly kind: 'sqlite'
-  /** Absolute, or `:memory:`. */
-  readonly path: string
-}
+export type StoreSettings =
+  /** `path` is absolute, or `:memory:`. */
+  | { readonly kind: 'sqlite'; readonly path: string }
+  /** `url` may hold a password. */
+  | { readonly kind: 'postgres'; readonly url: string }
 
 export interface WorkerSettings {
   /** Items at the same time in one process. */

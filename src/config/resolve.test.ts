@@ -257,7 +257,7 @@ describe('refusals', () => {
       'expected an http(s) URL without user',
     ],
     ['another protocol', { integrations: { crm: { baseUrl: 'ftp://x.y' } } }, 'expected an http(s) URL'],
-    ['another store', { store: 'postgres://u:secret@host/db' }, 'store: expected "sqlite:FILE"'],
+    ['another store', { store: 'mysql://u:secret@host/db' }, 'store: expected "sqlite:FILE"'],
     [
       'an unknown profile',
       { integrations: { hubspot: { ...crm, profile: 'hubspot' } } },
@@ -306,7 +306,9 @@ describe('references to the environment', () => {
       baseUrl: 'https://api/api',
       auth: { type: 'bearer', token: 'secret' },
     })
-    expect(config.store.path).toBe('/var/x.db')
+    expect(config.store).toEqual({ kind: 'sqlite', path: '/var/x.db' })
+    const server = load({ store: 'postgres://ada:${PASSWORD}@db/main' }, { PASSWORD: 'secret' })
+    expect(server.store).toEqual({ kind: 'postgres', url: 'postgres://ada:secret@db/main' })
   })
 
   it('a missing or empty variable is told by name and place, and nothing else about that place', () => {

@@ -142,6 +142,7 @@ function withStore(data: unknown, store: string): unknown {
 }
 
 function storeSettings(store: string, directory: string): StoreSettings {
+  if (!store.startsWith('sqlite:')) return { kind: 'postgres', url: store }
   const path = store.slice('sqlite:'.length)
   if (path === ':memory:' || isAbsolute(path)) return { kind: 'sqlite', path }
   return { kind: 'sqlite', path: resolvePath(directory, path) }

@@ -260,10 +260,12 @@ export const configSchema = closed({
   $schema: z.string().describe('For editors.').optional(),
   store: z
     .string({ error: 'expected a store, such as "sqlite:./holdfast.db"' })
-    .regex(/^sqlite:(?!$)/, {
-      error: 'expected "sqlite:FILE", such as "sqlite:./holdfast.db"; this version of Holdfast has no other store',
+    .regex(/^(sqlite:(?!$)|postgres(ql)?:\/\/)/, {
+      error: 'expected "sqlite:FILE", such as "sqlite:./holdfast.db", or "postgres://USER@HOST/DATABASE"',
     })
-    .describe('Where the ledger is kept; relative to this file. Default "sqlite:./holdfast.db".')
+    .describe(
+      'Where the ledger is kept: a file, relative to this one, or a PostgreSQL server. Default "sqlite:./holdfast.db".',
+    )
     .optional(),
   integrations: z.record(name, integration).describe('The third-party APIs, by name.').optional(),
   pipelines: z.record(name, pipeline).describe('What to do with a record, by name.').optional(),

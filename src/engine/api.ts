@@ -17,6 +17,7 @@ import type {
   PageOf,
   RunRecord,
 } from '../ledger/port.ts'
+import type { PostgresClient } from '../ledger/postgres/driver.ts'
 import type { PipelineOf } from './pipeline.ts'
 
 export type { CallAnswer, CallOptions, Client, ClientOptions } from '../client/client-types.ts'
@@ -29,11 +30,16 @@ export interface Holdfast extends AsyncDisposable {
    * @throws HoldfastError `invalid_input` (refused by the pipeline's schema), `key_conflict` (same key, other input),
    *   `payload_too_large`, `unknown_pipeline`, `store_unavailable`.
    */
-  submit<Input>(pipeline: PipelineOf<Input> | string, input: Input, options?: SubmitOptions): Promise<Submitted>
+  submit<Input>(
+    pipeline: PipelineOf<Input> | string,
+    input: Input,
+    options?: SubmitOptions & TransactionOptions,
+  ): Promise<Submitted>
   /** Many at once: one receipt each, in order; a bad record is reported in its place and stops nothing. */
   submitMany<Input>(
     pipeline: PipelineOf<Input> | string,
     records: readonly { readonly input: Input; readonly options?: SubmitOptions }[],
+    options?: TransactionOptions,
   ): Promise<(Submitted | Refused)[]>
 
   /** Inline, resilient calls: retries while you wait, then a typed error. */
@@ -62,6 +68,15 @@ export interface SubmitOptions {
   readonly tenant?: string
   readonly batch?: string
   readonly correlationId?: string
+}
+
+export interface TransactionOptions {
+  /**
+   * A client of `pg` with a transaction open, in the database of the store: what is submitted commits, or is rolled back,
+   * with it, and is worked on once it is committed. Only where the store is PostgreSQL.
+   * @throws HoldfastError `no_transaction`, `transaction_not_supported`
+   */
+  readonly transaction?: PostgresClient
 }
 
 export interface Submitted {

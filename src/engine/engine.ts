@@ -10,12 +10,12 @@ import { createInlineCaller } from '../client/inline.ts'
 import type { Transport } from '../client/transport.ts'
 import type { IntegrationSettings } from '../config/settings.ts'
 import type { Clock } from '../core/clock.ts'
-import { HoldfastError, messageOf } from '../core/errors.ts'
+import { configurationError, HoldfastError, messageOf } from '../core/errors.ts'
 import { createEventBus, type EventBus } from '../core/events.ts'
 import { createIdSource, newId } from '../core/ids.ts'
 import type { Random } from '../core/random.ts'
 import type { Ledger } from '../ledger/port.ts'
-import type { Holdfast } from './api.ts'
+import type { Holdfast, TransactionOptions } from './api.ts'
 import { type Catalog, createCatalog } from './catalog.ts'
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './defaults.ts'
 import { drain } from './drain.ts'
@@ -32,6 +32,8 @@ export interface EngineParts {
   readonly clock: Clock
   readonly random: Random
   readonly ledger: Ledger
+  /** Where the store can take part in a transaction of the caller's own. */
+  readonly joining?: (client: NonNullable<TransactionOptions['transaction']>) => Pick<Ledger, 'submit'>
   readonly transport: Transport
   readonly integrations: readonly IntegrationSettings[]
   readonly pipelines: readonly AnyPipeline[]
@@ -76,7 +78,10 @@ export function createEngine(parts: EngineParts): Holdfast {
   const operations = createOperations({ ledger, catalog, health, clock, events, wake: () => crew.wake() })
   const inlineParts = { ledger, health, transport, clock, random, events, newId: () => newId(clock, random) }
   const newRunId = createIdSource(clock, random)
-  const submitParts = { catalog, ledger, clock, events, newRunId, maxPayloadBytes: settings.maxPayloadBytes }
+  const submitParts = (options?: TransactionOptions) => {
+    const into = options?.transaction ? joined(parts, options.transaction) : ledger
+    return { catalog, ledger: into, clock, events, newRunId, maxPayloadBytes: settings.maxPayloadBytes }
+  }
   let closing: Promise<void> | undefined
 
   async function close(): Promise<void> {
@@ -105,16 +110,16 @@ export function createEngine(parts: EngineParts): Holdfast {
     operations,
     async submit(pipeline, input, options) {
       openOrThrow()
-      const [receipt] = await submitRecords(submitParts, pipelineOf(catalog, pipeline), [
+      const [receipt] = await submitRecords(submitParts(options), pipelineOf(catalog, pipeline), [
         { input, ...(options && { options }) },
       ])
       crew.wake()
       if (receipt?.ok) return receipt
       throw receipt?.error ?? new Error('no receipt')
     },
-    async submitMany(pipeline, records) {
+    async submitMany(pipeline, records, options) {
       openOrThrow()
-      const receipts = await submitRecords(submitParts, pipelineOf(catalog, pipeline), records)
+      const receipts = await submitRecords(submitParts(options), pipelineOf(catalog, pipeline), records)
       crew.wake()
       return receipts
     },
@@ -152,6 +157,18 @@ export function createEngine(parts: EngineParts): Holdfast {
     },
   }
   return holdfast
+}
+
+function joined(
+  { joining }: EngineParts,
+  client: NonNullable<TransactionOptions['transaction']>,
+): Pick<Ledger, 'submit'> {
+  if (joining) return joining(client)
+  throw configurationError(
+    'transaction_not_supported',
+    'This store cannot take part in a transaction of yours',
+    'Use a PostgreSQL store in the same database, or submit without `transaction`, after your own commit.',
+  )
 }
 
 function pipelineOf(catalog: Catalog, pipeline: { readonly name: string } | string): AnyPipeline {

@@ -12,7 +12,7 @@ import type { AnyPipeline } from './pipeline.ts'
 
 export interface SubmitParts {
   readonly catalog: Catalog
-  readonly ledger: Ledger
+  readonly ledger: Pick<Ledger, 'submit'>
   readonly clock: Clock
   readonly events: EventBus
   readonly newRunId: () => string

@@ -4,13 +4,15 @@
  */
 import { createUndiciTransport } from '../client/undici-transport.ts'
 import type { ConfigInput } from '../config/define.ts'
-import type { LoadedConfig } from '../config/loaded.ts'
+import type { LoadedConfig, StoreSettings } from '../config/loaded.ts'
 import { resolveConfig } from '../config/resolve.ts'
 import type { Holdfast } from '../engine/api.ts'
-import { createEngine } from '../engine/engine.ts'
+import { createEngine, type EngineParts } from '../engine/engine.ts'
 import type { AnyPipeline } from '../engine/pipeline.ts'
 import type { Ledger } from '../ledger/port.ts'
+import { openPostgresLedger } from '../ledger/postgres/index.ts'
 import { openSqliteLedger } from '../ledger/sqlite/index.ts'
+import { followServer } from './store-clock.ts'
 import { systemClock } from './system-clock.ts'
 import { systemRandom } from './system-random.ts'
 
@@ -29,12 +31,13 @@ export async function holdfast(options: HoldfastOptions): Promise<Holdfast> {
 export async function openHoldfast(config: LoadedConfig): Promise<Holdfast> {
   const teardown = await config.setup?.()
   try {
-    const ledger = await openLedger(config)
+    const { ledger, joining, clock, stop } = await openStore(config.store)
     return createEngine({
-      clock: systemClock,
+      clock,
       random: systemRandom,
       ledger,
-      transport: createUndiciTransport({ clock: systemClock }),
+      ...(joining && { joining }),
+      transport: createUndiciTransport({ clock }),
       integrations: config.integrations,
       pipelines: config.pipelines as readonly AnyPipeline[],
       settings: {
@@ -43,7 +46,10 @@ export async function openHoldfast(config: LoadedConfig): Promise<Holdfast> {
         concurrency: config.worker.concurrency,
         maxPayloadBytes: config.maxPayloadBytes,
       },
-      ...(teardown && { onClose: teardown }),
+      async onClose() {
+        stop()
+        await teardown?.()
+      },
     })
   } catch (error) {
     await teardown?.()
@@ -52,6 +58,25 @@ export async function openHoldfast(config: LoadedConfig): Promise<Holdfast> {
 }
 
 /** The ledger alone: for what needs no engine. */
-export function openLedger(config: Pick<LoadedConfig, 'store'>): Promise<Ledger> {
-  return openSqliteLedger({ path: config.store.path, clock: systemClock })
+export async function openLedger({ store }: Pick<LoadedConfig, 'store'>): Promise<Ledger> {
+  if (store.kind === 'sqlite') return openSqliteLedger({ path: store.path, clock: systemClock })
+  return openPostgresLedger({ url: store.url, clock: systemClock })
+}
+
+interface OpenStore extends Pick<EngineParts, 'ledger' | 'joining' | 'clock'> {
+  stop(): void
+}
+
+async function openStore(store: StoreSettings): Promise<OpenStore> {
+  if (store.kind === 'sqlite') {
+    return { ledger: await openLedger({ store }), clock: systemClock, stop() {} }
+  }
+  const ledger = await openPostgresLedger({ url: store.url, clock: systemClock })
+  try {
+    const clock = await followServer(systemClock, ledger.serverTimeMs)
+    return { ledger, joining: ledger.joining, clock, stop: clock.stop }
+  } catch (error) {
+    await ledger.close()
+    throw error
+  }
 }

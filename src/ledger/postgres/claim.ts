@@ -1,0 +1,149 @@
+/** `channels`, `claim`, `reclaimExpired` and `extendLeases` of the port. */
+import { parseItemId } from '../../core/ids.ts'
+import type { ChannelDue, ClaimedItem, ClaimRequest, Fence, ReclaimRequest } from '../port.ts'
+import { CLAIMED_COLUMNS, type ClaimedRow, toClaimed } from './claimed.ts'
+import { column, prepare } from './connection.ts'
+import type { Names } from './names.ts'
+import type { Transactor } from './transact.ts'
+
+export interface Claims {
+  channels(): Promise<ChannelDue[]>
+  claim(request: ClaimRequest): Promise<ClaimedItem[]>
+  reclaimExpired(request: ReclaimRequest): Promise<ClaimedItem[]>
+  extendLeases(fences: readonly Fence[], leaseUntilMs: number): Promise<Fence[]>
+}
+
+/** "Without limit" may be infinite, which no SQL number is. */
+const MOST = 1e9
+
+const NEW_LEASE = `state = 'processing', reason = NULL, due_at_ms = NULL, lease_until_ms = $2::bigint, lease_worker = $3::text,
+  lease_from_ms = $1::bigint, updated_at_ms = $1::bigint, first_attempt_at_ms = coalesce(i.first_attempt_at_ms, $1::bigint),
+  lease_token = i.lease_token + 1`
+
+export function prepareClaims(s: string, { read, write }: Transactor, names: Names): Claims {
+  const selectChannels = prepare<{ lane: string; endpoint: string; due_at_ms: number }>(
+    // A skip scan: one probe of the index per channel that holds claimable items, however many wait in it.
+    `WITH RECURSIVE busy (channel) AS (
+       (SELECT channel FROM ${s}.items WHERE due_at_ms IS NOT NULL ORDER BY channel LIMIT 1)
+       UNION ALL
+       SELECT (SELECT i.channel FROM ${s}.items i WHERE i.due_at_ms IS NOT NULL AND i.channel > busy.channel
+               ORDER BY i.channel LIMIT 1)
+       FROM busy WHERE busy.channel IS NOT NULL)
+     SELECT c.lane, c.endpoint, first.due_at_ms FROM busy JOIN ${s}.channels c ON c.id = busy.channel
+     CROSS JOIN LATERAL (SELECT i.due_at_ms FROM ${s}.items i
+       WHERE i.due_at_ms IS NOT NULL AND i.channel = c.id ORDER BY i.due_at_ms LIMIT 1) first`,
+  )
+  const leaseDue = prepare<ClaimedRow>(
+    `WITH asked AS MATERIALIZED (
+       SELECT a.ord, a.channel, a.most, a.concurrency - open.leased AS room, a.lane
+       FROM unnest($4::int[], $5::int[], $6::bigint[], $7::bigint[]) WITH ORDINALITY
+         a (channel, lane, most, concurrency, ord)
+       CROSS JOIN LATERAL (SELECT (SELECT count(*) FROM ${s}.channels c JOIN ${s}.items i ON i.channel = c.id
+           WHERE c.lane = l.lane AND i.lease_until_ms IS NOT NULL) AS leased
+         FROM ${s}.lanes l WHERE l.id = a.lane AND l.suspended_at_ms IS NULL AND l.gate_until_ms <= $1::bigint) open),
+     due AS (
+       SELECT d.*, a.room, row_number() OVER (PARTITION BY a.lane ORDER BY a.ord, d.was_due_ms, d.run, d.step) AS place
+       FROM asked a CROSS JOIN LATERAL (
+         SELECT i.tenant, i.run, i.step, i.state AS was, i.due_at_ms AS was_due_ms, i.lease_from_ms AS lost_from_ms
+         FROM ${s}.items i WHERE i.channel = a.channel AND i.due_at_ms IS NOT NULL AND i.due_at_ms <= $1::bigint
+         ORDER BY i.due_at_ms, i.run, i.step LIMIT greatest(0, least(a.most, a.room)) FOR UPDATE SKIP LOCKED) d)
+     UPDATE ${s}.items i SET ${NEW_LEASE}
+     FROM due d JOIN ${s}.runs r ON r.no = d.run AND r.tenant = d.tenant
+     WHERE d.place <= d.room AND i.run = d.run AND i.step = d.step AND i.tenant = d.tenant
+     RETURNING ${CLAIMED_COLUMNS(s)}`,
+  )
+  const takeOver = prepare<ClaimedRow>(
+    `WITH due AS (
+       SELECT i.tenant, i.run, i.step, i.state AS was, i.lease_until_ms AS was_due_ms, i.lease_from_ms AS lost_from_ms,
+         i.recorded
+       FROM ${s}.items i WHERE i.lease_until_ms IS NOT NULL AND i.lease_until_ms <= $1::bigint
+       ORDER BY i.lease_until_ms, i.run, i.step LIMIT $4 FOR UPDATE SKIP LOCKED),
+     crashed AS (
+       INSERT INTO ${s}.attempts (tenant, run, step, number, outcome, counts, started_at_ms, ended_at_ms, note)
+       SELECT tenant, run, step, recorded + 1, 'crashed', false, coalesce(lost_from_ms, $1::bigint), $1::bigint,
+         'its worker did not report back before its lease ended' FROM due)
+     UPDATE ${s}.items i SET ${NEW_LEASE}, crashes = i.crashes + 1, recorded = i.recorded + 1
+     FROM due d JOIN ${s}.runs r ON r.no = d.run AND r.tenant = d.tenant
+     WHERE i.run = d.run AND i.step = d.step AND i.tenant = d.tenant
+     RETURNING ${CLAIMED_COLUMNS(s)}`,
+  )
+  const extend = prepare<{ id: string; step: string; token: number }>(
+    `WITH held AS (
+       SELECT i.tenant, i.run, i.step, r.id, n.token
+       FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) n (tenant, id, step, token)
+       JOIN ${s}.runs r ON r.id = n.id AND r.tenant = n.tenant
+       JOIN ${s}.items i ON i.run = r.no AND i.step = n.step AND i.tenant = n.tenant
+       WHERE i.lease_token = n.token AND i.lease_until_ms IS NOT NULL
+       ORDER BY i.run, i.step FOR UPDATE OF i)
+     UPDATE ${s}.items i SET lease_until_ms = greatest(i.lease_until_ms, $1::bigint) FROM held h
+     WHERE i.run = h.run AND i.step = h.step AND i.tenant = h.tenant
+     RETURNING h.id, h.step, h.token`,
+  )
+
+  /** The lanes are locked first: what is counted as leased then includes what others have just claimed. */
+  async function claim(request: ClaimRequest): Promise<ClaimedItem[]> {
+    await names.find(request.channels)
+    const asked = request.channels.flatMap((channel) => {
+      const numbers = names.channel(channel.lane, channel.endpoint)
+      return numbers && channel.limit > 0 ? [{ ...channel, number: numbers.channel, lane: numbers.lane }] : []
+    })
+    if (asked.length === 0) return []
+    const { nowMs, leaseUntilMs, workerId } = request
+    const lanes = [...new Set(asked.map((channel) => channel.lane))].sort((a, b) => a - b)
+    const rows = await write(
+      (session) =>
+        session.rows(leaseDue, [
+          nowMs,
+          leaseUntilMs,
+          workerId,
+          column(asked, (channel) => channel.number),
+          column(asked, (channel) => channel.lane),
+          column(asked, (channel) => Math.min(channel.limit, MOST)),
+          column(asked, (channel) => Math.min(channel.laneConcurrency, MOST)),
+        ]),
+      {
+        lock: `SELECT 1 FROM ${s}.lanes WHERE id IN (${lanes.join(', ')}) ORDER BY id FOR UPDATE`,
+        emptyIsNothing: true,
+      },
+    )
+    return inOrder(rows).map(toClaimed)
+  }
+
+  /** One at a time, so that the oldest leases go first whoever asks. */
+  async function reclaimExpired({ nowMs, leaseUntilMs, workerId, limit }: ReclaimRequest): Promise<ClaimedItem[]> {
+    const rows = await write((session) => session.rows(takeOver, [nowMs, leaseUntilMs, workerId, limit]), {
+      lock: `SELECT 1 FROM ${s}.turns WHERE name = 'reclaim' FOR UPDATE`,
+      emptyIsNothing: true,
+    })
+    return inOrder(rows).map(toClaimed)
+  }
+
+  async function extendLeases(fences: readonly Fence[], leaseUntilMs: number): Promise<Fence[]> {
+    const at = fences.map((fence) => parseItemId(fence.itemId))
+    const rows = await write((session) =>
+      session.rows(extend, [
+        leaseUntilMs,
+        column(fences, (fence) => fence.tenant),
+        column(at, (place) => place?.runId),
+        column(at, (place) => place?.step),
+        column(fences, (fence) => fence.token),
+      ]),
+    )
+    const kept = new Set(rows.map((row) => `${row.id}.${row.step}#${row.token}`))
+    return fences.filter((fence) => !kept.has(`${fence.itemId}#${fence.token}`))
+  }
+
+  return {
+    channels: async () => {
+      const rows = await read((session) => session.rows(selectChannels))
+      return rows.map((row) => ({ lane: row.lane, endpoint: row.endpoint, earliestDueMs: row.due_at_ms }))
+    },
+    claim,
+    reclaimExpired,
+    extendLeases: async (fences, leaseUntilMs) => (fences.length === 0 ? [] : extendLeases(fences, leaseUntilMs)),
+  }
+}
+
+function inOrder(rows: readonly ClaimedRow[]): ClaimedRow[] {
+  return rows.toSorted((a, b) => a.was_due_ms - b.was_due_ms || a.run - b.run || (a.step < b.step ? -1 : 1))
+}

@@ -1,0 +1,206 @@
+/** The port over a pool of connections: each write a transaction, what can be written together in one. */
+import type { Clock } from '../../core/clock.ts'
+import { assertRuns } from '../new-runs.ts'
+import type { Ledger, NewRun, Settlement, SettleReceipt, SubmitReceipt } from '../port.ts'
+import { prepareAudit } from './audit.ts'
+import { readBalance } from './balance.ts'
+import { prepareClaims } from './claim.ts'
+import { createCoalescer } from './coalesce.ts'
+import { prepare } from './connection.ts'
+import { prepareDependents } from './dependents.ts'
+import type { PostgresClient } from './driver.ts'
+import { prepareEffects } from './effects.ts'
+import { storeClosed } from './errors.ts'
+import { prepareHealth } from './health.ts'
+import { createJoining } from './joining.ts'
+import { prepareLanes } from './lanes.ts'
+import { createNames } from './names.ts'
+import { prepareOperators } from './operators.ts'
+import { createPartitions } from './partitions.ts'
+import { prepareReading } from './read.ts'
+import { prepareRetain } from './retain.ts'
+import { prepareSettle } from './settle.ts'
+import { prepareSubmit } from './submit.ts'
+import type { Transactor } from './transact.ts'
+import { prepareWake } from './wake.ts'
+import type { Watcher } from './watch.ts'
+
+export interface LedgerParts {
+  /** Quoted. */
+  readonly schema: string
+  readonly description: string
+  readonly clock: Clock
+  readonly transactor: Transactor
+  readonly watcher: Watcher
+  /** After everything else has ended. */
+  readonly closePool: () => Promise<void>
+}
+
+/** What a store on a server can do beside the port. */
+export interface ServerLedger extends Ledger {
+  /**
+   * `submit` as part of the transaction that `client` has open: what is submitted is there when that is committed.
+   * @throws HoldfastError `no_transaction`, `invalid_run`, `store_*`. The transaction can go on after the first two.
+   */
+  joining(client: PostgresClient): Pick<Ledger, 'submit'>
+  /** The server's clock: the one that all who share the store go by. */
+  serverTimeMs(): Promise<number>
+}
+
+interface SettleJob {
+  readonly settlements: readonly Settlement[]
+  readonly nowMs: number
+}
+
+/** Two, so that one group is sent while the disk is busy with the other. */
+const MOST_UNDER_WAY = 2
+const LARGEST_GROUP = 1000
+
+export function createLedger(parts: LedgerParts): ServerLedger {
+  const { schema: s, description, clock, transactor, watcher } = parts
+  const { read, probe, write } = transactor
+  const names = createNames(s, transactor)
+  const partitions = createPartitions(s, transactor)
+  const dependents = prepareDependents(s)
+  const effects = prepareEffects(s)
+  const lanes = prepareLanes(s)
+  const health = prepareHealth(s)
+  const operators = prepareOperators(s, { dependents, effects })
+  const claims = prepareClaims(s, transactor, names)
+  const wake = prepareWake(s)
+  const retain = prepareRetain(s)
+  const reading = prepareReading(s)
+  const audit = prepareAudit(s)
+  const submit = prepareSubmit(s, names)
+  const submits = createSubmits(parts, submit, partitions.reach)
+  const settles = createSettles(parts, prepareSettle(s, { dependents, effects, lanes }))
+  const selectTime = prepare<{ now_ms: number }>(
+    `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::double precision AS now_ms`,
+  )
+  let closing: Promise<void> | undefined
+
+  /** For what may have made work due. */
+  async function announced<Result>(writing: Promise<Result>): Promise<Result> {
+    const result = await writing
+    watcher.announce()
+    return result
+  }
+
+  function assertOpen(): void {
+    if (closing) throw storeClosed(description)
+  }
+
+  async function closeAll(): Promise<void> {
+    await Promise.all([submits.idle(), settles.idle(), partitions.idle()])
+    await watcher.stop()
+    await transactor.close()
+    await parts.closePool()
+  }
+
+  return {
+    description,
+    submit: async (runs) => {
+      assertOpen()
+      assertRuns(runs)
+      return runs.length === 0 ? [] : submits.add(runs)
+    },
+    channels: claims.channels,
+    claim: claims.claim,
+    reclaimExpired: claims.reclaimExpired,
+    extendLeases: claims.extendLeases,
+    settle: async (settlements, nowMs) => {
+      assertOpen()
+      return settlements.length === 0 ? [] : settles.add({ settlements, nowMs })
+    },
+    beginEffects: (begun, nowMs) => write((session) => effects.begin(session, begun, nowMs)),
+    endEffects: (ended) => write((session) => effects.end(session, ended)),
+    closeGates: (gates) => write((session) => lanes.closeGates(session, gates)),
+    openGates: (opened) => announced(write((session) => lanes.openGates(session, opened))),
+    suspendLanes: (suspensions) => write((session) => lanes.suspend(session, suspensions)),
+    resumeLanes: (resumed) => announced(write((session) => lanes.resume(session, resumed))),
+    lanes: () => probe(lanes.all),
+    readHealth: (sinceRevision) => read((session) => health.changedSince(session, sinceRevision)),
+    updateHealth: (changes, nowMs) => write((session) => health.update(session, changes, nowMs)),
+    replay: (orders, nowMs) => announced(write((session) => operators.replay(session, orders, nowMs))),
+    discard: (orders, nowMs) => announced(write((session) => operators.discard(session, orders, nowMs))),
+    cancel: (orders, nowMs) => announced(write((session) => operators.cancel(session, orders, nowMs))),
+    resolve: (orders, nowMs) => announced(write((session) => operators.resolve(session, orders, nowMs))),
+    wake: (request, nowMs) => announced(write((session) => wake(session, request, nowMs))),
+    run: (runId) => read((session) => reading.run(session, runId)),
+    item: (itemId) => read((session) => reading.item(session, itemId)),
+    items: (filter, page) => read((session) => reading.items(session, filter, page)),
+    groups: (filter) => read((session) => reading.groups(session, filter)),
+    balance: (filter) => probe((session) => readBalance(session, s, filter)),
+    audit: () => transactor.snapshot(audit),
+    async retain(request) {
+      const forgotten = await write((session) => retain.forget(session, request))
+      await write((session) => retain.tidy(session, clock.wallMs()))
+      await partitions.dropEmpty()
+      return forgotten
+    },
+    watch: (listener) => watcher.watch(listener),
+    joining: createJoining({ schema: s, description, submit, reach: partitions.reach }),
+    async serverTimeMs() {
+      const [row] = await read((session) => session.rows(selectTime))
+      return row?.now_ms ?? Number.NaN
+    },
+    close: () => {
+      closing ??= closeAll()
+      return closing
+    },
+  }
+}
+
+function createSubmits(
+  { clock, transactor, watcher }: LedgerParts,
+  submit: ReturnType<typeof prepareSubmit>,
+  reach: (newestRun: number) => void,
+) {
+  return createCoalescer<readonly NewRun[], SubmitReceipt[]>({
+    clock,
+    mostUnderWay: MOST_UNDER_WAY,
+    largestGroup: LARGEST_GROUP,
+    weightOf: (runs) => runs.length,
+    async write(jobs) {
+      const runs = jobs.flat()
+      await submit.prepareNames(runs)
+      const accepted = await transactor.write((session) => submit.accept(session, runs), { joins: 'hash' })
+      if (accepted.newestRun > 0) {
+        reach(accepted.newestRun)
+        watcher.announce()
+      }
+      return apportioned(accepted.receipts, jobs)
+    },
+  })
+}
+
+function createSettles({ clock, transactor, watcher }: LedgerParts, settle: ReturnType<typeof prepareSettle>) {
+  return createCoalescer<SettleJob, SettleReceipt[]>({
+    clock,
+    mostUnderWay: MOST_UNDER_WAY,
+    largestGroup: LARGEST_GROUP,
+    weightOf: ({ settlements }) => settlements.length,
+    async write(jobs) {
+      const entries = jobs.flatMap(({ settlements, nowMs }) => settlements.map((settlement) => ({ settlement, nowMs })))
+      const receipts = await transactor.write((session) => settle(session, entries))
+      if (receipts.some(makesDue)) watcher.announce()
+      return apportioned(
+        receipts,
+        jobs.map((job) => job.settlements),
+      )
+    },
+  })
+}
+
+/** The receipts of a group, to each job its own. */
+function apportioned<Receipt>(receipts: readonly Receipt[], jobs: readonly { readonly length: number }[]): Receipt[][] {
+  let start = 0
+  return jobs.map(({ length }) => {
+    start += length
+    return receipts.slice(start - length, start)
+  })
+}
+
+function makesDue(receipt: SettleReceipt): boolean {
+  return receipt.outcome === 'settled' && (receipt.queued.length > 0 || receipt.state === 'queued')
+}

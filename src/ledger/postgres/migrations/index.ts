@@ -1,0 +1,12 @@
+import { initial } from './0001-initial.ts'
+
+export interface Migration {
+  /** The schema version it leads to; versions are counted from 1 without gaps. */
+  readonly version: number
+  readonly name: string
+  /** For a schema, given as a quoted identifier. */
+  readonly sql: (schema: string) => string
+}
+
+/** In order. A migration that was released is never changed: a correction is a new one. */
+export const MIGRATIONS: readonly Migration[] = [initial]

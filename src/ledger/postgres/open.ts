@@ -1,0 +1,230 @@
+/** The store for many machines: a schema of a PostgreSQL server. */
+import type { Clock } from '../../core/clock.ts'
+import { configurationError, HoldfastError } from '../../core/errors.ts'
+import { prepare, QueryFailed, type Session, sessionOf } from './connection.ts'
+import { createPool, type PostgresPool } from './driver.ts'
+import { isPassing, storeError } from './errors.ts'
+import { createLedger, type ServerLedger } from './ledger.ts'
+import { type MigrationReport, migrate, pendingOf } from './migrate.ts'
+import { createTransactor, type TransactOptions } from './transact.ts'
+import { createWatcher } from './watch.ts'
+
+export interface PostgresLedgerOptions {
+  /** `postgres://user:password@host:5432/database?schema=holdfast`; `schema` is ours, everything else is for `pg`. */
+  readonly url?: string
+  /** A pool of the user's own instead of `url`; it is not closed with the ledger. It needs at least 3 connections. */
+  readonly pool?: PostgresPool
+  readonly clock: Clock
+  /** Default: that of the URL, else `holdfast`. Lower case letters, digits and underscores. */
+  readonly schema?: string
+  /** The most connections of a pool of our own. Default 8. */
+  readonly poolSize?: number
+  /** How long a lost connection, a lock or a failover is waited out, in milliseconds, before an error. Default 30,000. */
+  readonly retryForMs?: number
+  /** The longest that one statement may take, in milliseconds, audits apart. Default 30,000. */
+  readonly statementTimeoutMs?: number
+  /** False behind a pooler that knows no prepared statements (PgBouncer before 1.21). Default true. */
+  readonly keepPlans?: boolean
+}
+
+export type PostgresLedger = ServerLedger & { readonly migrationReport: MigrationReport }
+
+interface Place {
+  readonly pool: PostgresPool
+  /** Quoted. */
+  readonly schema: string
+  readonly channel: string
+  readonly description: string
+  readonly closePool: () => Promise<void>
+}
+
+const DEFAULT_POOL_SIZE = 8
+const DEFAULT_RETRY_FOR_MS = 30_000
+const DEFAULT_STATEMENT_TIMEOUT_MS = 30_000
+const CONNECT_TIMEOUT_MS = 10_000
+/** The server gives up first; this is for a server, or a network, that says nothing any more. */
+const SILENCE_MS = 5000
+const OLDEST_SERVER = 140_000
+const OPEN_RETRY_DELAY_MS = 100
+/** Whoever opens a store waits for it, perhaps at a terminal: an address that is wrong must show soon. */
+const OPEN_FOR_MS = 5000
+
+/**
+ * Opens the store, makes its schema where it is missing, and brings it to the newest. Any number of processes on any number
+ * of machines may open it, and may do so at once.
+ * @throws HoldfastError `store_unavailable`, `store_access_denied`, `store_missing`, `store_read_only`, `store_busy`,
+ *   `store_foreign`, `store_too_old`, `schema_too_new`, `driver_missing`, `invalid_store_url`
+ */
+export async function openPostgresLedger(options: PostgresLedgerOptions): Promise<PostgresLedger> {
+  const place = await placeOf(options)
+  const { clock } = options
+  const { schema, description, pool } = place
+  try {
+    const { migrationReport, ...server } = await patiently(options, place, async (session) => {
+      const facts = await readServer(session, description)
+      return {
+        migrationReport: await migrate(session, schema, description),
+        ...facts,
+        ...(await enrol(session, schema)),
+      }
+    })
+    const transactor = createTransactor({ ...settingsOf(options), ...server, pool, clock, schema, store: description })
+    const watcher = createWatcher({ pool, clock, transactor, channel: place.channel, writer: server.writer })
+    const { closePool } = place
+    return { ...createLedger({ schema, description, clock, transactor, watcher, closePool }), migrationReport }
+  } catch (error) {
+    await place.closePool()
+    throw storeError(error, description)
+  }
+}
+
+/**
+ * Names of the migrations that opening the store would apply, oldest first; changes nothing.
+ * @throws HoldfastError as {@link openPostgresLedger}
+ */
+export async function pendingMigrations(options: PostgresLedgerOptions): Promise<string[]> {
+  const place = await placeOf(options)
+  try {
+    const pending = await patiently(options, place, (session) => pendingOf(session, place.schema, place.description))
+    return pending.map((migration) => migration.name)
+  } catch (error) {
+    throw storeError(error, place.description)
+  } finally {
+    await place.closePool()
+  }
+}
+
+/**
+ * Removes a store with everything in it, for good. What is not a store of Holdfast is refused.
+ * @throws HoldfastError `store_foreign`, and as {@link openPostgresLedger}
+ */
+export async function dropStore(options: PostgresLedgerOptions): Promise<void> {
+  const place = await placeOf(options)
+  try {
+    await patiently(options, place, async (session) => {
+      await pendingOf(session, place.schema, place.description)
+      await session.run(`DROP SCHEMA IF EXISTS ${place.schema} CASCADE`)
+    })
+  } catch (error) {
+    throw storeError(error, place.description)
+  } finally {
+    await place.closePool()
+  }
+}
+
+function settingsOf(
+  options: PostgresLedgerOptions,
+): Pick<TransactOptions, 'retryForMs' | 'statementTimeoutMs' | 'keepPlans'> {
+  return {
+    retryForMs: options.retryForMs ?? DEFAULT_RETRY_FOR_MS,
+    statementTimeoutMs: options.statementTimeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS,
+    keepPlans: options.keepPlans ?? true,
+  }
+}
+
+/** Several processes may start at once, or before their server. */
+async function patiently<Result>(
+  options: PostgresLedgerOptions,
+  place: Place,
+  work: (session: Session) => Promise<Result>,
+): Promise<Result> {
+  const { clock } = options
+  const sinceMs = clock.monotonicMs()
+  for (;;) {
+    try {
+      return await onConnection(place.pool, work)
+    } catch (error) {
+      const waitedMs = clock.monotonicMs() - sinceMs
+      if (!isPassing(error) || waitedMs >= Math.min(OPEN_FOR_MS, settingsOf(options).retryForMs)) throw error
+    }
+    await clock.sleep(OPEN_RETRY_DELAY_MS)
+  }
+}
+
+/** A connection that failed is not used again: whatever it had begun ends with it. */
+async function onConnection<Result>(pool: PostgresPool, work: (session: Session) => Promise<Result>): Promise<Result> {
+  const client = await pool.connect().catch((cause: unknown) => {
+    throw new QueryFailed(cause)
+  })
+  const ignore = (): void => {}
+  client.on('error', ignore)
+  let done = false
+  try {
+    const result = await work(sessionOf(client, { keepPlans: false }))
+    done = true
+    return result
+  } finally {
+    client.removeListener('error', ignore)
+    client.release(!done)
+  }
+}
+
+async function readServer(session: Session, store: string): Promise<{ synchronousCommit: string }> {
+  const [row] = await session.once<{ version: number; synchronous_commit: string }>(
+    `SELECT current_setting('server_version_num')::int AS version,
+       current_setting('synchronous_commit') AS synchronous_commit`,
+  )
+  if (row && row.version < OLDEST_SERVER) throw serverTooOld(store, row.version)
+  const setting = row?.synchronous_commit ?? 'on'
+  // Durable before acknowledged (rule 1), whatever the server is set to; stronger settings are kept.
+  return { synchronousCommit: setting === 'off' || setting === 'local' ? 'on' : setting }
+}
+
+async function enrol(session: Session, schema: string): Promise<{ writer: number }> {
+  const [row] = await session.rows(prepare<{ writer: number }>(`SELECT nextval('${schema}.writers') AS writer`))
+  return { writer: row?.writer ?? 0 }
+}
+
+async function placeOf(options: PostgresLedgerOptions): Promise<Place> {
+  const url = options.url === undefined ? undefined : parseUrl(options.url)
+  const name = options.schema ?? url?.searchParams.get('schema') ?? 'holdfast'
+  // It is part of SQL text in many places, and of names that may have 63 letters.
+  if (!/^[a-z_][a-z0-9_]{0,39}$/.test(name)) throw invalidSchema(name)
+  const common = { schema: `"${name}"`, channel: `holdfast_${name}` }
+  if (options.pool) {
+    return { ...common, pool: options.pool, description: `postgres:(pool)?schema=${name}`, closePool: async () => {} }
+  }
+  if (!url) throw configurationError('invalid_store_url', 'A store needs a url or a pool', 'Give one of them.')
+  const description = `postgres://${url.username}${url.username && '@'}${url.host}${url.pathname}?schema=${name}`
+  url.searchParams.delete('schema')
+  const pool = await createPool({
+    connectionString: url.href,
+    max: options.poolSize ?? DEFAULT_POOL_SIZE,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: settingsOf(options).statementTimeoutMs + SILENCE_MS,
+    keepAlive: true,
+    fallback_application_name: 'holdfast',
+    pipeline: true,
+  })
+  // A connection that breaks while nobody uses it is replaced by the pool; without a listener it would end the process.
+  pool.on('error', () => {})
+  return { ...common, pool, description, closePool: () => pool.end() }
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.parse(text)
+  if (url && (url.protocol === 'postgres:' || url.protocol === 'postgresql:')) return url
+  throw configurationError(
+    'invalid_store_url',
+    'The address of the store is not a postgres:// URL',
+    'Write it like postgres://user:password@host:5432/database. Special characters in it must be percent-encoded.',
+  )
+}
+
+function invalidSchema(name: string): HoldfastError {
+  return configurationError(
+    'invalid_store_url',
+    `"${name}" cannot be the name of the schema of a store`,
+    'Use up to 40 lower case letters, digits and underscores, beginning with a letter.',
+  )
+}
+
+function serverTooOld(store: string, version: number): HoldfastError {
+  return new HoldfastError({
+    code: 'store_too_old',
+    class: 'configuration',
+    message: `The server of ${store} is PostgreSQL ${Math.floor(version / 10_000)}; Holdfast needs 14 or newer`,
+    hint: 'Upgrade the server.',
+    details: { store, version },
+  })
+}
