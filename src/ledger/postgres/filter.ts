@@ -19,7 +19,7 @@ export function itemConditions(filter: ItemFilter): Conditions {
     ...equal('c.lane', filter.lane),
     ...equal('c.endpoint', filter.endpoint),
     ...equal('r.id', filter.runId),
-    ...equal('r.key', filter.key),
+    ...keyed(filter.key),
     ...equal('i.tenant', filter.tenant),
     ...equal('b.batch', filter.batch),
     ...equal('i.fingerprint', filter.fingerprint),
@@ -58,6 +58,11 @@ function hotCondition(filter: ItemFilter): string | undefined {
 
 function equal(expression: string, value: string | undefined): Condition[] {
   return value === undefined ? [] : [[(at) => `${expression} = ${at}`, storable(value)]]
+}
+
+/** A run without a key goes by its id. */
+function keyed(key: string | undefined): Condition[] {
+  return key === undefined ? [] : [[(at) => `(r.key = ${at} OR (r.key IS NULL AND r.id = ${at}))`, storable(key)]]
 }
 
 function labelled(labels: Readonly<Record<string, string>> | undefined): Condition[] {

@@ -56,14 +56,14 @@ interface AttemptRow {
 
 const COLUMNS = `i.run, i.step, i.state, i.reason, i.due_at_ms, i.attempts, i.deferrals, i.crashes, i.replays,
   i.first_attempt_at_ms, i.ended_at_ms, i.updated_at_ms, i.lease_worker, i.lease_until_ms, i.lease_from_ms, i.fingerprint,
-  i.summary, i.hint, i.cause, i.dead_since_ms, i.external_id, i.optional, r.id, r.tenant, r.pipeline, r.key,
-  r.created_at_ms, r.labels, c.lane, c.endpoint, b.batch`
+  i.summary, i.hint, i.cause, i.dead_since_ms, i.external_id, i.optional, r.id, r.tenant, r.pipeline,
+  coalesce(r.key, r.id) AS key,   r.created_at_ms, r.labels, c.lane, c.endpoint, b.batch`
 
 export function prepareReading(s: string): Reading {
   const joins = `JOIN ${s}.runs r ON r.no = i.run AND r.tenant = i.tenant JOIN ${s}.channels c ON c.id = i.channel
     JOIN ${s}.books b ON b.id = i.book`
   const selectRun = prepare<RunRow>(
-    `SELECT r.no, r.tenant, r.pipeline, r.key, b.batch, r.created_at_ms, r.correlation_id, r.labels, r.input
+    `SELECT r.no, r.tenant, r.pipeline, coalesce(r.key, r.id) AS key, b.batch, r.created_at_ms, r.correlation_id, r.labels, r.input
      FROM ${s}.runs r JOIN ${s}.books b ON b.id = r.book WHERE r.id = $1`,
   )
   const selectItemsOfRun = prepare<ItemRow>(

@@ -95,10 +95,10 @@ function firstOfEach(runs: readonly NewRun[]): NewRun[] {
   const ids = new Set<string>()
   const keys = new Set<string>()
   return runs.filter((run) => {
-    const key = JSON.stringify([run.tenant, run.pipeline, run.key])
-    if (ids.has(run.id) || keys.has(key)) return false
+    const key = run.key === undefined ? undefined : JSON.stringify([run.tenant, run.pipeline, run.key])
+    if (ids.has(run.id) || (key !== undefined && keys.has(key))) return false
     ids.add(run.id)
-    keys.add(key)
+    if (key !== undefined) keys.add(key)
     return true
   })
 }

@@ -74,18 +74,18 @@ CREATE TABLE ${s}.runs (
   tenant text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
   pipeline text COLLATE "C" NOT NULL,
-  key text COLLATE "C" NOT NULL,
+  key text COLLATE "C",                           -- NULL: nothing else is the same operation
   book integer NOT NULL,
   item_count integer NOT NULL,
   created_at_ms bigint NOT NULL,
   correlation_id text NOT NULL,
   labels text NOT NULL,
-  input_fingerprint text NOT NULL,
+  input_fingerprint text,                         -- only with a key
   input text NOT NULL,
   PRIMARY KEY (no, tenant),
-  UNIQUE (id, tenant),
-  UNIQUE (key, pipeline, tenant)
+  UNIQUE (id, tenant)
 );
+CREATE UNIQUE INDEX runs_key ON ${s}.runs (key, pipeline, tenant) WHERE key IS NOT NULL;
 
 CREATE TABLE ${s}.items (
   tenant text COLLATE "C" NOT NULL,
