@@ -11,6 +11,8 @@ import { breakersOf, followMachines } from './machines.ts'
 interface LocalBreaker {
   phase: BreakerPhase
   sinceMs: number
+  /** It is half open because another process said so: what was begun here at that very moment was begun before. */
+  isToldOf: boolean
   /** When the last call through it ended: what changes at that very moment, its own calls have changed. */
   answeredAtMs: number
   /** Calls under way, by number, with when they were started. */
@@ -29,7 +31,7 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
     const name = `${process} ${key}`
     let breaker = breakers.get(name)
     if (!breaker) {
-      breaker = { phase: 'closed', sinceMs: 0, answeredAtMs: -1, inFlight: new Map() }
+      breaker = { phase: 'closed', sinceMs: 0, isToldOf: false, answeredAtMs: -1, inFlight: new Map() }
       breakers.set(name, breaker)
     }
     return breaker
@@ -48,6 +50,7 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
       violated(`${process} closed breaker ${key} at once: all that waits comes back together`)
     }
     breaker.phase = to
+    breaker.isToldOf = to === 'half_open' && from !== 'open'
     breaker.sinceMs = atMs
   }
 
@@ -88,7 +91,9 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
       violated(`${fact.process} sent although breaker ${key} is open`, about)
       return
     }
-    const since = [...breaker.inFlight.values()].filter((atMs) => atMs >= breaker.sinceMs)
+    const since = [...breaker.inFlight.values()].filter(
+      (atMs) => atMs > breaker.sinceMs || (atMs === breaker.sinceMs && !breaker.isToldOf),
+    )
     if (breaker.phase === 'half_open') {
       const alive = since.filter((atMs) => startedMs - atMs < settings.probeLeaseMs - RESOLUTION_MS)
       if (alive.length > 0) violated(`${fact.process} sent a second probe for ${key}, half open`, about)
