@@ -63,6 +63,8 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   let turnScheduled = false
   let idle = false
   let polledAtMs = clock.monotonicMs()
+  /** Turns in a row in which the store did not answer. */
+  let failedTurns = 0
   let timer: Timer | undefined
   let onDrained: (() => void) | undefined
 
@@ -90,7 +92,9 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     let again = false
     try {
       again = await claimOnce()
+      failedTurns = 0
     } catch (error) {
+      failedTurns += 1
       events.emit('engine.trouble', clock.wallMs(), { where: 'claim', message: messageOf(error), cause: error })
       if (isHoldfastError(error) && BROKEN_STORE.has(error.code)) parts.onStoreBroken(error)
     }
@@ -192,9 +196,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   function rest(): void {
     if (stopping || timer) return
     const pollInMs = polledAtMs + settings.pollMs - clock.monotonicMs()
-    // While it is full, only the end of an item can change anything.
-    const dueInMs = running.size < parts.concurrency ? board.nextDueMs() - clock.wallMs() : Number.POSITIVE_INFINITY
-    timer = clock.setTimer(Math.max(1, Math.min(pollInMs, dueInMs)), () => {
+    timer = clock.setTimer(Math.max(1, Math.min(pollInMs, nextTurnInMs())), () => {
       timer = undefined
       if (clock.monotonicMs() >= polledAtMs + settings.pollMs) poll()
       scheduleTurn()
@@ -203,6 +205,14 @@ export function startWorker(parts: WorkerParts): EngineWorker {
       idle = true
       parts.onIdle()
     }
+  }
+
+  function nextTurnInMs(): number {
+    // A store that fails gets time to recover, and the log to be read.
+    if (failedTurns > 0) return Math.min(FIRST_PAUSE_MS * 2 ** Math.min(failedTurns - 1, 10), LONGEST_PAUSE_MS)
+    // While it is full, only the end of an item can change anything.
+    if (running.size >= parts.concurrency) return Number.POSITIVE_INFINITY
+    return board.nextDueMs() - clock.wallMs()
   }
 
   function poll(): void {
@@ -279,6 +289,9 @@ async function holdProcessOpen(clock: Clock, ended: AbortSignal): Promise<void> 
 }
 
 const HOUR_MS = 3_600_000
+/** Between two turns that the store fails. */
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 5000
 const BROKEN_STORE: ReadonlySet<string> = new Set([
   'store_corrupt',
   'store_read_only',
