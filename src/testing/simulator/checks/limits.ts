@@ -90,7 +90,7 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated }) => {
     const most = Math.max(Math.floor(limit), highest.get(lane) ?? 0)
     highest.set(lane, most)
     const ofAll = countStart(lane, startOf(fact), windowMs)
-    if (ofAll > most && agreeOnLimits(fact.atMs - perMs)) {
+    if (ofAll > most && ofOne <= Math.floor(limit) && agreeOnLimits(fact.atMs - perMs)) {
       const message = `all together started ${ofAll} calls on ${item.lane} within ${perMs} ms; their limit is ${most}`
       violated(message, { itemId: item.itemId })
     }
