@@ -28,6 +28,7 @@ interface Begun {
 export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
   const machines = followMachines(scenario)
   const items = followItems(scenario)
+  let clockJumpedAtMs = -1
   const breakers = new Map<string, LocalBreaker>()
   const breakersOfCall = new Map<number, LocalBreaker[]>()
   /** By breaker: when the first process began to let traffic back since it was open last. */
@@ -129,6 +130,7 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
     observe(fact: Fact) {
       machines.observe(fact)
       items.observe(fact)
+      if (fact.kind === 'trouble' && fact.trouble.kind === 'clock_jump') clockJumpedAtMs = fact.atMs
       if (fact.kind === 'sent') onSent(fact)
       else if (fact.kind === 'answered') endCall(fact.call, fact.atMs)
       else if (fact.kind === 'event' && fact.event.type === 'breaker.changed')
