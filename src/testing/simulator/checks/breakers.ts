@@ -15,14 +15,8 @@ interface LocalBreaker {
   isToldOf: boolean
   /** When the last call through it ended: what changes at that very moment, its own calls have changed. */
   answeredAtMs: number
-  /** Calls under way, by number. */
-  readonly inFlight: Map<number, Begun>
-}
-
-/** When a call was begun: in truth, and by the wall clock of its machine, which leases go by and which may jump. */
-interface Begun {
-  readonly atMs: number
-  readonly wallMs: number
+  /** Calls under way, by number, with when they were begun. */
+  readonly inFlight: Map<number, number>
 }
 
 export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
@@ -76,8 +70,7 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
     const passed = breakersOf(integration, fact.endpoint, item.tenant).map(({ key, settings }) => {
       const breaker = breakerAt(fact.process, key)
       judge(fact, item, key, breaker, settings, integration.limits.concurrency)
-      const atMs = startOf(fact)
-      breaker.inFlight.set(fact.call, { atMs, wallMs: machines.wallMs(fact.process, atMs) })
+      breaker.inFlight.set(fact.call, startOf(fact))
       return breaker
     })
     breakersOfCall.set(fact.call, passed)
@@ -100,11 +93,13 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
       return
     }
     const since = [...breaker.inFlight.values()].filter(
-      ({ atMs }) => atMs > breaker.sinceMs || (atMs === breaker.sinceMs && !breaker.isToldOf),
+      (atMs) => atMs > breaker.sinceMs || (atMs === breaker.sinceMs && !breaker.isToldOf),
     )
     if (breaker.phase === 'half_open') {
-      const nowMs = machines.wallMs(fact.process, startedMs)
-      const alive = since.filter(({ wallMs }) => Math.abs(nowMs - wallMs) < settings.probeLeaseMs - RESOLUTION_MS)
+      // A clock that jumped has ended the leases of probes, or seems to have.
+      const alive = since.filter(
+        (atMs) => atMs > clockJumpedAtMs && startedMs - atMs < settings.probeLeaseMs - RESOLUTION_MS,
+      )
       if (alive.length > 0) violated(`${fact.process} sent a second probe for ${key}, half open`, about)
       return
     }
