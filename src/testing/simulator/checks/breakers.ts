@@ -13,6 +13,8 @@ interface LocalBreaker {
   sinceMs: number
   /** It is half open because another process said so: what was begun here at that very moment was begun before. */
   isToldOf: boolean
+  /** Ramping: since when, which may be before this process heard of it. */
+  rampFromMs: number
   /** When the last call through it ended: what changes at that very moment, its own calls have changed. */
   answeredAtMs: number
   /** Calls under way, by number, with when they were begun. */
@@ -32,7 +34,7 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
     const name = `${process} ${key}`
     let breaker = breakers.get(name)
     if (!breaker) {
-      breaker = { phase: 'closed', sinceMs: 0, isToldOf: false, answeredAtMs: -1, inFlight: new Map() }
+      breaker = { phase: 'closed', sinceMs: 0, isToldOf: false, rampFromMs: 0, answeredAtMs: -1, inFlight: new Map() }
       breakers.set(name, breaker)
     }
     return breaker
@@ -53,6 +55,7 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
     breaker.phase = to
     breaker.isToldOf = to === 'half_open' && from !== 'open'
     breaker.sinceMs = atMs
+    breaker.rampFromMs = rampFromMs.get(key) ?? atMs
   }
 
   function settingsOf(process: string, key: string): BreakerSettings | undefined {
@@ -103,7 +106,7 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
       if (alive.length > 0) violated(`${fact.process} sent a second probe for ${key}, half open`, about)
       return
     }
-    const elapsedMs = startedMs - (rampFromMs.get(key) ?? breaker.sinceMs)
+    const elapsedMs = startedMs - breaker.rampFromMs
     const share = shareAt(settings, elapsedMs, machines.spreadMs)
     if (share >= 1) return
     const allowed = Math.max(1, Math.floor(share * concurrency))
