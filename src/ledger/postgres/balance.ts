@@ -1,12 +1,10 @@
 /** `balance` of the port. */
 import type { ItemState } from '../../core/item-state.ts'
-import { balanceOf, noStates, type StateCounts } from '../counts.ts'
+import { ACCEPTED, ARCHIVED_PREFIX, balanceOf, noStates, type StateCounts } from '../counts.ts'
 import type { Balance, BalanceFilter } from '../port.ts'
 import { prepare, type Session } from './connection.ts'
 import { balanceConditions, NEEDS_PERSON } from './filter.ts'
 
-export const ACCEPTED = 'accepted'
-export const ARCHIVED_PREFIX = 'archived:'
 const NEEDING = 'needs a person'
 
 interface CountRow {
