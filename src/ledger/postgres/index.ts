@@ -3,6 +3,7 @@ export type { MigrationReport } from './migrate.ts'
 export {
   dropStore,
   openPostgresLedger,
+  openPostgresTarget,
   type PostgresLedger,
   type PostgresLedgerOptions,
   pendingMigrations,

@@ -1,11 +1,14 @@
 /** The store for many machines: a schema of a PostgreSQL server. */
 import type { Clock } from '../../core/clock.ts'
 import { configurationError, HoldfastError } from '../../core/errors.ts'
+import type { TransferTarget } from '../transfer.ts'
 import { prepare, QueryFailed, type Session, sessionOf } from './connection.ts'
 import { createPool, type PostgresPool } from './driver.ts'
 import { isPassing, storeError } from './errors.ts'
 import { createLedger, type ServerLedger } from './ledger.ts'
 import { type MigrationReport, migrate, pendingOf } from './migrate.ts'
+import { createPass } from './moving.ts'
+import { createTarget } from './target.ts'
 import { createTransactor, type TransactOptions } from './transact.ts'
 import { createWatcher } from './watch.ts'
 
@@ -56,6 +59,23 @@ const OPEN_FOR_MS = 5000
  *   `store_foreign`, `store_too_old`, `schema_too_new`, `driver_missing`, `invalid_store_url`
  */
 export async function openPostgresLedger(options: PostgresLedgerOptions): Promise<PostgresLedger> {
+  const { transactor, writer, migrationReport, ...place } = await openTransactor(options)
+  const { clock } = options
+  const watcher = createWatcher({ pool: place.pool, clock, transactor, channel: place.channel, writer })
+  return { ...createLedger({ ...place, clock, transactor, watcher }), migrationReport }
+}
+
+/**
+ * Opens a store to be moved to, as {@link openPostgresLedger} does.
+ * @throws HoldfastError as {@link openPostgresLedger}
+ */
+export async function openPostgresTarget(options: PostgresLedgerOptions): Promise<TransferTarget> {
+  const pass = createPass()
+  const { transactor, ...place } = await openTransactor(options, { settings: pass.settings })
+  return createTarget({ ...place, clock: options.clock, transactor, pass })
+}
+
+async function openTransactor(options: PostgresLedgerOptions, more: Pick<TransactOptions, 'settings'> = {}) {
   const place = await placeOf(options)
   const { clock } = options
   const { schema, description, pool } = place
@@ -68,10 +88,16 @@ export async function openPostgresLedger(options: PostgresLedgerOptions): Promis
         ...(await enrol(session, schema)),
       }
     })
-    const transactor = createTransactor({ ...settingsOf(options), ...server, pool, clock, schema, store: description })
-    const watcher = createWatcher({ pool, clock, transactor, channel: place.channel, writer: server.writer })
-    const { closePool } = place
-    return { ...createLedger({ schema, description, clock, transactor, watcher, closePool }), migrationReport }
+    const transactor = createTransactor({
+      ...settingsOf(options),
+      ...server,
+      ...more,
+      pool,
+      clock,
+      schema,
+      store: description,
+    })
+    return { ...place, transactor, migrationReport, writer: server.writer }
   } catch (error) {
     await place.closePool()
     throw storeError(error, description)

@@ -13,6 +13,8 @@ const NOT_A_DATABASE = 26
 
 /** What the trigger of `transitions.ts` says first. */
 export const ILLEGAL_TRANSITION = 'illegal transition'
+/** What the triggers of `moving.ts` say, before the address. */
+export const MOVED = 'the store has moved to '
 
 interface Explanation {
   readonly code: string
@@ -67,6 +69,7 @@ export function storeError(error: unknown, store: string): HoldfastError {
   if (isHoldfastError(error)) return error
   const message = messageOf(error)
   if (message.startsWith(ILLEGAL_TRANSITION)) return illegalTransition(message, store, error)
+  if (message.startsWith(MOVED)) return storeMoved(message.slice(MOVED.length), store, error)
   const code = primaryCode(error)
   const known = code === undefined ? undefined : EXPLANATIONS[code]
   return new HoldfastError({
@@ -96,6 +99,17 @@ export function storeClosed(store: string): HoldfastError {
     message: `The store ${store} is closed`,
     hint: 'Nothing was changed. Close the store only after everything that uses it has stopped.',
     details: { store },
+  })
+}
+
+function storeMoved(to: string, store: string, cause: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'store_moved',
+    class: 'configuration',
+    message: `The store ${store} has moved, or is being moved, to ${to}: nothing is written here any more`,
+    hint: 'Set "store" in the configuration to that address, with its password; `holdfast migrate` tells when it is there.',
+    details: { store, to },
+    cause,
   })
 }
 
