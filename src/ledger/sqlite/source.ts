@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import type { Clock } from '../../core/clock.ts'
 import { configurationError } from '../../core/errors.ts'
-import type { TransferSource } from '../transfer.ts'
+import type { MoveMark, TransferSource } from '../transfer.ts'
 import { connect } from './connection.ts'
 import { storeError } from './errors.ts'
 import { countRows, exportBatches } from './export.ts'
@@ -64,4 +64,18 @@ function noSuchFile(path: string) {
     'Name the file that Holdfast has worked with so far: --from sqlite:./holdfast.db',
     { path },
   )
+}
+
+/**
+ * What a file says of a move that was begun with it; `undefined`: none was. Changes nothing.
+ * @throws HoldfastError `store_corrupt`, `store_unavailable`, ...
+ */
+export async function moveOf(path: string): Promise<MoveMark | undefined> {
+  if (isInMemory(path) || !existsSync(path)) return undefined
+  try {
+    using database = connect(path, { busyWaitMs: BUSY_WAIT_MS, readOnly: true })
+    return readMark(database)
+  } catch (error) {
+    throw storeError(error, `sqlite:${path}`)
+  }
 }
