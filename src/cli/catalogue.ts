@@ -76,7 +76,13 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   ),
   entry('breakers', 'breakers', 'circuit breakers: reset', REPAIR, () => import('./commands/breakers.ts')),
   entry('doctor', 'doctor', 'check this installation', KEEP, () => import('./commands/doctor.ts')),
-  entry('migrate', 'migrate', 'bring the store up to date', KEEP, () => import('./commands/migrate.ts')),
+  entry(
+    'migrate',
+    'migrate',
+    'bring the store up to date, or move it to a server',
+    KEEP,
+    () => import('./commands/migrate.ts'),
+  ),
 ]
 
 function entry(

@@ -296,6 +296,7 @@ const BROKEN_STORE: ReadonlySet<string> = new Set([
   'store_corrupt',
   'store_read_only',
   'store_foreign',
+  'store_moved',
   'schema_too_new',
 ])
 const DEFAULT_GRACE_MS = 10_000

@@ -94,6 +94,70 @@ pipelines:
   )
 })
 
+describe('moving up', () => {
+  test(
+    'from a file to the server: by one command, and work goes on there',
+    async () => {
+      const to = new URL(storeIn('moved_up'))
+      await using workshop = openWorkshop({ DATABASE_PASSWORD: to.password })
+      to.password = 'PASSWORD'
+      const address = to.href.replace('PASSWORD', '${DATABASE_PASSWORD}')
+      const config = (store: string) => `store: ${store}
+integrations:
+  crm: { baseUrl: "${twin.url}" }
+pipelines:
+  create:
+    steps:
+      crm: { integration: crm, request: { method: POST, path: /contacts, body: "{{ input }}" } }
+`
+      workshop.write('holdfast.yaml', config('sqlite:./holdfast.db'))
+      const contacts = Array.from({ length: 30 }, (_, index) => ({ email: `${index}@up.y`, name: 'Ada' }))
+      workshop.write('contacts.jsonl', contacts.map((contact) => JSON.stringify(contact)).join('\n'))
+      const run = ['run', 'create', '--input', 'contacts.jsonl', '--key', 'email']
+      await workshop.holdfast(...run, '--no-work')
+
+      const move = ['migrate', '--from', 'sqlite:./holdfast.db', '--to', address]
+      const moved = await workshop.holdfast(...move)
+      expect(moved.stdout + moved.stderr).not.toContain('no message may show')
+      expect(jsonOf(moved)).toMatchObject({
+        outcome: 'moved',
+        from: `sqlite:${workshop.path('holdfast.db')}`,
+        to: expect.stringContaining('schema=moved_up'),
+        counts: { runs: 30, items: 30 },
+        balance: { accepted: 30, balanced: true },
+      })
+      expect((await workshop.holdfast(...move, '--no-json')).stdout).toMatch(/had moved before[\s\S]*the books balance/)
+
+      for (const words of [['worker'], run]) {
+        const refused = await workshop.holdfast(...words)
+        expect(refused.code).toBe(1)
+        expect(refused.stderr).toMatch(/code: +store_moved/)
+      }
+      expect((await workshop.holdfast(...move, '--abort')).stderr).toMatch(/code: +move_finished/)
+
+      workshop.write('holdfast.yaml', config(address))
+      const again = await workshop.holdfast(...run)
+      expect(again.code).toBe(0)
+      expect(twin.effects.filter(({ key }) => key.endsWith('@up.y'))).toHaveLength(30)
+      expect(jsonOf(await workshop.holdfast('audit'))).toMatchObject({ balanced: true, balance: { accepted: 30 } })
+    },
+    2 * MINUTE_MS,
+  )
+
+  test.each([
+    [['--from', 'sqlite:./x.db'], 'move_incomplete'],
+    [['--to', 'postgres://ada@db/main'], 'move_incomplete'],
+    [['--from', 'postgres://ada@db/main', '--to', 'postgres://ada@db/other'], 'move_unsupported'],
+    [['--from', 'sqlite:./x.db', '--to', 'sqlite:./y.db'], 'move_unsupported'],
+    [['--from', 'sqlite:./x.db', '--to', 'mysql://db/main'], 'invalid_config'],
+  ])('%j is wrong usage', async (words, code) => {
+    await using workshop = openWorkshop()
+    const refused = await workshop.holdfast('migrate', ...words)
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toContain(`code:  ${code}`)
+  })
+})
+
 describe('the library', () => {
   const welcome = definePipeline<{ email: string }>('welcome').step('crm', {
     integration: 'crm',

@@ -1,20 +1,12 @@
 import type { Command } from 'commander'
-import { isHoldfastError, messageOf } from '../../core/errors.ts'
 import type { Holdfast } from '../../engine/api.ts'
-import type { Balance } from '../../ledger/port.ts'
+import type { AuditReport, Balance } from '../../ledger/port.ts'
 import type { CliContext } from '../context.ts'
+import { attention, broken, type Finding, failed, movingOn, ok } from '../doctor/finding.ts'
 import { EXIT } from '../exit-codes.ts'
 import { isHeld } from '../output/items.ts'
 import { printable } from '../output/printable.ts'
 import type { Registrar } from '../registrar.ts'
-
-interface Finding {
-  readonly verdict: 'ok' | 'attention' | 'broken'
-  readonly check: string
-  readonly what: string
-  /** What to do about it. */
-  readonly hint?: string
-}
 
 export function define(command: Command, registrar: Registrar): void {
   command.description(
@@ -35,7 +27,7 @@ export function define(command: Command, registrar: Registrar): void {
 }
 
 function nodeVersion(): Finding {
-  return { verdict: 'ok', check: 'node', what: process.version }
+  return ok('node', process.version)
 }
 
 /** With all credentials: what a worker needs. */
@@ -43,73 +35,73 @@ async function checkConfiguration(context: CliContext): Promise<Finding[]> {
   try {
     const { file, integrations, pipelines } = await context.config('send')
     const what = `${file ?? 'given in code'}: ${integrations.length} integrations, ${pipelines.length} pipelines`
-    return [{ verdict: 'ok', check: 'configuration', what }]
+    return [ok('configuration', what)]
   } catch (error) {
-    return [broken('configuration', error)]
+    return [failed('configuration', error)]
   }
 }
 
 async function checkStore(context: CliContext): Promise<Finding[]> {
   try {
-    return await context.withHoldfast('look', (holdfast) => checkLedger(context, holdfast))
+    const { store } = await context.config('look')
+    if (store.kind === 'sqlite') return [...(await checkMove(store.path)), ...(await checkBooks(context))]
+    const { inspectServer } = await import('../../ledger/postgres/index.ts')
+    const { canBeOpened, judgeServer } = await import('../doctor/server.ts')
+    const facts = await inspectServer({ url: store.url, clock: context.host.clock })
+    return [...judgeServer(facts), ...(canBeOpened(facts) ? await checkBooks(context) : [])]
   } catch (error) {
-    return [broken('store', error)]
+    return [failed('store', error)]
   }
+}
+
+async function checkBooks(context: CliContext): Promise<Finding[]> {
+  return context.withHoldfast('look', (holdfast) => checkLedger(context, holdfast))
+}
+
+async function checkMove(path: string): Promise<Finding[]> {
+  const { moveOf } = await import('../../ledger/sqlite/index.ts')
+  const move = await moveOf(path)
+  if (!move) return []
+  if (!move.finished) return [movingOn(`this store is being moved to ${move.target}`)]
+  const hint = 'Set "store" in the configuration to that address.'
+  return [attention('move', `this store has moved to ${move.target}`, hint)]
 }
 
 async function checkLedger({ host }: CliContext, { operations }: Holdfast): Promise<Finding[]> {
   const nowMs = host.clock.wallMs()
   const [audit, lanes, breakers] = await Promise.all([operations.audit(), operations.lanes(), operations.breakers()])
-  const broken = audit.checks.filter(({ violations }) => violations > 0)
   const held = lanes.filter((lane) => isHeld(lane, nowMs))
   const ill = breakers.filter(({ phase }) => phase !== 'closed')
-  const { needsPerson } = audit.balance
+  const { needsPerson, states } = audit.balance
   return [
-    audit.balanced && broken.length === 0
-      ? { verdict: 'ok', check: 'books', what: `${audit.balance.accepted} accepted, balanced` }
-      : {
-          verdict: 'broken',
-          check: 'books',
-          what: broken.map(({ description }) => description).join('; ') || 'they do not balance',
-          hint: 'Run `holdfast audit`, keep a copy of the store, and report it: this must never happen.',
-        },
+    checkAudit(audit),
     needsPerson === 0
-      ? { verdict: 'ok', check: 'dead letters', what: 'none needs a person' }
-      : {
-          verdict: 'attention',
-          check: 'dead letters',
-          what: `${needsPerson} need a person`,
-          hint: 'holdfast dlq groups',
-        },
+      ? ok('dead letters', 'none needs a person')
+      : attention('dead letters', `${needsPerson} need a person`, 'holdfast dlq groups'),
     held.length === 0
-      ? { verdict: 'ok', check: 'lanes', what: 'all open' }
-      : {
-          verdict: 'attention',
-          check: 'lanes',
-          what: held.map(({ lane }) => lane).join(', '),
-          hint: 'holdfast integrations',
-        },
+      ? ok('lanes', 'all open')
+      : attention('lanes', held.map(({ lane }) => lane).join(', '), 'holdfast integrations'),
     ill.length === 0
-      ? { verdict: 'ok', check: 'breakers', what: 'all closed' }
-      : {
-          verdict: 'attention',
-          check: 'breakers',
-          what: ill.map(({ key }) => key).join(', '),
-          hint: 'holdfast breakers',
-        },
-    checkWorkers(audit.balance.states),
+      ? ok('breakers', 'all closed')
+      : attention('breakers', ill.map(({ key }) => key).join(', '), 'holdfast breakers'),
+    checkWorkers(states),
   ]
 }
 
-function checkWorkers({ queued, processing }: Balance['states']): Finding {
-  if (queued === 0 || processing > 0) return { verdict: 'ok', check: 'workers', what: 'nothing waits for one' }
-  const what = `${queued} items are queued, and right now nobody works on any`
-  return { verdict: 'attention', check: 'workers', what, hint: 'holdfast worker' }
+function checkAudit({ balanced, balance, checks }: AuditReport): Finding {
+  const wrong = checks.filter(({ violations }) => violations > 0)
+  if (balanced && wrong.length === 0) return ok('books', `${balance.accepted} accepted, balanced`)
+  return broken(
+    'books',
+    wrong.map(({ description }) => description).join('; ') || 'they do not balance',
+    'Run `holdfast audit`, keep a copy of the store, and report it: this must never happen.',
+  )
 }
 
-function broken(check: string, error: unknown): Finding {
-  const hint = isHoldfastError(error) ? error.hint : ''
-  return { verdict: 'broken', check, what: messageOf(error), ...(hint && { hint }) }
+function checkWorkers({ queued, processing }: Balance['states']): Finding {
+  if (queued === 0 || processing > 0) return ok('workers', 'nothing waits for one')
+  const what = `${queued} items are queued, and right now nobody works on any`
+  return attention('workers', what, 'holdfast worker')
 }
 
 function wordFinding({ output }: CliContext, { verdict, check, what, hint }: Finding): string {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { messageOf } from '../../core/errors.ts'
+import { isHoldfastError, messageOf } from '../../core/errors.ts'
 import type { Holdfast } from '../../engine/api.ts'
 import type { CliContext } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
@@ -37,7 +37,8 @@ export function define(command: Command, registrar: Registrar): void {
         ...(options.lane && { lanes: options.lane }),
       })
       output.note(`Worker ${worker.id} is working. Ctrl-C stops it; nothing is lost.`)
-      const { signal } = interruption
+      using moved = whenMoved(holdfast)
+      const signal = AbortSignal.any([interruption.signal, moved.signal])
       if (options.untilIdle) {
         await unlessInterrupted(signal, () => holdfast.drain({ signal }))
         await forgetOld(context, holdfast)
@@ -45,6 +46,7 @@ export function define(command: Command, registrar: Registrar): void {
         await Promise.all([untilInterrupted(context.host.clock, signal), keepForgetting(context, holdfast, signal)])
       }
       await worker.stop({ graceMs: GRACE_MS })
+      moved.signal.throwIfAborted()
 
       const balance = await holdfast.operations.balance()
       output.result({ workerId: worker.id, balance }, () => `Stopped. ${balance.needsPerson} items need a person.`)
@@ -52,6 +54,15 @@ export function define(command: Command, registrar: Registrar): void {
       return options.untilIdle && balance.needsPerson > 0 ? EXIT.needsPerson : EXIT.done
     }),
   )
+}
+
+/** Aborts where the store has moved: whatever else goes wrong may pass, but here nothing can be done ever again. */
+function whenMoved({ events }: Holdfast): Disposable & { readonly signal: AbortSignal } {
+  const controller = new AbortController()
+  const listening = events.on('engine.trouble', ({ cause }) => {
+    if (isHoldfastError(cause) && cause.code === 'store_moved') controller.abort(cause)
+  })
+  return { signal: controller.signal, [Symbol.dispose]: () => listening[Symbol.dispose]() }
 }
 
 async function keepForgetting(context: CliContext, holdfast: Holdfast, signal: AbortSignal): Promise<void> {

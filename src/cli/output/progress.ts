@@ -4,6 +4,13 @@ import type { Balance } from '../../ledger/port.ts'
 import type { Host } from '../host.ts'
 import { formatCount } from './time.ts'
 
+export interface Done {
+  readonly done: number
+  readonly total: number
+  readonly text: string
+}
+
+/** How far a run through a pipeline is. */
 export interface ProgressFacts {
   /** Share of the input that is read, 0-1; `undefined`: nobody knows. */
   readonly readShare: number | undefined
@@ -21,15 +28,14 @@ const BAR_EVERY_MS = 500
 const LINE_EVERY_MS = 5000
 
 /** Asks for the facts again and again until stopped. */
-export async function showProgress(host: Host, facts: () => Promise<ProgressFacts>): Promise<Progress> {
+export async function showProgress(host: Host, facts: () => Promise<Done>): Promise<Progress> {
   const { isTerminal } = host.stderr
   const bar = isTerminal ? await createBar() : undefined
   const everyMs = isTerminal ? BAR_EVERY_MS : LINE_EVERY_MS
   const ticking = tick(host.clock, everyMs, async () => {
     const current = await facts()
-    const text = wordProgress(current)
-    if (bar) bar.show(current, text)
-    else host.stderr.write(`${text}\n`)
+    if (bar) bar.show(current)
+    else host.stderr.write(`${current.text}\n`)
   })
   return {
     stop() {
@@ -37,6 +43,11 @@ export async function showProgress(host: Host, facts: () => Promise<ProgressFact
       bar?.stop()
     },
   }
+}
+
+export function runProgress(facts: ProgressFacts): Done {
+  const { balance } = facts
+  return { done: endedCount(balance), total: balance.accepted, text: wordProgress(facts) }
 }
 
 export function wordProgress({ readShare, isReading, records, balance }: ProgressFacts): string {
@@ -53,7 +64,7 @@ export function wordProgress({ readShare, isReading, records, balance }: Progres
   return parts.filter(Boolean).join(', ')
 }
 
-export function endedCount({ states }: Balance): number {
+function endedCount({ states }: Balance): number {
   const { succeeded, skipped, superseded, cancelled, discarded } = states
   return succeeded + skipped + superseded + cancelled + discarded
 }
@@ -74,12 +85,12 @@ async function createBar() {
   })
   let started = false
   return {
-    show({ balance }: ProgressFacts, text: string): void {
-      const total = Math.max(1, balance.accepted)
-      if (!started) bar.start(total, 0, { text })
+    show({ done, total, text }: Done): void {
+      const whole = Math.max(1, total)
+      if (!started) bar.start(whole, 0, { text })
       started = true
-      bar.setTotal(total)
-      bar.update(endedCount(balance), { text })
+      bar.setTotal(whole)
+      bar.update(done, { text })
     },
     stop(): void {
       if (started) bar.stop()

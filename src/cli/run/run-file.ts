@@ -9,7 +9,7 @@ import { type Input, type InputFormat, openInput } from '../input/open-input.ts'
 import { keyOfRecord } from '../input/record-key.ts'
 import { type SubmitCounts, submitEntries } from '../input/submit-file.ts'
 import { GRACE_MS, listenForInterrupt, unlessInterrupted } from '../interruption.ts'
-import { showProgress } from '../output/progress.ts'
+import { runProgress, showProgress } from '../output/progress.ts'
 import { createRejections, type Rejections } from './rejections.ts'
 import { tellRun } from './tell-run.ts'
 
@@ -71,12 +71,14 @@ async function sendThrough(
   using interruption = listenForInterrupt(host, 'Stopping: everything is in the store; the same command goes on.')
   const { signal } = interruption
   let isReading = true
-  const progress = await showProgress(host, async () => ({
-    readShare: input.totalBytes ? input.readBytes() / input.totalBytes : undefined,
-    isReading,
-    records: counts.read,
-    balance: await holdfast.operations.balance({ batch }),
-  }))
+  const progress = await showProgress(host, async () =>
+    runProgress({
+      readShare: input.totalBytes ? input.readBytes() / input.totalBytes : undefined,
+      isReading,
+      records: counts.read,
+      balance: await holdfast.operations.balance({ batch }),
+    }),
+  )
   const worker = options.work
     ? holdfast.startWorker(options.concurrency === undefined ? {} : { concurrency: options.concurrency })
     : undefined

@@ -93,7 +93,9 @@ export function createCoalescer<Job, Result>(options: CoalesceOptions<Job, Resul
 }
 
 const OF_THE_STORE: ReadonlySet<string> = new Set(
-  ['unavailable', 'busy', 'full', 'read_only', 'closed', 'access_denied', 'missing'].map((what) => `store_${what}`),
+  ['unavailable', 'busy', 'full', 'read_only', 'closed', 'access_denied', 'missing', 'moving'].map(
+    (what) => `store_${what}`,
+  ),
 )
 
 /** Each of the jobs alone would meet it too. */

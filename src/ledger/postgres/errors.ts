@@ -8,6 +8,8 @@ export { storeClosed } from '../store-errors.ts'
 
 /** What the trigger of `transitions.ts` raises. */
 export const ILLEGAL_TRANSITION_STATE = 'HF001'
+/** What the triggers of `moving.ts` raise. */
+export const MOVING_STATE = 'HF002'
 
 const UNAVAILABLE: Explanation = {
   code: 'store_unavailable',
@@ -45,6 +47,12 @@ const TOO_LONG: Explanation = {
   hint: 'Keys, steps, lanes and endpoints are indexed: keep each under 2,000 bytes, e.g. by using a hash as the key.',
 }
 
+const MOVING: Explanation = {
+  code: 'store_moving',
+  what: 'is being filled by `holdfast migrate` and is not open for work yet',
+  hint: 'Wait for its end, or run it again where it was interrupted; `--abort` gives it up. Nothing was changed.',
+}
+
 /** By SQLSTATE, or its class: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
   '08': UNAVAILABLE,
@@ -67,6 +75,7 @@ const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
   '3F000': MISSING,
   '42P01': MISSING,
   '54000': TOO_LONG,
+  [MOVING_STATE]: MOVING,
 }
 
 /** Trying again later may help, and nothing was changed. */

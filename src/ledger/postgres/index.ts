@@ -1,9 +1,12 @@
 export type { PostgresClient, PostgresPool } from './driver.ts'
+export { inspectServer, type ServerFacts, type ServerSettings } from './inspect.ts'
 export type { MigrationReport } from './migrate.ts'
 export {
   dropStore,
+  OLDEST_SERVER,
   openPostgresLedger,
+  openPostgresTarget,
   type PostgresLedger,
-  type PostgresLedgerOptions,
   pendingMigrations,
 } from './open.ts'
+export type { PostgresLedgerOptions } from './place.ts'

@@ -1,53 +1,19 @@
 /** The store for many machines: a schema of a PostgreSQL server. */
-import type { Clock } from '../../core/clock.ts'
-import { configurationError, HoldfastError } from '../../core/errors.ts'
-import { prepare, QueryFailed, type Session, sessionOf } from './connection.ts'
-import { createPool, type PostgresPool } from './driver.ts'
-import { isPassing, storeError } from './errors.ts'
+import { HoldfastError } from '../../core/errors.ts'
+import type { TransferTarget } from '../transfer.ts'
+import { prepare, type Session } from './connection.ts'
+import { storeError } from './errors.ts'
 import { createLedger, type ServerLedger } from './ledger.ts'
 import { type MigrationReport, migrate, pendingOf } from './migrate.ts'
+import { createPass } from './moving.ts'
+import { type PostgresLedgerOptions, patiently, placeOf, settingsOf, visit } from './place.ts'
+import { createTarget } from './target.ts'
 import { createTransactor, type TransactOptions } from './transact.ts'
 import { createWatcher } from './watch.ts'
 
-export interface PostgresLedgerOptions {
-  /** `postgres://user:password@host:5432/database?schema=holdfast`; `schema` is ours, everything else is for `pg`. */
-  readonly url?: string
-  /** A pool of the user's own instead of `url`; it is not closed with the ledger. It needs at least 3 connections. */
-  readonly pool?: PostgresPool
-  readonly clock: Clock
-  /** Default: that of the URL, else `holdfast`. Lower case letters, digits and underscores. */
-  readonly schema?: string
-  /** The most connections of a pool of our own. Default 8. */
-  readonly poolSize?: number
-  /** How long a lost connection, a lock or a failover is waited out, in milliseconds, before an error. Default 30,000. */
-  readonly retryForMs?: number
-  /** The longest that one statement may take, in milliseconds, audits apart. Default 30,000. */
-  readonly statementTimeoutMs?: number
-  /** False behind a pooler that knows no prepared statements (PgBouncer before 1.21). Default true. */
-  readonly keepPlans?: boolean
-}
-
 export type PostgresLedger = ServerLedger & { readonly migrationReport: MigrationReport }
 
-interface Place {
-  readonly pool: PostgresPool
-  /** Quoted. */
-  readonly schema: string
-  readonly channel: string
-  readonly description: string
-  readonly closePool: () => Promise<void>
-}
-
-const DEFAULT_POOL_SIZE = 8
-const DEFAULT_RETRY_FOR_MS = 30_000
-const DEFAULT_STATEMENT_TIMEOUT_MS = 30_000
-const CONNECT_TIMEOUT_MS = 10_000
-/** The server gives up first; this is for a server, or a network, that says nothing any more. */
-const SILENCE_MS = 5000
-const OLDEST_SERVER = 140_000
-const OPEN_RETRY_DELAY_MS = 100
-/** Whoever opens a store waits for it, perhaps at a terminal: an address that is wrong must show soon. */
-const OPEN_FOR_MS = 5000
+export const OLDEST_SERVER = 140_000
 
 /**
  * Opens the store, makes its schema where it is missing, and brings it to the newest. Any number of processes on any number
@@ -56,6 +22,23 @@ const OPEN_FOR_MS = 5000
  *   `store_foreign`, `store_too_old`, `schema_too_new`, `driver_missing`, `invalid_store_url`
  */
 export async function openPostgresLedger(options: PostgresLedgerOptions): Promise<PostgresLedger> {
+  const { transactor, writer, migrationReport, ...place } = await openTransactor(options)
+  const { clock } = options
+  const watcher = createWatcher({ pool: place.pool, clock, transactor, channel: place.channel, writer })
+  return { ...createLedger({ ...place, clock, transactor, watcher }), migrationReport }
+}
+
+/**
+ * Opens a store to be moved to, as {@link openPostgresLedger} does.
+ * @throws HoldfastError as {@link openPostgresLedger}
+ */
+export async function openPostgresTarget(options: PostgresLedgerOptions): Promise<TransferTarget> {
+  const pass = createPass()
+  const { transactor, ...place } = await openTransactor(options, { settings: pass.settings })
+  return createTarget({ ...place, clock: options.clock, transactor, pass })
+}
+
+async function openTransactor(options: PostgresLedgerOptions, more: Pick<TransactOptions, 'settings'> = {}) {
   const place = await placeOf(options)
   const { clock } = options
   const { schema, description, pool } = place
@@ -68,10 +51,16 @@ export async function openPostgresLedger(options: PostgresLedgerOptions): Promis
         ...(await enrol(session, schema)),
       }
     })
-    const transactor = createTransactor({ ...settingsOf(options), ...server, pool, clock, schema, store: description })
-    const watcher = createWatcher({ pool, clock, transactor, channel: place.channel, writer: server.writer })
-    const { closePool } = place
-    return { ...createLedger({ schema, description, clock, transactor, watcher, closePool }), migrationReport }
+    const transactor = createTransactor({
+      ...settingsOf(options),
+      ...server,
+      ...more,
+      pool,
+      clock,
+      schema,
+      store: description,
+    })
+    return { ...place, transactor, migrationReport, writer: server.writer }
   } catch (error) {
     await place.closePool()
     throw storeError(error, description)
@@ -83,15 +72,8 @@ export async function openPostgresLedger(options: PostgresLedgerOptions): Promis
  * @throws HoldfastError as {@link openPostgresLedger}
  */
 export async function pendingMigrations(options: PostgresLedgerOptions): Promise<string[]> {
-  const place = await placeOf(options)
-  try {
-    const pending = await patiently(options, place, (session) => pendingOf(session, place.schema, place.description))
-    return pending.map((migration) => migration.name)
-  } catch (error) {
-    throw storeError(error, place.description)
-  } finally {
-    await place.closePool()
-  }
+  const pending = await visit(options, (session, { schema, description }) => pendingOf(session, schema, description))
+  return pending.map((migration) => migration.name)
 }
 
 /**
@@ -99,64 +81,10 @@ export async function pendingMigrations(options: PostgresLedgerOptions): Promise
  * @throws HoldfastError `store_foreign`, and as {@link openPostgresLedger}
  */
 export async function dropStore(options: PostgresLedgerOptions): Promise<void> {
-  const place = await placeOf(options)
-  try {
-    await patiently(options, place, async (session) => {
-      await pendingOf(session, place.schema, place.description)
-      await session.run(`DROP SCHEMA IF EXISTS ${place.schema} CASCADE`)
-    })
-  } catch (error) {
-    throw storeError(error, place.description)
-  } finally {
-    await place.closePool()
-  }
-}
-
-function settingsOf(
-  options: PostgresLedgerOptions,
-): Pick<TransactOptions, 'retryForMs' | 'statementTimeoutMs' | 'keepPlans'> {
-  return {
-    retryForMs: options.retryForMs ?? DEFAULT_RETRY_FOR_MS,
-    statementTimeoutMs: options.statementTimeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS,
-    keepPlans: options.keepPlans ?? true,
-  }
-}
-
-/** Several processes may start at once, or before their server. */
-async function patiently<Result>(
-  options: PostgresLedgerOptions,
-  place: Place,
-  work: (session: Session) => Promise<Result>,
-): Promise<Result> {
-  const { clock } = options
-  const sinceMs = clock.monotonicMs()
-  for (;;) {
-    try {
-      return await onConnection(place.pool, work)
-    } catch (error) {
-      const waitedMs = clock.monotonicMs() - sinceMs
-      if (!isPassing(error) || waitedMs >= Math.min(OPEN_FOR_MS, settingsOf(options).retryForMs)) throw error
-    }
-    await clock.sleep(OPEN_RETRY_DELAY_MS)
-  }
-}
-
-/** A connection that failed is not used again: whatever it had begun ends with it. */
-async function onConnection<Result>(pool: PostgresPool, work: (session: Session) => Promise<Result>): Promise<Result> {
-  const client = await pool.connect().catch((cause: unknown) => {
-    throw new QueryFailed(cause)
+  await visit(options, async (session, { schema, description }) => {
+    await pendingOf(session, schema, description)
+    await session.run(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
   })
-  const ignore = (): void => {}
-  client.on('error', ignore)
-  let done = false
-  try {
-    const result = await work(sessionOf(client, { keepPlans: false }))
-    done = true
-    return result
-  } finally {
-    client.removeListener('error', ignore)
-    client.release(!done)
-  }
 }
 
 async function readServer(session: Session, store: string): Promise<{ synchronousCommit: string }> {
@@ -173,50 +101,6 @@ async function readServer(session: Session, store: string): Promise<{ synchronou
 async function enrol(session: Session, schema: string): Promise<{ writer: number }> {
   const [row] = await session.rows(prepare<{ writer: number }>(`SELECT nextval('${schema}.writers') AS writer`))
   return { writer: row?.writer ?? 0 }
-}
-
-async function placeOf(options: PostgresLedgerOptions): Promise<Place> {
-  const url = options.url === undefined ? undefined : parseUrl(options.url)
-  const name = options.schema ?? url?.searchParams.get('schema') ?? 'holdfast'
-  // It is part of SQL text in many places, and of names that may have 63 letters.
-  if (!/^[a-z_][a-z0-9_]{0,39}$/.test(name)) throw invalidSchema(name)
-  const common = { schema: `"${name}"`, channel: `holdfast_${name}` }
-  if (options.pool) {
-    return { ...common, pool: options.pool, description: `postgres:(pool)?schema=${name}`, closePool: async () => {} }
-  }
-  if (!url) throw configurationError('invalid_store_url', 'A store needs a url or a pool', 'Give one of them.')
-  const description = `postgres://${url.username}${url.username && '@'}${url.host}${url.pathname}?schema=${name}`
-  url.searchParams.delete('schema')
-  const pool = await createPool({
-    connectionString: url.href,
-    max: options.poolSize ?? DEFAULT_POOL_SIZE,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: settingsOf(options).statementTimeoutMs + SILENCE_MS,
-    keepAlive: true,
-    fallback_application_name: 'holdfast',
-    pipeline: true,
-  })
-  // A connection that breaks while nobody uses it is replaced by the pool; without a listener it would end the process.
-  pool.on('error', () => {})
-  return { ...common, pool, description, closePool: () => pool.end() }
-}
-
-function parseUrl(text: string): URL {
-  const url = URL.parse(text)
-  if (url && (url.protocol === 'postgres:' || url.protocol === 'postgresql:')) return url
-  throw configurationError(
-    'invalid_store_url',
-    'The address of the store is not a postgres:// URL',
-    'Write it like postgres://user:password@host:5432/database. Special characters in it must be percent-encoded.',
-  )
-}
-
-function invalidSchema(name: string): HoldfastError {
-  return configurationError(
-    'invalid_store_url',
-    `"${name}" cannot be the name of the schema of a store`,
-    'Use up to 40 lower case letters, digits and underscores, beginning with a letter.',
-  )
 }
 
 function serverTooOld(store: string, version: number): HoldfastError {

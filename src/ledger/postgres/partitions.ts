@@ -5,7 +5,7 @@
 import { prepare, type Session } from './connection.ts'
 import type { Transactor } from './transact.ts'
 
-const RUNS_PER_PARTITION = 262_144
+export const RUNS_PER_PARTITION = 262_144
 const HISTORIES = ['attempts', 'operations'] as const
 /** What would have to go to a new partition is in the table for the rest already. */
 const ROWS_IN_THE_WAY = '23514'

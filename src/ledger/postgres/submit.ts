@@ -142,7 +142,7 @@ function listText(steps: readonly string[]): string | null {
 }
 
 /** Filtered by PostgreSQL's own JSON, which knows neither NUL nor halves of surrogate pairs. */
-function labelsText(labels: NewRun['labels']): string {
+export function labelsText(labels: NewRun['labels']): string {
   const entries = Object.entries(labels)
   if (entries.length === 0) return '{}'
   return JSON.stringify(Object.fromEntries(entries.map((pair) => pair.map((text) => storable(text.toWellFormed())))))

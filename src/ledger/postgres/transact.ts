@@ -25,6 +25,8 @@ export interface TransactOptions {
   readonly keepPlans: boolean
   /** Never weaker than on disk, never weaker than the server is set to. */
   readonly synchronousCommit: string
+  /** More settings for each transaction that writes, as SQL: what a move is known by (`moving.ts`). */
+  readonly settings?: () => string
 }
 
 export interface WriteOptions {
@@ -93,6 +95,7 @@ export function createTransactor(options: TransactOptions): Transactor {
       `SET LOCAL synchronous_commit = ${options.synchronousCommit}`,
       joins === 'index' ? PLANS : 'SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off',
       `SET LOCAL holdfast.slot = '${tallySlot(writer, slot.index)}'`,
+      ...(options.settings ? [options.settings()] : []),
       `INSERT INTO ${schema}.commits AS c (writer, slot, number, at_ms)
          VALUES (${writer}, ${slot.index}, ${slot.number}, ${clock.wallMs()})
          ON CONFLICT (writer, slot) DO UPDATE SET number = excluded.number, at_ms = excluded.at_ms`,

@@ -14,6 +14,8 @@ const NOT_A_DATABASE = 26
 
 /** What the trigger of `transitions.ts` says first. */
 export const ILLEGAL_TRANSITION = 'illegal transition'
+/** What the triggers of `moving.ts` say, before the address. */
+export const MOVED = 'the store has moved to '
 
 const CORRUPTED: Explanation = {
   code: 'store_corrupt',
@@ -60,7 +62,9 @@ export function isBusy(error: unknown): boolean {
 /** Any error of the store, understood. Errors that are ours already pass through. */
 export function storeError(error: unknown, store: string): HoldfastError {
   if (isHoldfastError(error)) return error
-  if (messageOf(error).startsWith(ILLEGAL_TRANSITION)) return illegalTransition(store, error)
+  const message = messageOf(error)
+  if (message.startsWith(ILLEGAL_TRANSITION)) return illegalTransition(store, error)
+  if (message.startsWith(MOVED)) return storeMoved(message.slice(MOVED.length), store, error)
   const code = primaryCode(error)
   if (code === undefined) return explained(undefined, { store, cause: error })
   return explained(EXPLANATIONS[code], { store, cause: error, details: { sqliteCode: code } })
@@ -76,6 +80,16 @@ export function storeBusy(store: string, waitedMs: number): HoldfastError {
   })
 }
 
+function storeMoved(to: string, store: string, cause: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'store_moved',
+    class: 'configuration',
+    message: `The store ${store} has moved, or is being moved, to ${to}: nothing is written here any more`,
+    hint: 'Set "store" in the configuration to that address, with its password; `holdfast migrate` tells when it is there.',
+    details: { store, to },
+    cause,
+  })
+}
 /** `errcode` is SQLite's extended code; its low byte is the primary one. */
 function primaryCode(error: unknown): number | undefined {
   const code = (error as { errcode?: unknown } | null)?.errcode
