@@ -43,8 +43,7 @@ export const CLAIMED_COLUMNS = (s: string): string => `i.run, i.step, i.tenant, 
     WHERE o.run = i.run AND o.tenant = i.tenant AND o.state = 'succeeded'
       AND o.step IN (SELECT json_array_elements_text(i."after"::json))) END AS outputs,
   r.id, r.pipeline, r.key, r.labels, r.correlation_id, r.created_at_ms,
-  (SELECT c.lane FROM ${s}.channels c WHERE c.id = i.channel) AS lane,
-  (SELECT c.endpoint FROM ${s}.channels c WHERE c.id = i.channel) AS endpoint,
+  d.lane_name AS lane, d.endpoint,
   CASE WHEN i.edits = 0 THEN r.input ELSE (SELECT e.input FROM ${s}.edits e
     WHERE e.run = i.run AND e.step = i.step AND e.tenant = i.tenant ORDER BY e.number DESC LIMIT 1) END AS input`
 

@@ -63,7 +63,7 @@ const IDLE_TIMEOUT_MS = 10_000
 
 /** A plan is made once, perhaps while the tables are empty: it must be right for millions of rows too. */
 const PLANS = `SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; SET LOCAL enable_seqscan = off;
-  SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`
+  SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_bitmapscan = off`
 
 /** The rows of the tallies that a writer adds to. */
 export function tallySlot(writer: number, index: number): number {
