@@ -1,7 +1,7 @@
 /** `channels`, the claims, `reclaimExpired` and `extendLeases` of the port. */
 import { parseItemId } from '../../core/ids.ts'
 import type { ChannelDue, ClaimedItem, ClaimRequest, Fence, ReclaimRequest } from '../port.ts'
-import { CLAIMED_COLUMNS, type ClaimedRow, toClaimed } from './claimed.ts'
+import { CLAIMED_COLUMNS, type ClaimedRow, LEASED, runOf, toClaimed } from './claimed.ts'
 import { column, prepare, type Session, type SqlValue } from './connection.ts'
 import type { Names } from './names.ts'
 import type { Transactor } from './transact.ts'
@@ -85,12 +85,12 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
   )
   const extend = prepare<{ id: string; step: string; token: number }>(
     `WITH held AS (
-       SELECT i.tenant, i.run, i.step, r.id, n.token
-       FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) n (tenant, id, step, token)
-       JOIN ${s}.runs r ON r.id = n.id AND r.tenant = n.tenant
-       JOIN ${s}.items i ON i.run = r.no AND i.step = n.step AND i.tenant = n.tenant
-       WHERE i.lease_token = n.token AND i.lease_until_ms IS NOT NULL
-       ORDER BY n.id, i.step FOR UPDATE OF i)
+       SELECT i.tenant, i.run, i.step, n.run_id AS id, n.token
+       FROM (SELECT u.*, ${runOf(s, 'u')} AS run
+         FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) u (tenant, run_id, step, token) OFFSET 0) n
+       JOIN ${s}.items i ON i.run = n.run AND i.step = n.step AND i.tenant = n.tenant
+       WHERE i.lease_token = n.token AND ${LEASED}
+       ORDER BY n.run_id, i.step FOR UPDATE OF i)
      UPDATE ${s}.items i SET lease_until_ms = greatest(i.lease_until_ms, $1::bigint) FROM held h
      WHERE i.run = h.run AND i.step = h.step AND i.tenant = h.tenant
      RETURNING h.id, h.step, h.token`,

@@ -35,6 +35,16 @@ export interface ClaimedRow {
   input: string
 }
 
+/**
+ * For items that are looked up by their key. By the state, although the lease says the same: the index of leases, which is
+ * nearly empty whenever statistics are taken, would tempt the planner to go through all leases for each of them.
+ */
+export const LEASED = `i.state = 'processing'`
+
+/** The number of a run, looked up for each row by itself: not a join, whose order would be the planner's guess. */
+export const runOf = (s: string, asked: string): string =>
+  `(SELECT r.no FROM ${s}.runs r WHERE r.id = ${asked}.run_id AND r.tenant = ${asked}.tenant)`
+
 /** After an UPDATE of `items i` from what was `due d` and its run `r`: the item as it is now, and as it was. */
 export const CLAIMED_COLUMNS = (s: string): string => `i.run, i.step, i.tenant, d.was, d.was_due_ms, d.lost_from_ms,
   i.lease_token AS token, i.attempts, i.deferrals, i.crashes, i.replays, i.attempts_before_budget, i.budget_from_ms,

@@ -2,6 +2,7 @@
 import { itemId, parseItemId } from '../../core/ids.ts'
 import type { ItemState } from '../../core/item-state.ts'
 import type { Settlement, SettleReceipt } from '../port.ts'
+import { LEASED, runOf } from './claimed.ts'
 import { column, prepare, type Scalar, type Session } from './connection.ts'
 import { type Dependents, ENDS, type EndedRow, releasedIn, TAKES_ALONG } from './dependents.ts'
 import type { Effects } from './effects.ts'
@@ -114,16 +115,15 @@ function settleText(s: string): string {
       hint = ${unlessOverruled('n.hint')},
       cause = ${unlessOverruled('n.cause')},
       dead_since_ms = CASE WHEN NOT ${OVERRULED} AND n.fingerprint IS NOT NULL THEN coalesce(i.dead_since_ms, n.at_ms) END
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[],
+    FROM (SELECT u.*, ${runOf(s, 'u')} AS run FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[],
       $9::text[], $10::text[], $11::int[], $12::boolean[], $13::text[], $14::int[], $15::text[], $16::text[], $17::text[],
       $18::text[], $19::text[], $20::boolean[], $21::bigint[], $22::bigint[], $23::int[], $24::text[], $25::text[],
       $26::text[], $27::int[])
-      n (tenant, run_id, step, token, at_ms, next, reason, due_at_ms, output, external_id, slow_lane_tries, memo_said, memo,
+      u (tenant, run_id, step, token, at_ms, next, reason, due_at_ms, output, external_id, slow_lane_tries, memo_said, memo,
         deferral, fingerprint, summary, hint, cause, outcome, counts, started_at_ms, ended_at_ms, status, idempotency_key,
-        note, failure, place)
-    JOIN ${s}.runs r ON r.id = n.run_id AND r.tenant = n.tenant
-    WHERE i.run = r.no AND i.step = n.step AND i.tenant = n.tenant
-      AND i.lease_token = n.token AND i.lease_until_ms IS NOT NULL
+        note, failure, place) OFFSET 0) n
+    WHERE i.run = n.run AND i.step = n.step AND i.tenant = n.tenant
+      AND i.lease_token = n.token AND ${LEASED}
     RETURNING n.place, i.tenant, i.run, i.step, i.state, i.dependents, i.recorded, n.outcome, n.counts,
       n.started_at_ms, n.ended_at_ms, n.status, n.idempotency_key, n.note, n.failure,
       CASE WHEN i.released THEN NOT (SELECT o.released FROM ${s}.items o

@@ -46,7 +46,7 @@ export function prepareSubmit(s: string, names: Names): Submit {
          due_at_ms, optional, unmet, updated_at_ms, not_before_ms, needs, dependents)
        JOIN accepted r ON r.id = n.run_id)
      SELECT count(*) AS accepted, max(no) AS newest,
-       CASE WHEN count(*) < cardinality($1::text[]) THEN json_agg(id) END AS ids FROM accepted`,
+       CASE WHEN count(*) < cardinality($1::text[]) THEN coalesce(json_agg(id), '[]') END AS ids FROM accepted`,
   )
   const selectKnown = prepare<{ known: [id: string, inputFingerprint: string] | null }>(
     // As a subquery, which is answered by the index whatever joins are allowed.

@@ -61,9 +61,13 @@ const LOCK_TIMEOUT_MS = 5000
 /** Between two statements of one transaction. */
 const IDLE_TIMEOUT_MS = 10_000
 
-/** A plan is made once, perhaps while the tables are empty: it must be right for millions of rows too. */
+/**
+ * A plan is made once, perhaps while the tables are empty: it must be right for millions of rows too. Hence rows count, and
+ * pages do not: a table that is small today would else be read from end to end, once for each row that is asked for.
+ */
 const PLANS = `SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; SET LOCAL enable_seqscan = off;
-  SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_bitmapscan = off`
+  SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_bitmapscan = off;
+  SET LOCAL random_page_cost = 0.01; SET LOCAL seq_page_cost = 0.01; SET LOCAL cpu_tuple_cost = 1`
 
 /** The rows of the tallies that a writer adds to. */
 export function tallySlot(writer: number, index: number): number {
