@@ -73,7 +73,7 @@ async function loadFor(host: Host, options: CommonOptions, purpose: Purpose): Pr
   if (options.demo) {
     const { demoConfig } = await import('./demo/demo-config.ts')
     const { resolveConfig } = await import('../config/resolve.ts')
-    return resolveConfig(await demoConfig(), { env: host.env, baseDirectory: host.directory })
+    return resolveConfig(await demoConfig(options.store), { env: host.env, baseDirectory: host.directory })
   }
   const { loadConfig } = await import('../config/load.ts')
   try {

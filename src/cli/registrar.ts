@@ -28,7 +28,10 @@ export function createRegistrar(
         .option('--json', 'JSON on stdout (the default in a pipe)')
         .option('--no-json', 'tables on stdout, in a pipe too')
         .option('--config <file>', 'the configuration (default: the nearest, from here upward)')
-        .option('--store <url>', 'another store than the configured one, such as sqlite:./other.db')
+        .option(
+          '--store <url>',
+          'another store than the configured one: sqlite:./other.db, postgres://USER@HOST/DATABASE',
+        )
         .option('--demo', 'work on the data of `holdfast demo`')
         .option('--verbose', 'show stack traces')
         .action(async () => {

@@ -3,8 +3,10 @@
  * a local file and a remote, concurrent server fit it alike. No method is optional; `conformance/` holds every adapter
  * to the same behaviour.
  *
- * Time: every method that needs "now" takes `nowMs` from the caller's clock. The ledger itself never reads a clock. With
- * several machines the callers' clocks may differ by their skew; leases carry that margin, and nothing else depends on it.
+ * Time: every method that needs "now" takes `nowMs` from the caller's clock; the ledger compares it with what callers gave
+ * before, and reads no clock for that. The one authority is the clock of the machine that keeps the store: callers on other
+ * machines follow it (`system/store-clock.ts`), to within half a round trip. Whatever a clock says, a lease is only as good
+ * as its token.
  *
  * Tenants: every reference carries the tenant, which is the partition key of every unique key and hot query.
  */

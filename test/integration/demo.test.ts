@@ -98,4 +98,16 @@ describe('holdfast demo', () => {
     },
     MINUTES_MS,
   )
+
+  test(
+    'the same on PostgreSQL, with a server of its own, and what it left is there to work with',
+    async () => {
+      const { code, stdout } = await holdfast(directory, 'demo', '--json', '--store', 'postgres', '--leads', '1000')
+      expect(code).toBe(0)
+      expectNothingLostOrDoubled(JSON.parse(stdout) as DemoReport, 1000)
+      const audit = await holdfast(directory, 'audit', '--demo', '--store', 'postgres', '--json')
+      expect(JSON.parse(audit.stdout)).toMatchObject({ balanced: true, balance: { accepted: 4000 } })
+    },
+    MINUTES_MS,
+  )
 })

@@ -16,6 +16,8 @@ export interface CuttingProxy {
   readonly port: number
   /** Arms it for one COMMIT. */
   cutNext(cut: Cut): void
+  /** Ends all connections; new ones go to another server. */
+  turnTo(serverPort: number): void
   /** How many were cut. */
   readonly cuts: number
   close(): Promise<void>
@@ -27,11 +29,12 @@ const ASKING = Buffer.from('voided = excluded.voided')
 export async function startCuttingProxy(serverPort: number): Promise<CuttingProxy> {
   let armed: Cut | undefined
   let cuts = 0
+  let target = serverPort
   let arriveLate: (() => void) | undefined
   const sockets = new Set<Socket>()
 
   const server = createServer((client) => {
-    const upstream = connect(serverPort, '127.0.0.1')
+    const upstream = connect(target, '127.0.0.1')
     let answerIsLost = false
     let keepsUpstream = false
     for (const socket of [client, upstream]) {
@@ -81,6 +84,10 @@ export async function startCuttingProxy(serverPort: number): Promise<CuttingProx
     port: typeof address === 'object' && address ? address.port : 0,
     cutNext(cut) {
       armed = cut
+    },
+    turnTo(otherPort) {
+      target = otherPort
+      for (const socket of sockets) socket.destroy()
     },
     get cuts() {
       return cuts

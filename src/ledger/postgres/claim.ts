@@ -121,6 +121,7 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
   async function reclaimExpired({ nowMs, leaseUntilMs, workerId, limit }: ReclaimRequest): Promise<ClaimedItem[]> {
     const rows = await write((session) => session.rows(takeOver, [nowMs, leaseUntilMs, workerId, limit]), {
       lock: `SELECT 1 FROM ${s}.turns WHERE name = 'reclaim' FOR UPDATE`,
+      emptyIsNothing: true,
     })
     return inOrder(rows).map(toClaimed)
   }

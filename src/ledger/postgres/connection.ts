@@ -38,14 +38,24 @@ export class QueryFailed extends Error {
   }
 }
 
-/** `keepPlans` false: for poolers that give each transaction another connection and know no prepared statements. */
-export function sessionOf(client: PostgresClient, keepPlans: boolean): Session {
+export interface SessionOptions {
+  /** False for poolers that give each transaction another connection and know no prepared statements. */
+  readonly keepPlans: boolean
+  /** For what may take as long as it takes. */
+  readonly isPatient?: boolean
+}
+
+/** The longest that a timer can wait. */
+const PATIENT_MS = 2_147_483_647
+
+export function sessionOf(client: PostgresClient, { keepPlans, isPatient }: SessionOptions): Session {
   async function query(text: string, values?: readonly SqlValue[], name?: string): Promise<PostgresResult> {
     const asked = {
       text,
       types: TYPES,
       ...(values && { values: values.map(toParameter) }),
       ...(name && keepPlans && { name }),
+      ...(isPatient && { query_timeout: PATIENT_MS }),
     }
     try {
       return await client.query(asked)

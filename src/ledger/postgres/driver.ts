@@ -8,6 +8,8 @@ export interface PostgresQuery {
   text: string
   values?: unknown[]
   name?: string
+  /** How long an answer is waited for, in milliseconds. Default: as the pool is set. */
+  query_timeout?: number
   types?: { getTypeParser(oid: number, format?: string): (value: string) => unknown }
 }
 

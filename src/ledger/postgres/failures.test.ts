@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type CuttingProxy, startCuttingProxy } from '../../../test/support/cutting-proxy.ts'
 import { type PostgresServer, startPostgres } from '../../../test/support/postgres.ts'
 import { systemClock } from '../../system/system-clock.ts'
@@ -109,6 +109,23 @@ describe('a server that goes away', () => {
     for (const ledger of ledgers) await ledger.close()
   })
 
+  it('whoever watches hears of work again afterwards', async () => {
+    const schema = newSchema()
+    const [watching, writing] = [await open(schema), await open(schema)]
+    let heard = Promise.withResolvers<void>()
+    using _watcher = watching.watch(() => heard.resolve())
+    await heard.promise
+    heard = Promise.withResolvers()
+    await server.restart()
+    // It listens again, and says so, for something may have happened meanwhile.
+    await heard.promise
+    heard = Promise.withResolvers()
+    await writing.submit([newRun()])
+    await heard.promise
+    await expectAudited(writing)
+    for (const ledger of [watching, writing]) await ledger.close()
+  })
+
   it('connections that are ended one after the other disturb nobody', async () => {
     const ledger = await open(newSchema())
     const runs = Array.from({ length: 100 }, () => newRun())
@@ -136,6 +153,36 @@ describe('a server that goes away', () => {
     expect(JSON.stringify([error, error.message, String(error.cause)])).not.toContain('no message may show')
     await server.start()
     expect(await ledger.submit([newRun()])).toMatchObject([{ outcome: 'accepted' }])
+    await expectAudited(ledger)
+    await ledger.close()
+  })
+})
+
+describe('a failover to a replica', () => {
+  it('remote_apply: what was told as done is there, nothing is done twice, and nobody is told', async () => {
+    const primary = await startPostgres()
+    onTestFinished(() => primary.remove())
+    const replica = await primary.startReplica()
+    onTestFinished(() => replica.remove())
+    const proxy = await startCuttingProxy(primary.port)
+    onTestFinished(() => proxy.close())
+    const url = new URL(primary.url)
+    url.port = String(proxy.port)
+    const ledger = await open(newSchema(), { url: url.href })
+    const runs = Array.from({ length: 200 }, () => newRun())
+    const done: string[] = []
+    let submitted = false
+    const submitting = submitOneByOne(ledger, runs).then(() => {
+      submitted = true
+    })
+    const working = work(ledger, done, () => submitted)
+    while (done.length < 60) await systemClock.sleep(2)
+    await primary.crash()
+    await replica.promote()
+    proxy.turnTo(replica.port)
+    await Promise.all([submitting, working])
+    expect(done.toSorted()).toEqual(runs.map((run) => `${run.id}.crm`).toSorted())
+    expect(await ledger.balance({})).toMatchObject({ accepted: 200, states: { succeeded: 200 } })
     await expectAudited(ledger)
     await ledger.close()
   })

@@ -1,3 +1,9 @@
 export type { PostgresClient, PostgresPool } from './driver.ts'
 export type { MigrationReport } from './migrate.ts'
-export { openPostgresLedger, type PostgresLedger, type PostgresLedgerOptions, pendingMigrations } from './open.ts'
+export {
+  dropStore,
+  openPostgresLedger,
+  type PostgresLedger,
+  type PostgresLedgerOptions,
+  pendingMigrations,
+} from './open.ts'

@@ -36,7 +36,7 @@ export function createJoining({ schema: s, description, submit, reach }: Joining
       assertRuns(runs)
       if (runs.length === 0) return []
       await submit.prepareNames(runs)
-      const session = sessionOf(client, false)
+      const session = sessionOf(client, { keepPlans: false })
       await begin(session)
       try {
         await session.rows(takeSlot)

@@ -54,7 +54,7 @@ const LARGEST_GROUP = 1000
 
 export function createLedger(parts: LedgerParts): ServerLedger {
   const { schema: s, description, clock, transactor, watcher } = parts
-  const { read, write } = transactor
+  const { read, probe, write } = transactor
   const names = createNames(s, transactor)
   const partitions = createPartitions(s, transactor)
   const dependents = prepareDependents(s)
@@ -122,7 +122,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
     openGates: (opened) => announced(write((session) => lanes.openGates(session, opened))),
     suspendLanes: (suspensions) => write((session) => lanes.suspend(session, suspensions)),
     resumeLanes: (resumed) => announced(write((session) => lanes.resume(session, resumed))),
-    lanes: () => read(lanes.all),
+    lanes: () => probe(lanes.all),
     readHealth: (sinceRevision) => read((session) => health.changedSince(session, sinceRevision)),
     updateHealth: (changes, nowMs) => write((session) => health.update(session, changes, nowMs)),
     replay: (orders, nowMs) => announced(write((session) => operators.replay(session, orders, nowMs))),
@@ -134,7 +134,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
     item: (itemId) => read((session) => reading.item(session, itemId)),
     items: (filter, page) => read((session) => reading.items(session, filter, page)),
     groups: (filter) => read((session) => reading.groups(session, filter)),
-    balance: (filter) => read((session) => readBalance(session, s, filter)),
+    balance: (filter) => probe((session) => readBalance(session, s, filter)),
     audit: () => transactor.snapshot(audit),
     async retain(request) {
       const forgotten = await write((session) => retain.forget(session, request))

@@ -46,6 +46,8 @@ const CONNECT_TIMEOUT_MS = 10_000
 const SILENCE_MS = 5000
 const OLDEST_SERVER = 140_000
 const OPEN_RETRY_DELAY_MS = 100
+/** Whoever opens a store waits for it, perhaps at a terminal: an address that is wrong must show soon. */
+const OPEN_FOR_MS = 5000
 
 /**
  * Opens the store, makes its schema where it is missing, and brings it to the newest. Any number of processes on any number
@@ -92,6 +94,24 @@ export async function pendingMigrations(options: PostgresLedgerOptions): Promise
   }
 }
 
+/**
+ * Removes a store with everything in it, for good. What is not a store of Holdfast is refused.
+ * @throws HoldfastError `store_foreign`, and as {@link openPostgresLedger}
+ */
+export async function dropStore(options: PostgresLedgerOptions): Promise<void> {
+  const place = await placeOf(options)
+  try {
+    await patiently(options, place, async (session) => {
+      await pendingOf(session, place.schema, place.description)
+      await session.run(`DROP SCHEMA IF EXISTS ${place.schema} CASCADE`)
+    })
+  } catch (error) {
+    throw storeError(error, place.description)
+  } finally {
+    await place.closePool()
+  }
+}
+
 function settingsOf(
   options: PostgresLedgerOptions,
 ): Pick<TransactOptions, 'retryForMs' | 'statementTimeoutMs' | 'keepPlans'> {
@@ -115,7 +135,7 @@ async function patiently<Result>(
       return await onConnection(place.pool, work)
     } catch (error) {
       const waitedMs = clock.monotonicMs() - sinceMs
-      if (!isPassing(error) || waitedMs >= settingsOf(options).retryForMs) throw error
+      if (!isPassing(error) || waitedMs >= Math.min(OPEN_FOR_MS, settingsOf(options).retryForMs)) throw error
     }
     await clock.sleep(OPEN_RETRY_DELAY_MS)
   }
@@ -130,7 +150,7 @@ async function onConnection<Result>(pool: PostgresPool, work: (session: Session)
   client.on('error', ignore)
   let done = false
   try {
-    const result = await work(sessionOf(client, false))
+    const result = await work(sessionOf(client, { keepPlans: false }))
     done = true
     return result
   } finally {

@@ -35,6 +35,8 @@ export interface WriteOptions {
   readonly joins?: 'index' | 'hash'
   /** A query that takes locks; what `work` sees has been committed by whoever held them. */
   readonly lock?: string
+  /** True where an empty answer means that nothing was changed: then there is nothing to commit, and no disk to wait for. */
+  readonly emptyIsNothing?: boolean
 }
 
 export interface Transactor {
@@ -42,7 +44,9 @@ export interface Transactor {
   write<Result>(work: (session: Session) => Promise<Result>, options?: WriteOptions): Promise<Result>
   /** Statements that each stand alone. */
   read<Result>(work: (session: Session) => Promise<Result>): Promise<Result>
-  /** One snapshot for all of `work`, however long it takes. */
+  /** One snapshot for all of `work`, and plans as for writing: for what is asked again and again. */
+  probe<Result>(work: (session: Session) => Promise<Result>): Promise<Result>
+  /** As {@link probe}, however long it takes. */
   snapshot<Result>(work: (session: Session) => Promise<Result>): Promise<Result>
   /** Finishes what is under way, and refuses more. Idempotent. */
   close(): Promise<void>
@@ -63,10 +67,11 @@ const IDLE_TIMEOUT_MS = 10_000
 
 /**
  * A plan is made once, perhaps while the tables are empty: it must be right for millions of rows too. Hence rows count, and
- * pages do not: a table that is small today would else be read from end to end, once for each row that is asked for.
+ * pages do not: a table that is small today would else be read from end to end, once for each row that is asked for. No
+ * bitmaps: unlike a plain index scan they do not remember which entries are dead, of which a queue leaves very many.
  */
 const PLANS = `SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; SET LOCAL enable_seqscan = off;
-  SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_bitmapscan = off;
+  SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
   SET LOCAL random_page_cost = 0.01; SET LOCAL seq_page_cost = 0.01; SET LOCAL cpu_tuple_cost = 1`
 
 /** The rows of the tallies that a writer adds to. */
@@ -102,7 +107,7 @@ export function createTransactor(options: TransactOptions): Transactor {
     const slot = freeSlots.pop() ?? { index: slots++, number: 0 }
     slot.number += 1
     try {
-      return await onConnection((session) => transaction(session, preamble(slot, how), work))
+      return await onConnection((session) => transaction(session, preamble(slot, how), work, how.emptyIsNothing))
     } catch (error) {
       if (!(error instanceof CommitUnanswered)) throw error
       if (await tookPlace(slot, error.cause)) return error.result as Result
@@ -129,11 +134,11 @@ export function createTransactor(options: TransactOptions): Transactor {
     }
   }
 
-  async function onConnection<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+  async function onConnection<Result>(work: (session: Session) => Promise<Result>, isPatient = false): Promise<Result> {
     const client = await connect()
     let usable = false
     try {
-      const result = await work(sessionOf(client, options.keepPlans))
+      const result = await work(sessionOf(client, { keepPlans: options.keepPlans, isPatient }))
       usable = true
       return result
     } catch (error) {
@@ -141,8 +146,22 @@ export function createTransactor(options: TransactOptions): Transactor {
       usable = !isConnectionLost(trouble) && (await rolledBack(client))
       throw error
     } finally {
-      client.removeListener('error', ignore)
+      // One that is thrown away may still hear why it was lost.
+      if (usable) client.removeListener('error', ignore)
       client.release(!usable)
+    }
+  }
+
+  async function reading<Result>(
+    work: (session: Session) => Promise<Result>,
+    statementTimeoutMs: number,
+  ): Promise<Result> {
+    const begin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = ${statementTimeoutMs};
+      ${PLANS}`
+    try {
+      return await onConnection((session) => transaction(session, begin, work), statementTimeoutMs === 0)
+    } catch (error) {
+      throw error instanceof CommitUnanswered ? error.cause : error
     }
   }
 
@@ -184,16 +203,8 @@ export function createTransactor(options: TransactOptions): Transactor {
   return {
     write: (work, how = {}) => tracked(() => attempt(work, how)),
     read: (work) => tracked(() => onConnection(work)),
-    async snapshot(work) {
-      const begin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; ${PLANS}`
-      return tracked(async () => {
-        try {
-          return await onConnection((session) => transaction(session, begin, work))
-        } catch (error) {
-          throw error instanceof CommitUnanswered ? error.cause : error
-        }
-      })
-    },
+    probe: (work) => tracked(() => reading(work, options.statementTimeoutMs)),
+    snapshot: (work) => tracked(() => reading(work, 0)),
     async close() {
       closed = true
       await Promise.allSettled(underWay)
@@ -217,12 +228,17 @@ async function transaction<Result>(
   session: Session,
   begin: string,
   work: (session: Session) => Promise<Result>,
+  emptyIsNothing = false,
 ): Promise<Result> {
   // Not awaited before the first statement of `work` is sent: one round trip less.
   const [begun, worked] = await Promise.allSettled([session.run(begin), work(session)])
   if (begun.status === 'rejected') throw begun.reason
   if (worked.status === 'rejected') throw worked.reason
   const result = worked.value
+  if (emptyIsNothing && Array.isArray(result) && result.length === 0) {
+    await session.run('ROLLBACK')
+    return result
+  }
   try {
     const did = await session.run('COMMIT')
     // So PostgreSQL answers the COMMIT of a transaction of which a statement had failed.

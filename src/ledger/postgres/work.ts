@@ -38,6 +38,7 @@ interface Done {
   readonly claimed: readonly ClaimedItem[]
 }
 
+const NOTHING: Done = { receipts: [], claimed: [] }
 /** One after the other: a claim beside the settlements before it would find their places taken. */
 const MOST_UNDER_WAY = 1
 const LARGEST_GROUP = 1000
@@ -54,12 +55,14 @@ export function createWork(parts: WorkParts): Work {
     largestGroup: LARGEST_GROUP,
     weightOf: ({ settlements }) => settlements.length,
     async write(jobs) {
-      const done = await transactor.write((session) => writeGroup(session, jobs))
+      const done = await transactor.write((session) => writeGroup(session, jobs), { emptyIsNothing: true })
+      if (done.length === 0) return jobs.map(() => NOTHING)
       if (done.some(({ receipts }) => receipts.some(makesDue))) onDue()
       return done
     },
   })
 
+  /** Empty where nothing was changed. */
   async function writeGroup(session: Session, jobs: readonly Job[]): Promise<Done[]> {
     const entries = jobs.flatMap(({ settlements, nowMs }) => settlements.map((settlement) => ({ settlement, nowMs })))
     const plans = jobs.flatMap(({ plan }) => plan ?? [])
@@ -74,7 +77,8 @@ export function createWork(parts: WorkParts): Work {
       gated.length === 0 && lanes.length > 0 ? lock() : undefined,
       ...plans.map((plan) => claims.lease(session, plan)),
     ])
-    return apportioned(jobs, receipts, claimed)
+    const didNothing = entries.length === 0 && claimed.every((items) => items.length === 0)
+    return didNothing ? [] : apportioned(jobs, receipts, claimed)
   }
 
   return {
