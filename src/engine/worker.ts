@@ -124,15 +124,23 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   }
 
   function startAll(claimed: readonly ClaimedItem[], leaseFromMs: number): void {
+    const started: Running[] = []
     for (const item of claimed) {
-      if (!stopping) start(item, leaseFromMs + settings.leaseMs)
+      if (!stopping) started.push(start(item, leaseFromMs + settings.leaseMs))
       // Claimed while the stop was asked for. What was taken over keeps its lease: its story must not be cut short.
       else if (item.from !== 'processing')
         void parts.settler.settle(givenBack(item, 'given back: the worker is stopping'))
     }
+    runInSlices(started)
   }
 
-  function start(item: ClaimedItem, leaseDeadlineMs: number): void {
+  /** So many per turn of the event loop: what ends early is written, and replaced, while the rest is still under way. */
+  function runInSlices(claims: readonly Running[]): void {
+    for (const claim of claims.slice(0, SLICE)) void run(claim)
+    if (claims.length > SLICE) clock.nextTurn(() => runInSlices(claims.slice(SLICE)))
+  }
+
+  function start(item: ClaimedItem, leaseDeadlineMs: number): Running {
     const claim: Running = {
       item,
       leaseDeadlineMs,
@@ -152,7 +160,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
         from,
       })
     }
-    void run(claim)
+    return claim
   }
 
   async function run(claim: Running): Promise<void> {
@@ -287,6 +295,9 @@ async function holdProcessOpen(clock: Clock, ended: AbortSignal): Promise<void> 
     await clock.sleep(HOUR_MS, ended).catch(() => undefined)
   }
 }
+
+/** Far below what a turn of the event loop should take, far above what one write should carry. */
+const SLICE = 100
 
 const HOUR_MS = 3_600_000
 /** Between two turns that the store fails. */
