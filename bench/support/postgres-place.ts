@@ -5,7 +5,7 @@ import { type PostgresServer, startPostgres } from '../../test/support/postgres.
 import type { HelperCpu } from './stopwatch.ts'
 
 /** Durable as it comes, and with room: nobody should wait for a checkpoint. */
-const SETTINGS = [
+export const SETTINGS = [
   'fsync=on',
   'synchronous_commit=on',
   'full_page_writes=on',
