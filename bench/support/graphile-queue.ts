@@ -14,6 +14,8 @@ const SILENT = new Logger(() => () => {})
 export async function openGraphileQueue(options: QueueOptions): Promise<DurableQueue> {
   const pool = new pg.Pool({ connectionString: options.place, max: 20 })
   pool.on('error', () => {})
+  // It asks for a listener on each client too, and says so if there is none.
+  pool.on('connect', (client) => client.on('error', () => {}))
   const utils = await makeWorkerUtils({ pgPool: pool, logger: SILENT })
   await utils.migrate()
   return new GraphileQueue(pool, utils, options)

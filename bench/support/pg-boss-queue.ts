@@ -8,6 +8,8 @@ const WORK_OPTIONS = {
   localConcurrency: 4,
   batchSize: 1000,
   pollingIntervalSeconds: 0.5,
+  // Its default of 30 s would leave what failed waiting for so long: a retry is not notified.
+  notifyPollingIntervalSeconds: 0.5,
   burstWhenBatchFull: true,
 } as const
 

@@ -5,7 +5,7 @@ import { type PostgresServer, startPostgres } from '../../test/support/postgres.
 import type { HelperCpu } from './stopwatch.ts'
 
 /** Durable as it comes, and with room: nobody should wait for a checkpoint. */
-const SETTINGS = [
+export const SETTINGS = [
   'fsync=on',
   'synchronous_commit=on',
   'full_page_writes=on',
@@ -41,9 +41,11 @@ export interface Place extends AsyncDisposable {
   query<Row extends object>(text: string): Promise<Row[]>
 }
 
+let databases = 0
+
 /** An empty database, which goes with it. What others have written is on disk by then, and not paid for by the next. */
 export async function createDatabase(serverUrl: string): Promise<Place> {
-  const name = `holdfast_bench_${process.pid}`
+  const name = `holdfast_bench_${process.pid}_${++databases}`
   await query(serverUrl, 'CHECKPOINT')
   await query(serverUrl, `CREATE DATABASE ${name}`)
   const url = new URL(serverUrl)
