@@ -7,7 +7,7 @@ import { failuresText } from '../../../tools/simulation/summary.ts'
 
 /** What `npm test` runs of them, in each of its two files; about half a minute each. */
 export const FIXED_SEEDS_PER_FILE = 35
-export const FRESH_SEEDS = 5
+export const FRESH_SEEDS = 3
 /** Under load; a seed that hangs is told of by the pool long before. */
 export const SEEDS_LIMIT_MS = 300_000
 

@@ -118,7 +118,9 @@ export const retriedOnlyWhenSafe: CheckFactory = ({ scenario, violated }) => {
     if (saysNothingDone(status) || neverLeft(fault)) operation.underWay.delete(key)
     // Where an API says errors with a 200, a good status tells nothing; the effects tell the rest.
     else if (lies.has(fact.api) && fault === undefined && (status ?? 0) < 300) operation.underWay.delete(key)
-    else leaveOpen(operation, key, fault === undefined ? `it was answered ${status}` : `it ended with ${fault}`)
+    // Nor is a look undone by what a call that was given up comes to in the end.
+    else if (operation.underWay.has(key))
+      leaveOpen(operation, key, fault === undefined ? `it was answered ${status}` : `it ended with ${fault}`)
   }
 
   function onCode(fact: Extract<Fact, { kind: 'code' }>): void {
