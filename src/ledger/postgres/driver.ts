@@ -33,10 +33,15 @@ interface Notification {
   readonly payload?: string | undefined
 }
 
+interface PostgresConnection {
+  on(event: 'error', listener: (error: Error) => void): unknown
+}
+
 export interface PostgresPool {
   connect(): Promise<PooledClient>
   end(): Promise<void>
   on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'connect', listener: (client: PostgresConnection) => void): unknown
 }
 
 export interface PoolSettings {
