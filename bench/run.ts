@@ -1,16 +1,19 @@
 /**
  * Holdfast beside its peers, in one run: `npm run bench`. Read bench/README.md before quoting a figure.
  *
- *   node bench/run.ts [--only policy,client,ledger] [--case TEXT] [--repetitions 5] [--scale 1] [--folder DIR] [--json]
+ *   node bench/run.ts [--only policy,client,ledger,postgres] [--case TEXT] [--repetitions 5] [--scale 1] [--folder DIR]
+ *     [--postgres URL] [--json]
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ALL_CASES } from './cases/all.ts'
+import { type BenchCase, GROUPS } from './support/bench-case.ts'
 import { describeMachine, isInMemory, type Machine } from './support/machine.ts'
-import { type CaseResult, runCase } from './support/session.ts'
-import { ratiosOf, toMarkdown } from './support/summary.ts'
+import { describeServer, startServer } from './support/postgres-place.ts'
+import { runCase } from './support/session.ts'
+import { type CaseResult, ratiosOf, toMarkdown } from './support/summary.ts'
 
 interface Options {
   readonly groups: readonly string[]
@@ -18,10 +21,10 @@ interface Options {
   readonly repetitions: number
   readonly scale: number
   readonly folder: string
+  /** A server to use instead of one of our own. */
+  readonly postgresUrl: string | undefined
   readonly json: boolean
 }
-
-const GROUPS = ['policy', 'client', 'ledger']
 
 function readOptions(): Options {
   const { values } = parseArgs({
@@ -31,11 +34,12 @@ function readOptions(): Options {
       repetitions: { type: 'string', default: '5' },
       scale: { type: 'string', default: '1' },
       folder: { type: 'string', default: tmpdir() },
+      postgres: { type: 'string' },
       json: { type: 'boolean', default: false },
     },
   })
   const groups = values.only.split(',').map((group) => group.trim())
-  const unknown = groups.find((group) => !GROUPS.includes(group))
+  const unknown = groups.find((group) => !GROUPS.some((known) => known === group))
   if (unknown !== undefined) throw new RangeError(`--only knows ${GROUPS.join(', ')}; "${unknown}" is none of them`)
   return {
     groups,
@@ -43,6 +47,7 @@ function readOptions(): Options {
     repetitions: positive('--repetitions', values.repetitions),
     scale: positive('--scale', values.scale),
     folder: values.folder,
+    postgresUrl: values.postgres,
     json: values.json,
   }
 }
@@ -57,18 +62,36 @@ async function main(): Promise<void> {
   const options = readOptions()
   const cases = ALL_CASES.filter(({ group, name }) => options.groups.includes(group) && name.includes(options.caseText))
   const folder = mkdtempSync(join(options.folder, 'holdfast-bench-'))
+  // For root a server runs as another user, who must get through.
+  chmodSync(folder, 0o755)
   try {
     if (isInMemory(folder)) console.error(`${folder} is in memory: give --folder on a disk, or distrust the ledger`)
     const machine = describeMachine(folder)
-    console.error(machineText(machine))
+    await using server = await postgresFor(cases, options, folder)
+    const texts = [machineText(machine), ...(server ? [`PostgreSQL: ${await describeServer(server.url)}`] : [])]
+    console.error(texts.join('\n'))
     const results: CaseResult[] = []
+    const where = { folder, ...(server && { postgresUrl: server.url }) }
     for (const benchCase of cases) {
-      results.push(await runCase(benchCase, { ...options, folder, tell: (line) => console.error(line) }))
+      const { scale, repetitions } = options
+      results.push(await runCase(benchCase, { scale, repetitions, ...where, tell: (line) => console.error(line) }))
     }
-    console.log(options.json ? toJson(machine, results) : `${machineText(machine)}\n\n${toMarkdown(results)}`)
+    console.log(options.json ? toJson(machine, results) : `${texts.join('\n')}\n\n${toMarkdown(results)}`)
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+/** Brought up for the cases that need one, and gone with them. */
+async function postgresFor(
+  cases: readonly BenchCase[],
+  options: Options,
+  folder: string,
+): Promise<(AsyncDisposable & { readonly url: string }) | undefined> {
+  if (!cases.some(({ group }) => group === 'postgres')) return undefined
+  if (options.postgresUrl !== undefined) return { url: options.postgresUrl, async [Symbol.asyncDispose]() {} }
+  const server = await startServer(folder)
+  return { url: server.url, [Symbol.asyncDispose]: () => server.remove() }
 }
 
 function machineText(machine: Machine): string {

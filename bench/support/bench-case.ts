@@ -1,13 +1,14 @@
 /** What a benchmark is made of: cases, each run by several contenders that do the same work. */
-import type { Measured } from './stopwatch.ts'
+import type { Delays, Measured } from './stopwatch.ts'
 
-export type Group = 'policy' | 'client' | 'ledger'
+export const GROUPS = ['policy', 'client', 'ledger', 'postgres'] as const
+export type Group = (typeof GROUPS)[number]
 
 export interface BenchCase {
   readonly group: Group
   readonly name: string
   /** How a measurement is shown. Everything is measured as operations over time. */
-  readonly shownAs: 'microseconds per call' | 'operations per second'
+  readonly shownAs: 'microseconds per call' | 'operations per second' | 'milliseconds of delay'
   readonly contenders: readonly Contender[]
   readonly comparisons: readonly Comparison[]
 }
@@ -23,12 +24,16 @@ export interface RunOptions {
   readonly scale: number
   /** Where stores are made: a folder on a real disk. */
   readonly folder: string
+  /** Of a server whose user may create databases; given where a case of the group `postgres` is run. */
+  readonly postgresUrl?: string
 }
 
-/** Of speeds, in operations per second: contender / against. */
+/** Of speeds: contender / against. */
 export interface Comparison {
   readonly contender: string
   readonly against: string
+  /** Default: operations per second. Else how quick one was, as the inverse of a delay. */
+  readonly by?: keyof Delays
   /** What is expected of it. Absent: shown for what it is. */
   readonly atLeast?: number
 }

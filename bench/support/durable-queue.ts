@@ -14,16 +14,21 @@ export interface DurableQueue extends AsyncDisposable {
 }
 
 export interface QueueOptions {
-  readonly path: string
+  /** A file, or the URL of a database. */
+  readonly place: string
   readonly concurrency: number
   /** Every job fails this often before it succeeds, and is tried again at once. */
   readonly failures: number
+  /** Told when the code of a job begins. */
+  readonly onStarted?: (payload: Payload) => void
 }
 
 export interface Payload {
   readonly email: string
   readonly company: string
   readonly note: string
+  /** In milliseconds since 1970, to fractions: just before it was added. */
+  readonly addedAtMs?: number
 }
 
 export type OpenQueue = (options: QueueOptions) => Promise<DurableQueue>

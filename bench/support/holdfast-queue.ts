@@ -4,16 +4,23 @@ import { type DurableQueue, type Payload, type QueueOptions, work } from './dura
 
 export async function openHoldfastQueue(options: QueueOptions): Promise<DurableQueue> {
   const pipeline = pipelineOf(options)
-  const hf = await holdfast({ store: `sqlite:${options.path}`, pipelines: [pipeline] })
+  const hf = await holdfast({ store: storeAt(options.place), pipelines: [pipeline] })
   return new HoldfastQueue(hf, pipeline, options.concurrency)
 }
 
-function pipelineOf({ concurrency, failures }: QueueOptions) {
+function storeAt(place: string): string {
+  return place.startsWith('postgres:') ? place : `sqlite:${place}`
+}
+
+function pipelineOf({ concurrency, failures, onStarted }: QueueOptions) {
   return definePipeline<Payload>('lead').step('work', {
     concurrency,
     safe: true,
     backoff: { base: 0, jitter: 'none' },
-    run: ({ attempt }) => work(attempt, failures),
+    run: ({ attempt, input }) => {
+      onStarted?.(input)
+      return work(attempt, failures)
+    },
   })
 }
 

@@ -14,7 +14,7 @@ export interface Machine {
   readonly durableWriteMicroseconds: number
 }
 
-const PEERS = ['undici', 'cockatiel', 'opossum', 'plainjob'] as const
+const PEERS = ['undici', 'cockatiel', 'opossum', 'plainjob', 'pg', 'pg-boss', 'graphile-worker'] as const
 const TMPFS_MAGIC = 0x01021994
 
 export function describeMachine(folder: string): Machine {

@@ -9,9 +9,9 @@ import { type DurableQueue, type Payload, type QueueOptions, work } from './dura
 const TYPE = 'lead'
 const SILENT = { error() {}, warn() {}, info() {}, debug() {} }
 
-export async function openPlainjobQueue({ path, failures }: QueueOptions): Promise<DurableQueue> {
+export async function openPlainjobQueue({ place, failures }: QueueOptions): Promise<DurableQueue> {
   if (failures > 0) throw new Error('plainjob has no retries')
-  return new PlainjobQueue(path)
+  return new PlainjobQueue(place)
 }
 
 /** One worker: each takes one job at a time, and more of them in one process only take turns at the same thread. */

@@ -35,7 +35,7 @@ class RawQueue implements DurableQueue {
 
   constructor(options: QueueOptions, openStore: (database: DatabaseSync) => RawStore) {
     this.#options = options
-    this.#database = new DatabaseSync(options.path)
+    this.#database = new DatabaseSync(options.place)
     this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
     this.#store = openStore(this.#database)
   }

@@ -4,12 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { BenchCase, RunOptions } from './bench-case.ts'
 import type { Measured } from './stopwatch.ts'
-
-export interface CaseResult {
-  readonly case: BenchCase
-  /** By contender, one entry per repetition, in order. */
-  readonly measurements: ReadonlyMap<string, readonly Measured[]>
-}
+import { type CaseResult, shown } from './summary.ts'
 
 export interface SessionOptions extends RunOptions {
   readonly repetitions: number
@@ -25,15 +20,15 @@ export async function runCase(benchCase: BenchCase, options: SessionOptions): Pr
     for (const { name } of benchCase.contenders) {
       const measured = await runInChild(benchCase.name, name, options)
       measurements.get(name)?.push(measured)
-      const perSecond = Math.round((measured.operations / measured.elapsedMs) * 1000).toLocaleString('en')
-      options.tell(`${benchCase.name} | ${repetition} | ${name}: ${perSecond}/s`)
+      options.tell(`${benchCase.name} | ${repetition} | ${name}: ${shown(benchCase, [measured])}`)
     }
   }
   return { case: benchCase, measurements }
 }
 
-async function runInChild(caseName: string, contender: string, { scale, folder }: RunOptions): Promise<Measured> {
-  const child = fork(CHILD, [caseName, contender, JSON.stringify({ scale, folder })], {
+async function runInChild(caseName: string, contender: string, options: SessionOptions): Promise<Measured> {
+  const { scale, folder, postgresUrl } = options
+  const child = fork(CHILD, [caseName, contender, JSON.stringify({ scale, folder, postgresUrl })], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   let measured: Measured | undefined

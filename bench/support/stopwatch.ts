@@ -6,8 +6,17 @@ export interface Measured {
   readonly elapsedMs: number
   /** Of the measured process, all its threads. Hardly moved by busy neighbours, as the elapsed time is. */
   readonly cpuMs: number
+  /** Of processes that took part: a server. */
+  readonly helperCpuMs: number
   /** Cores that processes which do not belong to the measurement kept busy meanwhile. */
   readonly foreignCores: number
+  /** Where each operation was timed by itself. */
+  readonly delays?: Delays
+}
+
+export interface Delays {
+  readonly p50Ms: number
+  readonly p99Ms: number
 }
 
 /** Milliseconds of CPU that a helper process has used so far: it belongs to the measurement, and is not foreign. */
@@ -23,8 +32,9 @@ export async function measure(work: () => Promise<number>, helperCpu: HelperCpu 
   const elapsedMs = performance.now() - startedMs
   const after = await cpuSoFar(helperCpu)
   const cpuMs = after.ownMs - before.ownMs
-  const foreignMs = after.machineMs - before.machineMs - (after.helperMs - before.helperMs) - cpuMs
-  return { operations, elapsedMs, cpuMs, foreignCores: Math.max(0, foreignMs / elapsedMs) }
+  const helperCpuMs = after.helperMs - before.helperMs
+  const foreignMs = after.machineMs - before.machineMs - helperCpuMs - cpuMs
+  return { operations, elapsedMs, cpuMs, helperCpuMs, foreignCores: Math.max(0, foreignMs / elapsedMs) }
 }
 
 /** Repeats a piece of work that makes `operationsPerRound` operations until the time is over. */

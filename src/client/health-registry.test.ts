@@ -185,6 +185,47 @@ describe('several processes', () => {
     }
   })
 
+  test('D15: a process that served only the default tenant obeys a breaker of that tenant that others opened (simulator, seed 21)', async () => {
+    const { clock, worker } = await world()
+    const [one, other] = [worker(), worker()]
+    for (const tenant of ['beta', 'gamma', 'delta']) {
+      for (let round = 0; round < 4; round++)
+        one.health.report(permitFor(one.health, { tenant }), { type: 'succeeded' })
+    }
+    other.health.report(permitFor(other.health), { type: 'succeeded' })
+    fail(one.health, 5)
+    await sync(clock, one.health, other.health)
+    const open = one.health.breakers().filter((view) => view.phase === 'open')
+    expect(open.map((view) => view.key)).toEqual(['crm:GET /people@default'])
+    expect(ask(other.health)).toMatchObject({ admitted: false, by: 'breaker' })
+    expect(allowanceOf(other.health, 10)).toMatchObject({ limit: 0, by: 'breaker' })
+
+    // And it sends no second probe beside that of the process that opened it.
+    await clock.advance(30_000)
+    permitFor(one.health)
+    await sync(clock, one.health, other.health)
+    expect(ask(other.health)).toMatchObject({ by: 'breaker', reason: expect.stringContaining('a probe is under way') })
+  })
+
+  test('R067: a process keeps its own probe when another began to probe a moment later (simulator, seed 207)', async () => {
+    const { clock, worker } = await world()
+    const [one, other] = [worker(), worker()]
+    fail(one.health, 5)
+    await sync(clock, one.health, other.health)
+    await clock.advance(30_000)
+    const earlier = permitFor(one.health)
+    await clock.advance(5)
+    // It has not heard of the first probe.
+    const later = permitFor(other.health)
+    await sync(clock, other.health, one.health)
+    other.health.report(later, { type: 'succeeded' })
+    await sync(clock, other.health, one.health)
+    expect(ask(one.health)).toMatchObject({ by: 'breaker', reason: expect.stringContaining('a probe is under way') })
+    // Its result counts: two good probes close it.
+    one.health.report(earlier, { type: 'succeeded' })
+    expect(one.health.breakers().find((view) => view.key === 'crm:GET /people')?.phase).toBe('ramping')
+  })
+
   test("a process that starts finds the open breaker; an operator's process resets it for all", async () => {
     const { clock, worker } = await world()
     const one = worker()

@@ -207,7 +207,9 @@ export class SharedRates {
     const movedMs = this.#time.learn(atMs)
     if (movedMs < 1) return
     for (const { shared } of this.#lanes.all()) {
-      for (const kind of KINDS) if (shared?.limits[kind]) moveStarts(shared.limits[kind], Math.ceil(movedMs))
+      if (!shared) continue
+      shared.generation += 1
+      for (const kind of KINDS) if (shared.limits[kind]) moveStarts(shared.limits[kind], Math.ceil(movedMs))
     }
   }
 

@@ -63,6 +63,8 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   let turnScheduled = false
   let idle = false
   let polledAtMs = clock.monotonicMs()
+  /** Turns in a row in which the store did not answer. */
+  let failedTurns = 0
   let timer: Timer | undefined
   let onDrained: (() => void) | undefined
 
@@ -90,7 +92,9 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     let again = false
     try {
       again = await claimOnce()
+      failedTurns = 0
     } catch (error) {
+      failedTurns += 1
       events.emit('engine.trouble', clock.wallMs(), { where: 'claim', message: messageOf(error), cause: error })
       if (isHoldfastError(error) && BROKEN_STORE.has(error.code)) parts.onStoreBroken(error)
     }
@@ -120,15 +124,23 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   }
 
   function startAll(claimed: readonly ClaimedItem[], leaseFromMs: number): void {
+    const started: Running[] = []
     for (const item of claimed) {
-      if (!stopping) start(item, leaseFromMs + settings.leaseMs)
+      if (!stopping) started.push(start(item, leaseFromMs + settings.leaseMs))
       // Claimed while the stop was asked for. What was taken over keeps its lease: its story must not be cut short.
       else if (item.from !== 'processing')
         void parts.settler.settle(givenBack(item, 'given back: the worker is stopping'))
     }
+    runInSlices(started)
   }
 
-  function start(item: ClaimedItem, leaseDeadlineMs: number): void {
+  /** So many per turn of the event loop: what ends early is written, and replaced, while the rest is still under way. */
+  function runInSlices(claims: readonly Running[]): void {
+    for (const claim of claims.slice(0, SLICE)) void run(claim)
+    if (claims.length > SLICE) clock.nextTurn(() => runInSlices(claims.slice(SLICE)))
+  }
+
+  function start(item: ClaimedItem, leaseDeadlineMs: number): Running {
     const claim: Running = {
       item,
       leaseDeadlineMs,
@@ -148,7 +160,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
         from,
       })
     }
-    void run(claim)
+    return claim
   }
 
   async function run(claim: Running): Promise<void> {
@@ -192,9 +204,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   function rest(): void {
     if (stopping || timer) return
     const pollInMs = polledAtMs + settings.pollMs - clock.monotonicMs()
-    // While it is full, only the end of an item can change anything.
-    const dueInMs = running.size < parts.concurrency ? board.nextDueMs() - clock.wallMs() : Number.POSITIVE_INFINITY
-    timer = clock.setTimer(Math.max(1, Math.min(pollInMs, dueInMs)), () => {
+    timer = clock.setTimer(Math.max(1, Math.min(pollInMs, nextTurnInMs())), () => {
       timer = undefined
       if (clock.monotonicMs() >= polledAtMs + settings.pollMs) poll()
       scheduleTurn()
@@ -203,6 +213,14 @@ export function startWorker(parts: WorkerParts): EngineWorker {
       idle = true
       parts.onIdle()
     }
+  }
+
+  function nextTurnInMs(): number {
+    // A store that fails gets time to recover, and the log to be read.
+    if (failedTurns > 0) return Math.min(FIRST_PAUSE_MS * 2 ** Math.min(failedTurns - 1, 10), LONGEST_PAUSE_MS)
+    // While it is full, only the end of an item can change anything.
+    if (running.size >= parts.concurrency) return Number.POSITIVE_INFINITY
+    return board.nextDueMs() - clock.wallMs()
   }
 
   function poll(): void {
@@ -278,7 +296,13 @@ async function holdProcessOpen(clock: Clock, ended: AbortSignal): Promise<void> 
   }
 }
 
+/** Far below what a turn of the event loop should take, far above what one write should carry. */
+const SLICE = 100
+
 const HOUR_MS = 3_600_000
+/** Between two turns that the store fails. */
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 5000
 const BROKEN_STORE: ReadonlySet<string> = new Set([
   'store_corrupt',
   'store_read_only',

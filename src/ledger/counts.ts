@@ -2,6 +2,10 @@
 import { ITEM_STATES, type ItemState } from '../core/item-state.ts'
 import type { Balance } from './port.ts'
 
+/** Kinds of tallies beside the states: items that came in, and, followed by a state, those whose rows are deleted. */
+export const ACCEPTED = 'accepted'
+export const ARCHIVED_PREFIX = 'archived:'
+
 export type StateCounts = Record<ItemState, number>
 
 export function noStates(): StateCounts {

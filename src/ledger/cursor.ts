@@ -1,20 +1,19 @@
-/** Where a page ended: the number of a run and a step of it, opaque to whoever passes it on. */
+/** Where a page ended, as its adapter knows it: opaque to whoever passes it on. */
 import { HoldfastError } from '../core/errors.ts'
+import type { Json } from '../core/json.ts'
 
-export interface PageEnd {
-  readonly run: number
-  readonly step: string
+export function cursorOf(end: Json): string {
+  return Buffer.from(JSON.stringify(end)).toString('base64url')
 }
 
-export function cursorOf({ run, step }: PageEnd): string {
-  return Buffer.from(JSON.stringify([run, step])).toString('base64url')
-}
-
-/** @throws HoldfastError `invalid_cursor` */
-export function parseCursor(cursor: string): PageEnd {
+/**
+ * `isEnd` knows what the adapter itself gave to {@link cursorOf}.
+ * @throws HoldfastError `invalid_cursor`
+ */
+export function parseCursor<End>(cursor: string, isEnd: (value: unknown) => value is End): End {
   try {
-    const [run, step] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[]
-    if (Number.isSafeInteger(run) && typeof step === 'string') return { run: run as number, step }
+    const end: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    if (isEnd(end)) return end
   } catch (cause) {
     throw invalidCursor(cursor, cause)
   }

@@ -4,6 +4,9 @@ import type { ItemState } from '../core/item-state.ts'
 import type { DeadLetterCause } from '../policy/dead-letter.ts'
 import type { ItemSummary } from './port.ts'
 
+/** SQLite knows only 0 and 1. */
+export type SqlBoolean = boolean | 0 | 1
+
 export interface ItemRow {
   run: number
   step: string
@@ -26,13 +29,14 @@ export interface ItemRow {
   cause: DeadLetterCause | null
   dead_since_ms: number | null
   external_id: string | null
-  optional: boolean
+  optional: SqlBoolean
   id: string
   tenant: string
   pipeline: string
   key: string
   created_at_ms: number
-  labels: string
+  /** JSON text; null: none. */
+  labels: string | null
   lane: string
   endpoint: string
   batch: string
@@ -67,10 +71,14 @@ export function toSummary(row: ItemRow): ItemSummary {
     lease: leaseOf(row),
     deadLetter: deadLetterOf(row),
     externalId: row.external_id ?? undefined,
-    labels: JSON.parse(row.labels) as Record<string, string>,
+    labels: labelsOf(row),
     batch: row.batch,
-    optional: row.optional,
+    optional: Boolean(row.optional),
   }
+}
+
+export function labelsOf({ labels }: Pick<ItemRow, 'labels'>): Record<string, string> {
+  return labels === null ? {} : (JSON.parse(labels) as Record<string, string>)
 }
 
 function leaseOf(row: ItemRow): ItemSummary['lease'] {

@@ -221,6 +221,14 @@ describe('ramping (C10, D13)', () => {
     expect(run(OPEN, [probe(31_004, 'a'), ok(31_010, 'a')], settings).phase).toBe('closed')
   })
 
+  it('a ramp ends where its share first is whole, and says so: no change is to come (simulator, seed 7)', () => {
+    const settings = { ...SETTINGS, rampShares: [0.5, 1] }
+    expect(advanceBreaker(RAMPING, 36_019, settings)).toBe(RAMPING)
+    expect(advanceBreaker(RAMPING, 36_020, settings)).toMatchObject({ phase: 'closed', changedAtMs: 36_020 })
+    const atOnce = run(OPEN, [probe(31_004, 'a'), ok(31_010, 'a')], { ...SETTINGS, rampShares: [1], probes: 1 })
+    expect(atOnce).toMatchObject({ phase: 'closed', changedAtMs: 31_010 })
+  })
+
   it('calls sent before it closed say nothing about the time since', () => {
     const late = [1, 2, 3, 4, 5, 6].map(
       (index): BreakerEvent => ({
@@ -280,6 +288,10 @@ describe('time that misbehaves', () => {
   it('a ramp from before the clock was set back does not throttle for a day', () => {
     expect(admit(RAMPING, 31_020 - 5_000)).toBe('share')
     expect(admit(RAMPING, 31_020 - 86_400_000)).toBe('all')
+  })
+
+  it('a ramp that a clock set back ends has ended now, not at its time (simulator, seed 7)', () => {
+    expect(advanceBreaker(RAMPING, 1_000, SETTINGS)).toMatchObject({ phase: 'closed', changedAtMs: 1_000 })
   })
 
   it('failures from before the clock was set back do not count in the window', () => {

@@ -8,7 +8,7 @@
  *     ramping --- trips ---> open, for twice as long
  *
  * Nothing here needs a timer: what time alone changes is worked out when somebody asks or tells. Times may be out of order, as
- * those of several workers are, and a clock that was set back delays a probe by one cooldown at most.
+ * those of several workers are, and a clock that was set back delays a probe by two cooldowns at most.
  */
 import type { BreakerSettings } from '../config/settings.ts'
 import { formatDuration } from '../core/duration.ts'

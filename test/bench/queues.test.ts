@@ -30,8 +30,8 @@ describe('the contenders of the ledger cases do the work that is measured', () =
   })
 })
 
-async function countDoneBy(open: OpenQueue, options: Omit<QueueOptions, 'path'>): Promise<number> {
-  await using queue = await open({ path: join(folder, 'queue.db'), ...options })
+async function countDoneBy(open: OpenQueue, options: Omit<QueueOptions, 'place'>): Promise<number> {
+  await using queue = await open({ place: join(folder, 'queue.db'), ...options })
   await queue.addMany(payloads(20))
   queue.start()
   await Promise.all(payloads(15).map((payload) => queue.add(payload)))

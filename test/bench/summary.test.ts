@@ -38,5 +38,5 @@ describe('summary', () => {
 })
 
 function measured(perSecond: number, foreignCores = 0): Measured {
-  return { operations: perSecond, elapsedMs: 1000, cpuMs: 500, foreignCores }
+  return { operations: perSecond, elapsedMs: 1000, cpuMs: 500, helperCpuMs: 0, foreignCores }
 }

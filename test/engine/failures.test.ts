@@ -194,6 +194,28 @@ describe('failures', () => {
     await engine.finish()
   })
 
+  test.for([
+    ['retry_after_too_long', { 'retry-after': '900' }],
+    ['max_age', {}],
+  ] as const)(
+    'R032, rule 4: a dead letter after a 429 used no attempt for it: %s (simulator, seed 13)',
+    async ([reason, headers]) => {
+      const engine = await testEngine({
+        pipelines: [upsert],
+        integrations: { crm: { ...CRM.crm, retry: { base: '1s', maxAge: '2m' } } },
+        reply: (_request, count) => (count === 1 ? { status: 503 } : { status: 429, headers }),
+      })
+      engine.hf.startWorker()
+      const { runId } = await engine.hf.submit(upsert, { email: 'ada' })
+      await engine.clock.runUntil(engine.hf.drain())
+      const item = await engine.hf.operations.item(`${runId}.crm`)
+      expect(item).toMatchObject({ state: 'dead_lettered', reason: expect.stringMatching(`^${reason}: `) })
+      expect(item?.attempts.at(-1)).toMatchObject({ status: 429, counts: false })
+      expect(item?.counters.attempts).toBe(1)
+      await engine.finish()
+    },
+  )
+
   test('R069, R070, D14: an open breaker stops the calls; waiting behind it uses no attempt', async () => {
     const engine = await testEngine({
       pipelines: [upsert],

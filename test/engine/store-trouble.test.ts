@@ -68,4 +68,24 @@ describe('a store that takes nothing', () => {
     engine.events.length = 0
     await engine.finish()
   })
+
+  test('a store that is gone is asked ever more rarely, and work goes on when it is back (simulator, seed 2126)', async () => {
+    const engine = await testEngine({ pipelines: [put], settings: { pollMs: 60_000 } })
+    const { claim } = engine.ledger
+    let asked = 0
+    engine.ledger.claim = async () => {
+      asked += 1
+      throw new HoldfastError({ code: 'store_unavailable', class: 'transient', message: 'gone' })
+    }
+    await engine.hf.submit(put, { n: 1 })
+    engine.hf.startWorker()
+    await engine.clock.advance(60_000)
+    expect(asked).toBeGreaterThan(10)
+    expect(asked).toBeLessThan(40)
+    engine.ledger.claim = claim
+    await engine.clock.advance(10_000)
+    expect((await engine.hf.operations.balance()).states.succeeded).toBe(1)
+    engine.events.length = 0
+    await engine.finish()
+  })
 })

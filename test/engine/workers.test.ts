@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { DEFAULT_ENGINE_SETTINGS } from '../../src/engine/defaults.ts'
 import { definePipeline } from '../../src/engine/pipeline.ts'
 import type { Ledger } from '../../src/ledger/port.ts'
 import { testEngine } from '../support/engine.ts'
+import { createFleet, send } from '../support/fleet.ts'
 
 const lead = z.object({ email: z.string() })
 
@@ -216,6 +218,23 @@ describe('workers', () => {
     expect(asked.get('claim')).toBeLessThan(100)
     await engine.clock.runUntil(engine.hf.drain())
     await engine.finish()
+  })
+
+  test('a worker whose other lanes give work all the time still asks every pollMs for what no wake-up told of', async () => {
+    await using fleet = await createFleet({ seed: 'poll', limits: { concurrency: 1 } })
+    const member = await fleet.start()
+    const records = Array.from({ length: 200 }, (_, n) => ({ input: { n } }))
+    await fleet.clock.runUntil(member.hf.submitMany(send, records))
+    await fleet.clock.advance(1000)
+    // In the fleet, no process is woken by what another hands in.
+    const stranger = await fleet.start({ worker: false })
+    const { runId } = await fleet.clock.runUntil(stranger.hf.submit(send, { n: 1000 }, { tenant: 'acme' }))
+    await fleet.clock.advance(DEFAULT_ENGINE_SETTINGS.pollMs + 200)
+    const run = await fleet.clock.runUntil(stranger.hf.operations.run(runId))
+    expect(run?.items.map((item) => item.state)).toEqual(['succeeded'])
+    const { states } = await fleet.clock.runUntil(stranger.hf.operations.balance())
+    expect(states.queued).toBeGreaterThan(100)
+    expect((await fleet.clock.runUntil(stranger.hf.operations.audit())).balanced).toBe(true)
   })
 })
 

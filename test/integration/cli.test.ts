@@ -191,7 +191,8 @@ describe('commands that put it right', () => {
   test('breakers: that of an API nobody can reach is listed as open, and can be reset', async () => {
     await using after = await runThatLeavesDeadLetters()
     const { workshop, twin } = after
-    const dead = '{ baseUrl: "http://127.0.0.1:9", retry: { base: 10ms, cap: 20ms, maxAttempts: 3 } }'
+    const retry = '{ base: 10ms, cap: 20ms, maxAttempts: 3 }'
+    const dead = `{ baseUrl: "http://127.0.0.1:9", retry: ${retry}, breaker: { open: 1s } }`
     const config = workshop.read('holdfast.yaml')
     workshop.write('holdfast.yaml', config.replace(/crm: \{.*/, `crm: ${dead}`))
     workshop.write('more.jsonl', [1, 2, 3].map((number) => `{"email":"more-${number}","name":"A"}`).join('\n'))

@@ -22,7 +22,7 @@ async function startWorker(orders: LimitedOrders): Promise<ChildProcess> {
   return child
 }
 
-test('four processes at 60/4s, one killed: never more than 60 in any 4 s, and nearly all of it', {
+test('four processes at 60/4s, one killed: never more than 60 in any 4 s, and at least 90 % of it', {
   timeout: 60_000,
 }, async () => {
   await using workshop = openWorkshop()
@@ -55,7 +55,7 @@ test('four processes at 60/4s, one killed: never more than 60 in any 4 s, and ne
   }
   const lastMs = (arrivalsMs[LIMIT * WINDOWS] as number) - (arrivalsMs[0] as number)
   expect(fullestWindow(arrivalsMs, PER_MS)).toBeLessThanOrEqual(LIMIT)
-  expect((WINDOWS * PER_MS) / lastMs).toBeGreaterThanOrEqual(0.8)
+  expect((WINDOWS * PER_MS) / lastMs).toBeGreaterThanOrEqual(0.9)
 })
 
 async function end(worker: ChildProcess): Promise<void> {

@@ -35,8 +35,8 @@ export interface Replica {
 const PASSWORD = 'a password that no message may show'
 
 /** As `root` the server runs as the user `postgres`, who must own the folder. */
-export async function startPostgres(settings: readonly string[] = []): Promise<PostgresServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'holdfast-postgres-'))
+export async function startPostgres(settings: readonly string[] = [], parent = tmpdir()): Promise<PostgresServer> {
+  const folder = await mkdtemp(join(parent, 'holdfast-postgres-'))
   await chmod(folder, 0o777)
   const port = await freePort()
   const log: string[] = []

@@ -1,16 +1,28 @@
-/** `channels`, `claim`, `reclaimExpired` and `extendLeases` of the port. */
+/** `channels`, the claims, `reclaimExpired` and `extendLeases` of the port. */
 import { parseItemId } from '../../core/ids.ts'
 import type { ChannelDue, ClaimedItem, ClaimRequest, Fence, ReclaimRequest } from '../port.ts'
-import { CLAIMED_COLUMNS, type ClaimedRow, toClaimed } from './claimed.ts'
-import { column, prepare } from './connection.ts'
+import { CLAIMED_COLUMNS, type ClaimedRow, LEASED, runOf, toClaimed } from './claimed.ts'
+import { column, prepare, type Session, type SqlValue } from './connection.ts'
 import type { Names } from './names.ts'
 import type { Transactor } from './transact.ts'
 
 export interface Claims {
   channels(): Promise<ChannelDue[]>
-  claim(request: ClaimRequest): Promise<ClaimedItem[]>
+  /** What a request asks for; `undefined`: of nothing that exists. */
+  plan(request: ClaimRequest): Promise<ClaimPlan | undefined>
+  /**
+   * Inside a transaction, where the lanes of the plan are locked: what is counted as leased then includes what others have
+   * just claimed.
+   */
+  lease(session: Session, plan: ClaimPlan): Promise<ClaimedItem[]>
   reclaimExpired(request: ReclaimRequest): Promise<ClaimedItem[]>
   extendLeases(fences: readonly Fence[], leaseUntilMs: number): Promise<Fence[]>
+}
+
+export interface ClaimPlan {
+  /** Their numbers. */
+  readonly lanes: readonly number[]
+  readonly values: readonly SqlValue[]
 }
 
 /** "Without limit" may be infinite, which no SQL number is. */
@@ -34,15 +46,18 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
        WHERE i.due_at_ms IS NOT NULL AND i.channel = c.id ORDER BY i.due_at_ms LIMIT 1) first`,
   )
   const leaseDue = prepare<ClaimedRow>(
+    // Materialized: what is leased is counted once for each lane, and not again for each row.
     `WITH asked AS MATERIALIZED (
-       SELECT a.ord, a.channel, a.most, a.concurrency - open.leased AS room, a.lane
+       SELECT a.ord, a.channel, a.lane, a.most, a.concurrency - (
+           SELECT count(*) FROM ${s}.channels n JOIN ${s}.items i ON i.channel = n.id AND i.lease_until_ms IS NOT NULL
+           WHERE n.lane = l.lane) AS room, l.lane AS lane_name, c.endpoint
        FROM unnest($4::int[], $5::int[], $6::bigint[], $7::bigint[]) WITH ORDINALITY
          a (channel, lane, most, concurrency, ord)
-       CROSS JOIN LATERAL (SELECT (SELECT count(*) FROM ${s}.channels c JOIN ${s}.items i ON i.channel = c.id
-           WHERE c.lane = l.lane AND i.lease_until_ms IS NOT NULL) AS leased
-         FROM ${s}.lanes l WHERE l.id = a.lane AND l.suspended_at_ms IS NULL AND l.gate_until_ms <= $1::bigint) open),
-     due AS (
-       SELECT d.*, a.room, row_number() OVER (PARTITION BY a.lane ORDER BY a.ord, d.was_due_ms, d.run, d.step) AS place
+       JOIN ${s}.lanes l ON l.id = a.lane JOIN ${s}.channels c ON c.id = a.channel
+       WHERE l.suspended_at_ms IS NULL AND l.gate_until_ms <= $1::bigint),
+     due AS MATERIALIZED (
+       SELECT d.*, a.room, a.lane_name, a.endpoint,
+         row_number() OVER (PARTITION BY a.lane ORDER BY a.ord, d.was_due_ms, d.run, d.step) AS place
        FROM asked a CROSS JOIN LATERAL (
          SELECT i.tenant, i.run, i.step, i.state AS was, i.due_at_ms AS was_due_ms, i.lease_from_ms AS lost_from_ms
          FROM ${s}.items i WHERE i.channel = a.channel AND i.due_at_ms IS NOT NULL AND i.due_at_ms <= $1::bigint
@@ -55,9 +70,10 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
   const takeOver = prepare<ClaimedRow>(
     `WITH due AS (
        SELECT i.tenant, i.run, i.step, i.state AS was, i.lease_until_ms AS was_due_ms, i.lease_from_ms AS lost_from_ms,
-         i.recorded
-       FROM ${s}.items i WHERE i.lease_until_ms IS NOT NULL AND i.lease_until_ms <= $1::bigint
-       ORDER BY i.lease_until_ms, i.run, i.step LIMIT $4 FOR UPDATE SKIP LOCKED),
+         i.recorded, c.lane AS lane_name, c.endpoint
+       FROM ${s}.items i JOIN ${s}.channels c ON c.id = i.channel
+       WHERE i.lease_until_ms IS NOT NULL AND i.lease_until_ms <= $1::bigint
+       ORDER BY i.lease_until_ms, i.run, i.step LIMIT $4 FOR UPDATE OF i SKIP LOCKED),
      crashed AS (
        INSERT INTO ${s}.attempts (tenant, run, step, number, outcome, counts, started_at_ms, ended_at_ms, note)
        SELECT tenant, run, step, recorded + 1, 'crashed', false, coalesce(lost_from_ms, $1::bigint), $1::bigint,
@@ -69,44 +85,36 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
   )
   const extend = prepare<{ id: string; step: string; token: number }>(
     `WITH held AS (
-       SELECT i.tenant, i.run, i.step, r.id, n.token
-       FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) n (tenant, id, step, token)
-       JOIN ${s}.runs r ON r.id = n.id AND r.tenant = n.tenant
-       JOIN ${s}.items i ON i.run = r.no AND i.step = n.step AND i.tenant = n.tenant
-       WHERE i.lease_token = n.token AND i.lease_until_ms IS NOT NULL
-       ORDER BY i.run, i.step FOR UPDATE OF i)
+       SELECT i.tenant, i.run, i.step, n.run_id AS id, n.token
+       FROM (SELECT u.*, ${runOf(s, 'u')} AS run
+         FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) u (tenant, run_id, step, token) OFFSET 0) n
+       JOIN ${s}.items i ON i.run = n.run AND i.step = n.step AND i.tenant = n.tenant
+       WHERE i.lease_token = n.token AND ${LEASED}
+       ORDER BY n.run_id, i.step FOR UPDATE OF i)
      UPDATE ${s}.items i SET lease_until_ms = greatest(i.lease_until_ms, $1::bigint) FROM held h
      WHERE i.run = h.run AND i.step = h.step AND i.tenant = h.tenant
      RETURNING h.id, h.step, h.token`,
   )
 
-  /** The lanes are locked first: what is counted as leased then includes what others have just claimed. */
-  async function claim(request: ClaimRequest): Promise<ClaimedItem[]> {
+  async function plan(request: ClaimRequest): Promise<ClaimPlan | undefined> {
     await names.find(request.channels)
     const asked = request.channels.flatMap((channel) => {
       const numbers = names.channel(channel.lane, channel.endpoint)
       return numbers && channel.limit > 0 ? [{ ...channel, number: numbers.channel, lane: numbers.lane }] : []
     })
-    if (asked.length === 0) return []
-    const { nowMs, leaseUntilMs, workerId } = request
-    const lanes = [...new Set(asked.map((channel) => channel.lane))].sort((a, b) => a - b)
-    const rows = await write(
-      (session) =>
-        session.rows(leaseDue, [
-          nowMs,
-          leaseUntilMs,
-          workerId,
-          column(asked, (channel) => channel.number),
-          column(asked, (channel) => channel.lane),
-          column(asked, (channel) => Math.min(channel.limit, MOST)),
-          column(asked, (channel) => Math.min(channel.laneConcurrency, MOST)),
-        ]),
-      {
-        lock: `SELECT 1 FROM ${s}.lanes WHERE id IN (${lanes.join(', ')}) ORDER BY id FOR UPDATE`,
-        emptyIsNothing: true,
-      },
-    )
-    return inOrder(rows).map(toClaimed)
+    if (asked.length === 0) return undefined
+    return {
+      lanes: [...new Set(asked.map((channel) => channel.lane))],
+      values: [
+        request.nowMs,
+        request.leaseUntilMs,
+        request.workerId,
+        column(asked, (channel) => channel.number),
+        column(asked, (channel) => channel.lane),
+        column(asked, (channel) => Math.min(channel.limit, MOST)),
+        column(asked, (channel) => Math.min(channel.laneConcurrency, MOST)),
+      ],
+    }
   }
 
   /** One at a time, so that the oldest leases go first whoever asks. */
@@ -138,7 +146,8 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
       const rows = await read((session) => session.rows(selectChannels))
       return rows.map((row) => ({ lane: row.lane, endpoint: row.endpoint, earliestDueMs: row.due_at_ms }))
     },
-    claim,
+    plan,
+    lease: async (session, { values }) => inOrder(await session.rows(leaseDue, values)).map(toClaimed),
     reclaimExpired,
     extendLeases: async (fences, leaseUntilMs) => (fences.length === 0 ? [] : extendLeases(fences, leaseUntilMs)),
   }

@@ -35,6 +35,16 @@ export interface ClaimedRow {
   input: string
 }
 
+/**
+ * For items that are looked up by their key. By the state, although the lease says the same: the index of leases, which is
+ * nearly empty whenever statistics are taken, would tempt the planner to go through all leases for each of them.
+ */
+export const LEASED = `i.state = 'processing'`
+
+/** The number of a run, looked up for each row by itself: not a join, whose order would be the planner's guess. */
+export const runOf = (s: string, asked: string): string =>
+  `(SELECT r.no FROM ${s}.runs r WHERE r.id = ${asked}.run_id AND r.tenant = ${asked}.tenant)`
+
 /** After an UPDATE of `items i` from what was `due d` and its run `r`: the item as it is now, and as it was. */
 export const CLAIMED_COLUMNS = (s: string): string => `i.run, i.step, i.tenant, d.was, d.was_due_ms, d.lost_from_ms,
   i.lease_token AS token, i.attempts, i.deferrals, i.crashes, i.replays, i.attempts_before_budget, i.budget_from_ms,
@@ -43,8 +53,7 @@ export const CLAIMED_COLUMNS = (s: string): string => `i.run, i.step, i.tenant, 
     WHERE o.run = i.run AND o.tenant = i.tenant AND o.state = 'succeeded'
       AND o.step IN (SELECT json_array_elements_text(i."after"::json))) END AS outputs,
   r.id, r.pipeline, coalesce(r.key, r.id) AS key, r.labels, r.correlation_id, r.created_at_ms,
-  (SELECT c.lane FROM ${s}.channels c WHERE c.id = i.channel) AS lane,
-  (SELECT c.endpoint FROM ${s}.channels c WHERE c.id = i.channel) AS endpoint,
+  d.lane_name AS lane, d.endpoint,
   CASE WHEN i.edits = 0 THEN r.input ELSE (SELECT e.input FROM ${s}.edits e
     WHERE e.run = i.run AND e.step = i.step AND e.tenant = i.tenant ORDER BY e.number DESC LIMIT 1) END AS input`
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll } from 'vitest'
+import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import { type PostgresServer, startPostgres } from '../../../test/support/postgres.ts'
 import { type PostgresStores, storesOn } from '../../../test/support/postgres-stores.ts'
 import { ledgerConformance } from '../conformance/index.ts'
-import { impatientClock } from '../sqlite/test-support.ts'
 
 let server: PostgresServer
 let stores: PostgresStores

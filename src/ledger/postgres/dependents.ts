@@ -41,10 +41,11 @@ export function releasedIn(state: string): string {
     OR (i.optional AND ${state} IN (${ENDS}, 'dead_lettered'))))`
 }
 
+export const TAKES_ALONG = `(i.dependents IS NOT NULL AND NOT i.optional AND i.state IN ('cancelled', 'discarded'))`
+
 /** After an UPDATE of `items i` from `d`, which knows `was_released` and `run_id`. */
 export const FOLLOW_UP_COLUMNS = `i.tenant, i.run, i.step, d.run_id, i.state, i.dependents,
-  i.released AND NOT d.was_released AS releases,
-  i.dependents IS NOT NULL AND NOT i.optional AND i.state IN ('cancelled', 'discarded') AS takes_along`
+  i.released AND NOT d.was_released AS releases, ${TAKES_ALONG} AS takes_along`
 
 export function prepareDependents(s: string): Dependents {
   const release = prepare<{ run: number; step: string; state: string }>(

@@ -33,15 +33,11 @@ interface Notification {
   readonly payload?: string | undefined
 }
 
-interface PostgresConnection {
-  on(event: 'error', listener: (error: Error) => void): unknown
-}
-
 export interface PostgresPool {
   connect(): Promise<PooledClient>
   end(): Promise<void>
   on(event: 'error', listener: (error: Error) => void): unknown
-  on(event: 'connect', listener: (client: PostgresConnection) => void): unknown
+  on(event: 'connect', listener: (client: PooledClient) => void): unknown
 }
 
 export interface PoolSettings {
@@ -61,7 +57,11 @@ export interface PoolSettings {
  */
 export async function createPool(settings: PoolSettings): Promise<PostgresPool> {
   const { Pool } = await loadDriver()
-  return new Pool(settings)
+  const pool = new Pool(settings)
+  // From its first moment on: one that is ended while it is being handed over would else end the process. Whoever uses it
+  // hears of it by the query that fails.
+  pool.on('connect', (client) => client.on('error', () => {}))
+  return pool
 }
 
 async function loadDriver(): Promise<{ readonly Pool: new (settings: PoolSettings) => PostgresPool }> {

@@ -1,18 +1,15 @@
 /** PostgreSQL's errors as ours: a stable code, what was wrong and where, and what to do about it. */
-import { HoldfastError, isHoldfastError, messageOf } from '../../core/errors.ts'
+import { HoldfastError, isHoldfastError } from '../../core/errors.ts'
 import type { Certainty } from '../../core/failure.ts'
+import { type Explanation, explained, illegalTransition } from '../store-errors.ts'
 import { QueryFailed } from './connection.ts'
+
+export { storeClosed } from '../store-errors.ts'
 
 /** What the trigger of `transitions.ts` raises. */
 export const ILLEGAL_TRANSITION_STATE = 'HF001'
 /** What the triggers of `moving.ts` raise. */
 export const MOVING_STATE = 'HF002'
-
-interface Explanation {
-  readonly code: string
-  readonly what: string
-  readonly hint: string
-}
 
 const UNAVAILABLE: Explanation = {
   code: 'store_unavailable',
@@ -96,29 +93,11 @@ export function isConnectionLost(error: unknown): boolean {
 /** Any error of the store, understood. Errors that are ours already pass through. */
 export function storeError(error: unknown, store: string, certainty: Certainty = 'not_sent'): HoldfastError {
   if (isHoldfastError(error)) return error
-  const message = messageOf(error)
-  const state = error instanceof QueryFailed ? error.state : undefined
-  if (state === ILLEGAL_TRANSITION_STATE) return illegalTransition(message, store, error)
-  const known = error instanceof QueryFailed ? explain(error) : undefined
-  return new HoldfastError({
-    code: known?.code ?? 'store_failed',
-    class: 'configuration',
-    certainty,
-    message: `The store ${store} ${known?.what ?? 'refused an operation'}: ${message}`,
-    hint: known?.hint ?? 'Nothing was changed. If it happens again, report it with this message.',
-    details: { store, ...(state !== undefined && { sqlState: state }) },
-    cause: error,
-  })
-}
-
-export function storeClosed(store: string): HoldfastError {
-  return new HoldfastError({
-    code: 'store_closed',
-    class: 'configuration',
-    message: `The store ${store} is closed`,
-    hint: 'Nothing was changed. Close the store only after everything that uses it has stopped.',
-    details: { store },
-  })
+  if (!(error instanceof QueryFailed)) return explained(undefined, { store, cause: error, certainty })
+  const { state } = error
+  if (state === ILLEGAL_TRANSITION_STATE) return illegalTransition(store, error)
+  const details = state === undefined ? {} : { sqlState: state }
+  return explained(explain(error), { store, cause: error, certainty, details })
 }
 
 /** The connection was lost while a transaction was being committed, and nobody could be asked what became of it. */
@@ -138,15 +117,4 @@ function explain({ state, message }: QueryFailed): Explanation | undefined {
   if (state !== undefined) return EXPLANATIONS[state] ?? EXPLANATIONS[state.slice(0, 2)]
   // The words of pg-pool where no connection became free.
   return message.startsWith('timeout exceeded when trying to connect') ? BUSY : UNAVAILABLE
-}
-
-function illegalTransition(message: string, store: string, cause: unknown): HoldfastError {
-  return new HoldfastError({
-    code: 'illegal_transition',
-    class: 'configuration',
-    message: `The store ${store} refused an ${message}`,
-    hint: 'The table of legal transitions is in core/item-state.ts. This is a defect of the caller: report it.',
-    details: { store },
-    cause,
-  })
 }

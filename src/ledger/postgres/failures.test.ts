@@ -1,14 +1,15 @@
 /** What happens to servers, connections and processes: against a real server, each time ending in a balanced audit. */
+
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type CuttingProxy, startCuttingProxy } from '../../../test/support/cutting-proxy.ts'
+import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import { type PostgresServer, startPostgres } from '../../../test/support/postgres.ts'
 import { systemClock } from '../../system/system-clock.ts'
 import { claim, expectAudited, LEASE_MS, newRun, START_MS, SUCCEEDED, settle } from '../conformance/support.ts'
 import type { Ledger, NewRun } from '../port.ts'
-import { impatientClock } from '../sqlite/test-support.ts'
 import { openPostgresLedger, type PostgresLedger, type PostgresLedgerOptions } from './index.ts'
 
 let server: PostgresServer

@@ -1,5 +1,5 @@
 /** Shared health records, changed by compare-and-swap; updates are to be called inside a transaction. */
-import type { Json } from '../../core/json.ts'
+import { type HealthRow, toHealthRecord } from '../health-rows.ts'
 import type { HealthChange, HealthReceipt, HealthRecord } from '../port.ts'
 import { column, prepare, type Session } from './connection.ts'
 import { rounds } from './rounds.ts'
@@ -7,13 +7,6 @@ import { rounds } from './rounds.ts'
 export interface Health {
   changedSince(session: Session, revision: number): Promise<{ records: HealthRecord[]; revision: number }>
   update(session: Session, changes: readonly HealthChange[], nowMs: number): Promise<HealthReceipt[]>
-}
-
-interface HealthRow {
-  key: string
-  revision: number
-  state: string
-  updated_at_ms: number
 }
 
 export function prepareHealth(s: string): Health {
@@ -56,7 +49,7 @@ export function prepareHealth(s: string): Health {
     const applied = new Map(rows.map((row) => [row.key, row.revision]))
     const refused = changes.filter((change) => !applied.has(change.key)).map((change) => change.key)
     const current = refused.length === 0 ? [] : await session.rows(selectSome, [refused])
-    const known = new Map(current.map((row) => [row.key, toRecord(row)]))
+    const known = new Map(current.map((row) => [row.key, toHealthRecord(row)]))
     return changes.map(({ key }) => {
       const revision = applied.get(key)
       return revision === undefined
@@ -67,7 +60,7 @@ export function prepareHealth(s: string): Health {
 
   return {
     async changedSince(session, revision) {
-      const records = (await session.rows(selectSince, [revision])).map(toRecord)
+      const records = (await session.rows(selectSince, [revision])).map(toHealthRecord)
       const newest = records.at(-1)?.revision
       if (newest !== undefined) return { records, revision: newest }
       const [row] = await session.rows(selectNewest)
@@ -80,14 +73,5 @@ export function prepareHealth(s: string): Health {
         (change) => change.key,
         (round) => updateRound(session, round, nowMs),
       ),
-  }
-}
-
-function toRecord(row: HealthRow): HealthRecord {
-  return {
-    key: row.key,
-    revision: row.revision,
-    state: JSON.parse(row.state) as Json,
-    updatedAtMs: row.updated_at_ms,
   }
 }

@@ -1,5 +1,6 @@
 /** Writes what comes from another store: one batch at a time, inside a transaction. See `transfer.ts`. */
 import { END_STATES } from '../../core/item-state.ts'
+import { ACCEPTED, ARCHIVED_PREFIX } from '../counts.ts'
 import type {
   TransferBatch,
   TransferCounts,
@@ -8,7 +9,6 @@ import type {
   TransferredLane,
   TransferredRun,
 } from '../transfer.ts'
-import { ACCEPTED, ARCHIVED_PREFIX } from './balance.ts'
 import { prepare, type Session, storable } from './connection.ts'
 import type { Names } from './names.ts'
 import { labelsText } from './submit.ts'

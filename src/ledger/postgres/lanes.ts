@@ -1,4 +1,5 @@
 /** Gates and suspensions; changes are to be made inside a transaction. */
+import { type LaneRow, toLaneState } from '../lane-rows.ts'
 import type { Gate, LaneState, Suspension } from '../port.ts'
 import { column, prepare, type Session } from './connection.ts'
 
@@ -8,15 +9,6 @@ export interface Lanes {
   suspend(session: Session, suspensions: readonly Suspension[]): Promise<void>
   resume(session: Session, lanes: readonly string[]): Promise<void>
   all(session: Session): Promise<LaneState[]>
-}
-
-interface LaneRow {
-  lane: string
-  gate_until_ms: number
-  gate_reason: string
-  suspended_at_ms: number | null
-  suspended_reason: string | null
-  processing: number
 }
 
 export function prepareLanes(s: string): Lanes {
@@ -65,16 +57,5 @@ export function prepareLanes(s: string): Lanes {
     },
     resume: async (session, lanes) => void (await session.rows(resume, [lanes])),
     all: async (session) => (await session.rows(selectAll)).map(toLaneState),
-  }
-}
-
-function toLaneState(row: LaneRow): LaneState {
-  return {
-    lane: row.lane,
-    gateUntilMs: row.gate_until_ms,
-    gateReason: row.gate_reason,
-    suspended:
-      row.suspended_at_ms === null ? undefined : { reason: row.suspended_reason ?? '', atMs: row.suspended_at_ms },
-    processing: row.processing,
   }
 }

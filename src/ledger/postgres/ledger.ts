@@ -1,7 +1,7 @@
 /** The port over a pool of connections: each write a transaction, what can be written together in one. */
 import type { Clock } from '../../core/clock.ts'
 import { assertRuns } from '../new-runs.ts'
-import type { Ledger, NewRun, Settlement, SettleReceipt, SubmitReceipt } from '../port.ts'
+import type { Ledger, NewRun, SubmitReceipt } from '../port.ts'
 import { prepareAudit } from './audit.ts'
 import { readBalance } from './balance.ts'
 import { prepareClaims } from './claim.ts'
@@ -24,6 +24,7 @@ import { prepareSubmit } from './submit.ts'
 import type { Transactor } from './transact.ts'
 import { prepareWake } from './wake.ts'
 import type { Watcher } from './watch.ts'
+import { createWork } from './work.ts'
 
 export interface LedgerParts {
   /** Quoted. */
@@ -47,11 +48,6 @@ export interface ServerLedger extends Ledger {
   serverTimeMs(): Promise<number>
 }
 
-interface SettleJob {
-  readonly settlements: readonly Settlement[]
-  readonly nowMs: number
-}
-
 /** Two, so that one group is sent while the disk is busy with the other. */
 const MOST_UNDER_WAY = 2
 const LARGEST_GROUP = 1000
@@ -73,7 +69,12 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const audit = prepareAudit(s)
   const submit = prepareSubmit(s, names)
   const submits = createSubmits(parts, submit, partitions.reach)
-  const settles = createSettles(parts, prepareSettle(s, { dependents, effects, lanes }))
+  const work = createWork({
+    ...parts,
+    claims,
+    settle: prepareSettle(s, { dependents, effects, lanes }),
+    onDue: watcher.announce,
+  })
   const selectTime = prepare<{ now_ms: number }>(
     `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::double precision AS now_ms`,
   )
@@ -91,7 +92,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   }
 
   async function closeAll(): Promise<void> {
-    await Promise.all([submits.idle(), settles.idle(), partitions.idle()])
+    await Promise.all([submits.idle(), work.idle(), partitions.idle()])
     await watcher.stop()
     await transactor.close()
     await parts.closePool()
@@ -105,12 +106,15 @@ export function createLedger(parts: LedgerParts): ServerLedger {
       return runs.length === 0 ? [] : submits.add(runs)
     },
     channels: claims.channels,
-    claim: claims.claim,
+    claim: async (request) => {
+      assertOpen()
+      return work.claim(request)
+    },
     reclaimExpired: claims.reclaimExpired,
     extendLeases: claims.extendLeases,
     settle: async (settlements, nowMs) => {
       assertOpen()
-      return settlements.length === 0 ? [] : settles.add({ settlements, nowMs })
+      return settlements.length === 0 ? [] : work.settle(settlements, nowMs)
     },
     beginEffects: (begun, nowMs) => write((session) => effects.begin(session, begun, nowMs)),
     endEffects: (ended) => write((session) => effects.end(session, ended)),
@@ -174,24 +178,6 @@ function createSubmits(
   })
 }
 
-function createSettles({ clock, transactor, watcher }: LedgerParts, settle: ReturnType<typeof prepareSettle>) {
-  return createCoalescer<SettleJob, SettleReceipt[]>({
-    clock,
-    mostUnderWay: MOST_UNDER_WAY,
-    largestGroup: LARGEST_GROUP,
-    weightOf: ({ settlements }) => settlements.length,
-    async write(jobs) {
-      const entries = jobs.flatMap(({ settlements, nowMs }) => settlements.map((settlement) => ({ settlement, nowMs })))
-      const receipts = await transactor.write((session) => settle(session, entries))
-      if (receipts.some(makesDue)) watcher.announce()
-      return apportioned(
-        receipts,
-        jobs.map((job) => job.settlements),
-      )
-    },
-  })
-}
-
 /** The receipts of a group, to each job its own. */
 function apportioned<Receipt>(receipts: readonly Receipt[], jobs: readonly { readonly length: number }[]): Receipt[][] {
   let start = 0
@@ -199,8 +185,4 @@ function apportioned<Receipt>(receipts: readonly Receipt[], jobs: readonly { rea
     start += length
     return receipts.slice(start - length, start)
   })
-}
-
-function makesDue(receipt: SettleReceipt): boolean {
-  return receipt.outcome === 'settled' && (receipt.queued.length > 0 || receipt.state === 'queued')
 }

@@ -1,6 +1,7 @@
 /** Brings a store to the newest schema: each migration once, under a lock, however many processes open it at a time. */
 import { HoldfastError } from '../../core/errors.ts'
 import { sha256Hex } from '../../core/json.ts'
+import { schemaTooNew } from '../store-errors.ts'
 import type { Session } from './connection.ts'
 import { MIGRATIONS, type Migration } from './migrations/index.ts'
 import { createPartition } from './partitions.ts'
@@ -88,16 +89,6 @@ function isCurrent(found: Found, guard: string): boolean {
 function report(fromVersion: number, applied: readonly Migration[]): MigrationReport {
   const toVersion = applied.at(-1)?.version ?? fromVersion
   return { fromVersion, toVersion, applied: applied.map((migration) => migration.name) }
-}
-
-function schemaTooNew(store: string, found: number, known: number): HoldfastError {
-  return new HoldfastError({
-    code: 'schema_too_new',
-    class: 'configuration',
-    message: `The store ${store} has schema version ${found}; this Holdfast knows versions up to ${known}`,
-    hint: 'A newer Holdfast has written it. Use that version, or a newer one; an older one would not understand the data.',
-    details: { store, found, known },
-  })
 }
 
 function foreignStore(store: string): HoldfastError {

@@ -1,9 +1,9 @@
 import { type AddressInfo, createServer } from 'node:net'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import { type PostgresServer, startPostgres } from '../../../test/support/postgres.ts'
 import { chainRun, claim, expectAudited, idOf, newRun, START_MS, SUCCEEDED, settle } from '../conformance/support.ts'
-import { impatientClock } from '../sqlite/test-support.ts'
 import { openPostgresLedger, type PostgresLedger, type PostgresLedgerOptions, pendingMigrations } from './index.ts'
 
 let server: PostgresServer

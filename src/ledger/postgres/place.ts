@@ -95,6 +95,7 @@ async function onConnection<Result>(pool: PostgresPool, work: (session: Session)
   const client = await pool.connect().catch((cause: unknown) => {
     throw new QueryFailed(cause)
   })
+  const ignore = (): void => {}
   client.on('error', ignore)
   let done = false
   try {
@@ -129,9 +130,7 @@ export async function placeOf(options: PostgresLedgerOptions): Promise<Place> {
     pipeline: true,
   })
   // A connection that breaks while nobody uses it is replaced by the pool; without a listener it would end the process.
-  pool.on('error', ignore)
-  // So would one that is ended in the very moment in which it is handed out.
-  pool.on('connect', (client) => client.on('error', ignore))
+  pool.on('error', () => {})
   return { ...common, pool, description, closePool: () => pool.end() }
 }
 
@@ -152,5 +151,3 @@ function invalidSchema(name: string): HoldfastError {
     'Use up to 40 lower case letters, digits and underscores, beginning with a letter.',
   )
 }
-
-function ignore(): void {}

@@ -1,11 +1,19 @@
 /** `run`, `item`, `items` and `groups` of the port. */
 import { parseItemId } from '../../core/ids.ts'
-import type { Json } from '../../core/json.ts'
 import { cursorOf, parseCursor } from '../cursor.ts'
 import { type GroupRow, groupsOf } from '../groups.ts'
 import { type ItemRow, toSummary } from '../item-rows.ts'
-import type { AttemptRecord, DeadLetterGroup, ItemFilter, ItemRecord, ItemSummary, Page, PageOf } from '../port.ts'
-import type { RunRecord } from '../records.ts'
+import type { DeadLetterGroup, ItemFilter, ItemRecord, ItemSummary, Page, PageOf, RunRecord } from '../port.ts'
+import {
+  type AttemptRow,
+  type EditRow,
+  type OperationRow,
+  type RecordRow,
+  type RunRow,
+  toAttempt,
+  toRecord,
+  toRun,
+} from '../record-rows.ts'
 import { prepare, type Session } from './connection.ts'
 import { itemConditions } from './filter.ts'
 
@@ -16,60 +24,34 @@ export interface Reading {
   groups(session: Session, filter: ItemFilter): Promise<DeadLetterGroup[]>
 }
 
-interface RunRow {
+interface NumberedRun extends RunRow {
   no: number
-  tenant: string
-  pipeline: string
-  key: string
-  batch: string
-  created_at_ms: number
-  correlation_id: string
-  labels: string
-  input: string
 }
 
-interface RecordRow extends ItemRow {
-  after: string | null
-  memo: string | null
-  output: string | null
-  slow_lane_tries: number
-  cancel_reason: string | null
-  input: string
-  correlation_id: string
-  edit_rows: { input: string; by: string; at_ms: number; replay: number }[] | null
-  operation_rows: { what: string; by: string; at_ms: number; note: string }[] | null
+interface FullRow extends RecordRow {
+  edit_rows: EditRow[] | null
+  operation_rows: OperationRow[] | null
   attempt_rows: AttemptRow[] | null
   below: string[] | null
-}
-
-interface AttemptRow {
-  number: number
-  outcome: AttemptRecord['outcome']
-  counts: boolean
-  started_at_ms: number
-  ended_at_ms: number
-  status: number | null
-  idempotency_key: string | null
-  note: string | null
-  failure: string | null
 }
 
 const COLUMNS = `i.run, i.step, i.state, i.reason, i.due_at_ms, i.attempts, i.deferrals, i.crashes, i.replays,
   i.first_attempt_at_ms, i.ended_at_ms, i.updated_at_ms, i.lease_worker, i.lease_until_ms, i.lease_from_ms, i.fingerprint,
   i.summary, i.hint, i.cause, i.dead_since_ms, i.external_id, i.optional, r.id, r.tenant, r.pipeline,
-  coalesce(r.key, r.id) AS key,   r.created_at_ms, r.labels, c.lane, c.endpoint, b.batch`
+  coalesce(r.key, r.id) AS key, r.created_at_ms, r.labels, c.lane, c.endpoint, b.batch`
 
 export function prepareReading(s: string): Reading {
   const joins = `JOIN ${s}.runs r ON r.no = i.run AND r.tenant = i.tenant JOIN ${s}.channels c ON c.id = i.channel
     JOIN ${s}.books b ON b.id = i.book`
-  const selectRun = prepare<RunRow>(
-    `SELECT r.no, r.tenant, r.pipeline, coalesce(r.key, r.id) AS key, b.batch, r.created_at_ms, r.correlation_id, r.labels, r.input
+  const selectRun = prepare<NumberedRun>(
+    `SELECT r.no, r.id, r.tenant, r.pipeline, coalesce(r.key, r.id) AS key, b.batch, r.created_at_ms, r.correlation_id,
+       r.labels, r.input
      FROM ${s}.runs r JOIN ${s}.books b ON b.id = r.book WHERE r.id = $1`,
   )
   const selectItemsOfRun = prepare<ItemRow>(
     `SELECT ${COLUMNS} FROM ${s}.items i ${joins} WHERE i.run = $1 AND i.tenant = $2 ORDER BY i.position`,
   )
-  const selectItem = prepare<RecordRow>(
+  const selectItem = prepare<FullRow>(
     // One statement, so that the item and its history are of one moment.
     `SELECT ${COLUMNS}, i."after", i.memo, i.output, i.slow_lane_tries, i.cancel_reason, r.input, r.correlation_id,
        (SELECT json_agg(e ORDER BY e.number) FROM ${s}.edits e
@@ -90,41 +72,34 @@ export function prepareReading(s: string): Reading {
 
   async function run(session: Session, runId: string): Promise<RunRecord | undefined> {
     const [row] = await session.rows(selectRun, [runId])
-    if (!row) return undefined
-    const { no, tenant, pipeline, key, batch } = row
-    return {
-      id: runId,
-      tenant,
-      pipeline,
-      key,
-      input: JSON.parse(row.input) as Json,
-      labels: JSON.parse(row.labels) as Record<string, string>,
-      batch,
-      correlationId: row.correlation_id,
-      createdAtMs: row.created_at_ms,
-      items: (await session.rows(selectItemsOfRun, [no, tenant])).map(toSummary),
-    }
+    return row && toRun(row, await session.rows(selectItemsOfRun, [row.no, row.tenant]))
   }
 
   async function item(session: Session, id: string): Promise<ItemRecord | undefined> {
     const at = parseItemId(id)
     const [row] = at ? await session.rows(selectItem, [at.runId, at.step]) : []
-    return row && toRecord(row)
+    if (!row) return undefined
+    return toRecord(row, {
+      edits: row.edit_rows ?? [],
+      operations: row.operation_rows ?? [],
+      attempts: (row.attempt_rows ?? []).map(toAttempt),
+      dependents: row.below ?? [],
+    })
   }
 
   /** Newest first: by the number of the run, which grows as runs are accepted, so that a cursor stays true. */
   async function items(session: Session, filter: ItemFilter, page: Page): Promise<PageOf<ItemSummary>> {
     const { sql, values } = itemConditions(filter)
-    const from = page.cursor === undefined ? undefined : parseCursor(page.cursor)
+    const from = page.cursor === undefined ? undefined : parseCursor(page.cursor, isPlace)
     const count = values.length
     const statement = prepare<ItemRow>(
       `SELECT ${COLUMNS} FROM ${s}.items i ${joins}
        WHERE ${sql} ${from ? `AND (i.run, i.step) < ($${count + 2}, $${count + 3})` : ''}
        ORDER BY i.run DESC, i.step DESC LIMIT $${count + 1}`,
     )
-    const rows = await session.rows(statement, [...values, page.limit + 1, ...(from ? [from.run, from.step] : [])])
+    const rows = await session.rows(statement, [...values, page.limit + 1, ...(from ?? [])])
     const last = rows.length > page.limit ? rows[page.limit - 1] : undefined
-    return { rows: rows.slice(0, page.limit).map(toSummary), cursor: last && cursorOf(last) }
+    return { rows: rows.slice(0, page.limit).map(toSummary), cursor: last && cursorOf([last.run, last.step]) }
   }
 
   /** Dead letters and unknown outcomes by fingerprint; only those that need a person unless the filter asks otherwise. */
@@ -148,38 +123,6 @@ export function prepareReading(s: string): Reading {
   return { run, item, items, groups }
 }
 
-function toRecord(row: RecordRow): ItemRecord {
-  return {
-    ...toSummary(row),
-    input: JSON.parse(row.input) as Json,
-    edits: (row.edit_rows ?? []).map((edit) => ({
-      input: JSON.parse(edit.input) as Json,
-      by: edit.by,
-      atMs: edit.at_ms,
-      replay: edit.replay,
-    })),
-    output: row.output === null ? undefined : (JSON.parse(row.output) as Json),
-    after: row.after === null ? [] : (JSON.parse(row.after) as string[]),
-    dependents: row.below ?? [],
-    attempts: (row.attempt_rows ?? []).map(toAttempt),
-    operations: (row.operation_rows ?? []).map(({ what, by, at_ms, note }) => ({ what, by, atMs: at_ms, note })),
-    correlationId: row.correlation_id,
-    memo: row.memo ?? undefined,
-    slowLaneTries: row.slow_lane_tries,
-    cancelRequested: row.cancel_reason !== null,
-  }
-}
-
-function toAttempt(row: AttemptRow): AttemptRecord & { number: number } {
-  return {
-    number: row.number,
-    startedAtMs: row.started_at_ms,
-    endedAtMs: row.ended_at_ms,
-    outcome: row.outcome,
-    counts: row.counts,
-    ...(row.status !== null && { status: row.status }),
-    ...(row.failure !== null && { failure: JSON.parse(row.failure) as AttemptRecord['failure'] & object }),
-    ...(row.idempotency_key !== null && { idempotencyKey: row.idempotency_key }),
-    ...(row.note !== null && { note: row.note }),
-  }
+function isPlace(end: unknown): end is [run: number, step: string] {
+  return Array.isArray(end) && Number.isSafeInteger(end[0]) && typeof end[1] === 'string'
 }

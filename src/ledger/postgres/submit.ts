@@ -23,16 +23,19 @@ interface NewStep {
   readonly position: number
 }
 
+const LARGEST_CHUNK = 250
+
 export function prepareSubmit(s: string, names: Names): Submit {
-  const insert = prepare<{ id: string; tenant: string; no: number }>(
+  const insert = prepare<{ accepted: number; newest: number | null; ids: string[] | null }>(
+    // The rows come, and are numbered, in the order in which they were given.
     `WITH accepted AS (
        INSERT INTO ${s}.runs (id, tenant, pipeline, key, book, item_count, created_at_ms, correlation_id, labels,
          input_fingerprint, input)
        SELECT id, tenant, pipeline, key, book, item_count, created_at_ms, correlation_id, labels, input_fingerprint, input
        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::bigint[], $8::text[],
-         $9::text[], $10::text[], $11::text[]) WITH ORDINALITY n (id, tenant, pipeline, key, book, item_count,
-         created_at_ms, correlation_id, labels, input_fingerprint, input, ord)
-       ORDER BY ord ON CONFLICT DO NOTHING RETURNING id, tenant, no, book),
+         $9::text[], $10::text[], $11::text[]) n (id, tenant, pipeline, key, book, item_count, created_at_ms,
+         correlation_id, labels, input_fingerprint, input)
+       ON CONFLICT DO NOTHING RETURNING id, tenant, no, book),
      steps AS (
        INSERT INTO ${s}.items (tenant, run, step, position, channel, book, state, due_at_ms, optional, unmet,
          updated_at_ms, not_before_ms, "after", dependents)
@@ -42,7 +45,8 @@ export function prepareSubmit(s: string, names: Names): Submit {
          $19::int[], $20::bigint[], $21::bigint[], $22::text[], $23::text[]) n (run_id, step, position, channel, state,
          due_at_ms, optional, unmet, updated_at_ms, not_before_ms, needs, dependents)
        JOIN accepted r ON r.id = n.run_id)
-     SELECT id, tenant, no FROM accepted`,
+     SELECT count(*) AS accepted, max(no) AS newest,
+       CASE WHEN count(*) < cardinality($1::text[]) THEN coalesce(json_agg(id), '[]') END AS ids FROM accepted`,
   )
   const selectKnown = prepare<{ known: [id: string, inputFingerprint: string] | null }>(
     // As a subquery, which is answered by the index whatever joins are allowed.
@@ -53,15 +57,23 @@ export function prepareSubmit(s: string, names: Names): Submit {
 
   async function accept(session: Session, runs: readonly NewRun[]): Promise<Accepted> {
     const fresh = firstOfEach(runs)
-    const isFresh = new Set(fresh)
-    const rows = await session.rows(insert, [...runColumns(fresh, names), ...itemColumns(fresh, names)])
-    const accepted = new Set(rows.map((row) => row.id))
-    const known = runs.filter((run) => !accepted.has(storable(run.id)) || !isFresh.has(run))
-    const receipts = await receiptsOfKnown(session, known)
+    // Sent one after the other without waiting, so that the server is busy with the first while the next is put together.
+    const answers = await Promise.all(chunksOf(fresh).map((chunk) => insertChunk(session, chunk)))
+    const isAccepted = new Set(answers.flatMap(({ accepted }) => accepted))
+    const receipts = await receiptsOfKnown(
+      session,
+      runs.filter((run) => !isAccepted.has(run)),
+    )
     return {
       receipts: runs.map((run) => receipts.get(run) ?? { outcome: 'accepted', runId: run.id }),
-      newestRun: rows.reduce((newest, row) => Math.max(newest, row.no), 0),
+      newestRun: Math.max(0, ...answers.map(({ newest }) => newest)),
     }
+  }
+
+  async function insertChunk(session: Session, runs: readonly NewRun[]) {
+    const [row] = await session.rows(insert, [...runColumns(runs, names), ...itemColumns(runs, names)])
+    const ids = row?.ids && new Set(row.ids)
+    return { accepted: ids ? runs.filter((run) => ids.has(storable(run.id))) : runs, newest: row?.newest ?? 0 }
   }
 
   async function receiptsOfKnown(session: Session, runs: readonly NewRun[]): Promise<Map<NewRun, SubmitReceipt>> {
@@ -88,6 +100,12 @@ export function prepareSubmit(s: string, names: Names): Submit {
       ),
     accept,
   }
+}
+
+function chunksOf(runs: readonly NewRun[]): (readonly NewRun[])[] {
+  const chunks: (readonly NewRun[])[] = []
+  for (let from = 0; from < runs.length; from += LARGEST_CHUNK) chunks.push(runs.slice(from, from + LARGEST_CHUNK))
+  return chunks
 }
 
 /** Of runs with one id or one key, the first: one statement does not see what it has inserted itself. */

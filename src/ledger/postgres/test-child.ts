@@ -1,6 +1,7 @@
 /** A process of its own, for tests: `node test-child.ts URL SCHEMA WORKER`. Works for ever; prints ids, one per line. */
+
 import { writeSync } from 'node:fs'
-import { impatientClock } from '../sqlite/test-support.ts'
+import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import { openPostgresLedger } from './index.ts'
 
 const NOW_MS = 1_767_225_600_123

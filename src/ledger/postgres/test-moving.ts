@@ -1,8 +1,8 @@
 /** A process of its own, for tests: `node test-moving.ts PATH URL SCHEMA`. Moves, and prints a line per batch. */
 import { writeSync } from 'node:fs'
+import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import { moveLedger } from '../move.ts'
 import { openSqliteSource } from '../sqlite/index.ts'
-import { impatientClock } from '../sqlite/test-support.ts'
 import { openPostgresTarget } from './index.ts'
 
 async function main(): Promise<void> {

@@ -68,11 +68,13 @@ const LOCK_TIMEOUT_MS = 5000
 const IDLE_TIMEOUT_MS = 10_000
 
 /**
- * A plan is made once, perhaps while the tables are empty: it must be right for millions of rows too. No bitmaps: unlike a
- * plain index scan they do not remember which entries are dead, of which a queue leaves very many.
+ * A plan is made once, perhaps while the tables are empty: it must be right for millions of rows too. Hence rows count, and
+ * pages do not: a table that is small today would else be read from end to end, once for each row that is asked for. No
+ * bitmaps: unlike a plain index scan they do not remember which entries are dead, of which a queue leaves very many.
  */
 const PLANS = `SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; SET LOCAL enable_seqscan = off;
-  SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`
+  SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
+  SET LOCAL random_page_cost = 0.01; SET LOCAL seq_page_cost = 0.01; SET LOCAL cpu_tuple_cost = 1`
 
 /** The rows of the tallies that a writer adds to. */
 export function tallySlot(writer: number, index: number): number {
@@ -147,7 +149,8 @@ export function createTransactor(options: TransactOptions): Transactor {
       usable = !isConnectionLost(trouble) && (await rolledBack(client))
       throw error
     } finally {
-      client.removeListener('error', ignore)
+      // One that is thrown away may still hear why it was lost.
+      if (usable) client.removeListener('error', ignore)
       client.release(!usable)
     }
   }

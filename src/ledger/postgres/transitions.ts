@@ -4,7 +4,7 @@ import { ILLEGAL_TRANSITION_STATE } from './errors.ts'
 
 /**
  * The trigger asks in its WHEN clause, so that a legal transition costs no call. A row that keeps its state (a step that
- * still waits for another) makes no transition.
+ * still waits for another) makes no transition. After the update, not before: a trigger before it would lock each row once more.
  */
 export function transitionGuard(s: string): string {
   return `
@@ -14,7 +14,7 @@ export function transitionGuard(s: string): string {
         USING ERRCODE = '${ILLEGAL_TRANSITION_STATE}';
     END $$;
     DROP TRIGGER IF EXISTS legal_transitions ON ${s}.items;
-    CREATE TRIGGER legal_transitions BEFORE UPDATE OF state ON ${s}.items FOR EACH ROW
+    CREATE TRIGGER legal_transitions AFTER UPDATE OF state ON ${s}.items FOR EACH ROW
       WHEN (OLD.state <> NEW.state AND NOT ${legality()}) EXECUTE FUNCTION ${s}.refuse_transition();`
 }
 

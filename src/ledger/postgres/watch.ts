@@ -24,7 +24,7 @@ export interface WatchOptions {
 }
 
 /** Between two notifications of one process. */
-const ANNOUNCE_INTERVAL_MS = 10
+const ANNOUNCE_INTERVAL_MS = 5
 const FIRST_RECONNECT_DELAY_MS = 100
 const LONGEST_RECONNECT_DELAY_MS = 10_000
 

@@ -4,6 +4,7 @@
  */
 import type { Failure } from '../../core/failure.ts'
 import type { AttemptRecord } from '../port.ts'
+import { type AttemptRow, toAttempt } from '../record-rows.ts'
 import { type Database, prepare } from './connection.ts'
 import type { Failures } from './failures.ts'
 
@@ -13,18 +14,6 @@ export interface Attempts {
   lastFailure(item: number): Failure | undefined
   /** All but the one that is kept with its item: see {@link isKeptWithItem}. */
   of(item: number): (AttemptRecord & { number: number })[]
-}
-
-interface AttemptRow {
-  number: number
-  outcome: AttemptRecord['outcome']
-  counts: number
-  started_at_ms: number
-  ended_at_ms: number
-  status: number | null
-  idempotency_key: string | null
-  note: string | null
-  failure: string | null
 }
 
 export function prepareAttempts(database: Database, failures: Failures): Attempts {
@@ -64,20 +53,6 @@ export function prepareAttempts(database: Database, failures: Failures): Attempt
       return row && failures.read(row.failure)
     },
     of: (item) => selectAll.all(item).map(toAttempt),
-  }
-}
-
-function toAttempt(row: AttemptRow): AttemptRecord & { number: number } {
-  return {
-    number: row.number,
-    startedAtMs: row.started_at_ms,
-    endedAtMs: row.ended_at_ms,
-    outcome: row.outcome,
-    counts: row.counts === 1,
-    ...(row.status !== null && { status: row.status }),
-    ...(row.failure !== null && { failure: JSON.parse(row.failure) as Failure }),
-    ...(row.idempotency_key !== null && { idempotencyKey: row.idempotency_key }),
-    ...(row.note !== null && { note: row.note }),
   }
 }
 

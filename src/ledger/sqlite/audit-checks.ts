@@ -2,23 +2,25 @@
  * What must be true of every row, as queries that find the rows of which it is not. Each looks at the runs numbered
  * above ?1 up to ?2, or the items so numbered, and returns one `example` per violation.
  */
-import { END_STATES, ITEM_STATES } from '../../core/item-state.ts'
+import { type AuditCheck, commonViolations, ITEM_RULES } from '../audit-checks.ts'
 import { ITEMS_OF_RUNS } from './item-numbers.ts'
-
-export interface AuditCheck {
-  readonly name: string
-  readonly description: string
-  readonly sql: string
-}
 
 const ITEM = `coalesce((SELECT id FROM runs WHERE no = i.run), 'run number ' || i.run) || '.' || i.step AS example`
 /** The attempt that is kept with its item, as 0 or 1. */
 const KEPT = '(i.success_at_ms IS NOT NULL)'
-const ENDS = listed(END_STATES)
 /** Steps before it, for as long as they are of its run: items of a run are numbered in the order of its steps. */
 const BEFORE = 'before.no >= i.run AND before.no < i.no AND before.run = i.run AND before.step = need.value'
 const UNRELEASED = `(SELECT count(*) FROM json_each(i."after") need
   LEFT JOIN items before ON ${BEFORE} WHERE before.released IS NOT 1)`
+
+const common = commonViolations(UNRELEASED)
+
+/** Beside those of every store. */
+const DESCRIPTIONS = {
+  ...ITEM_RULES,
+  success_kept_whole: 'an attempt that is kept with its item is that of its success, with its beginning and its end',
+  past_begins_with_a_claim: 'an item that was never claimed has nothing that only a claim can give',
+} as const
 
 export const AUDIT_CHECKS: readonly AuditCheck[] = [
   {
@@ -29,95 +31,54 @@ export const AUDIT_CHECKS: readonly AuditCheck[] = [
   },
   itemCheck(
     'items_belong',
-    'each item belongs to a run, to its book and to a channel',
     `NOT EXISTS (SELECT 1 FROM runs r WHERE r.no = i.run AND r.book = i.book AND ${ITEMS_OF_RUNS})
       OR NOT EXISTS (SELECT 1 FROM channels c WHERE c.id = i.channel)`,
   ),
-  itemCheck('states_known', 'each item is in a known state', `i.state NOT IN (${listed(ITEM_STATES)})`),
+  itemCheck('states_known', common.states_known),
   itemCheck(
     'processing_is_leased',
-    'an item is being processed exactly while it is leased',
     `(i.state = 'processing') <> (i.lease IS NOT NULL)
       OR (i.lease IS NOT NULL AND (i.lease_token < 1 OR NOT EXISTS (SELECT 1 FROM leases l
         WHERE l.id = i.lease AND l.channel = i.channel AND i.no IN (SELECT value FROM json_each(l.items)))))`,
   ),
-  itemCheck(
-    'due_is_claimable',
-    'an item has a due time only where it can be claimed, and always where only time holds it',
-    `(i.due_at_ms IS NOT NULL
-        AND i.state NOT IN ('queued', 'retrying', 'parked', 'unknown_outcome', 'dead_lettered'))
-      OR (i.due_at_ms IS NULL AND i.state IN ('queued', 'retrying', 'parked'))`,
-  ),
-  itemCheck(
-    'waiting_for_something',
-    'a waiting item waits for as many steps as have not released it, and for at least one',
-    `i.state = 'waiting' AND (i.unmet < 1 OR i.unmet <> ${UNRELEASED})`,
-  ),
-  itemCheck(
-    'order_kept',
-    'no item was queued before the steps it needs released it',
-    `i."after" IS NOT NULL AND i.state NOT IN ('waiting', 'superseded', 'cancelled', 'discarded')
-      AND ${UNRELEASED} > 0`,
-  ),
+  itemCheck('due_is_claimable', common.due_is_claimable),
+  itemCheck('waiting_for_something', common.waiting_for_something),
+  itemCheck('order_kept', common.order_kept),
   itemCheck(
     'no_waiting_for_ever',
-    'no item waits for a step that will never end well',
     `i.state = 'waiting' AND EXISTS (SELECT 1 FROM json_each(i."after") need
       JOIN items before ON ${BEFORE}
       WHERE before.released = 0 AND before.state IN ('superseded', 'cancelled', 'discarded'))`,
   ),
   itemCheck(
     'released_rightly',
-    'an item has released its dependents where it ended well, and else only where it is optional',
     `i.dependents IS NOT NULL AND CASE WHEN i.state IN ('succeeded', 'skipped') THEN i.released = 0
       ELSE i.released = 1 AND i.optional = 0 END`,
   ),
-  itemCheck(
-    'ended_at_known',
-    'an item has an end time exactly where it has ended',
-    `(i.state IN (${ENDS})) <> (i.ended_at_ms IS NOT NULL)`,
-  ),
-  itemCheck(
-    'output_of_success',
-    'an item has an output exactly where it succeeded',
-    `(i.state = 'succeeded') <> (i.output IS NOT NULL)`,
-  ),
-  itemCheck(
-    'dead_letters_explained',
-    'each dead letter and unknown outcome says why, and nothing else does (but one that is being tried again)',
-    `CASE WHEN i.state IN ('dead_lettered', 'unknown_outcome')
-        THEN i.fingerprint IS NULL OR i.summary IS NULL OR i.hint IS NULL OR i.cause IS NULL OR i.dead_since_ms IS NULL
-      ELSE i.fingerprint IS NOT NULL AND i.state <> 'processing' END`,
-  ),
+  itemCheck('ended_at_known', common.ended_at_known),
+  itemCheck('output_of_success', common.output_of_success),
+  itemCheck('dead_letters_explained', common.dead_letters_explained),
   itemCheck(
     'attempts_counted',
-    'the number of attempts equals the recorded attempts that count',
     `i.attempts <> ${KEPT} + (SELECT count(*) FROM attempts a WHERE a.item = i.no AND a.counts = 1)`,
   ),
   itemCheck(
     'attempts_numbered',
-    'the recorded attempts of each item are numbered from 1 without gaps',
     `i.recorded <> ${KEPT} + (SELECT count(*) FROM attempts a WHERE a.item = i.no)
       OR i.recorded <> ${KEPT} + (SELECT coalesce(max(number), 0) FROM attempts a WHERE a.item = i.no)`,
   ),
   itemCheck(
     'success_kept_whole',
-    'an attempt that is kept with its item is that of its success, with its beginning and its end',
     `(i.success_from_ms IS NULL) <> (i.success_at_ms IS NULL)
       OR (i.success_at_ms IS NOT NULL AND i.state <> 'succeeded')`,
   ),
   itemCheck(
     'past_begins_with_a_claim',
-    'an item that was never claimed has nothing that only a claim can give',
     `i.lease_token = 0 AND (i.attempts + i.deferrals + i.crashes + i.replays + i.recorded + i.edits + i.slow_lane_tries
         + i.attempts_before_budget > 0 OR i.budget_from_ms IS NOT NULL OR i.first_attempt_at_ms IS NOT NULL
         OR i.cancel_reason IS NOT NULL OR i.fingerprint IS NOT NULL OR i.memo IS NOT NULL)`,
   ),
-  itemCheck(
-    'edits_counted',
-    'each edited payload is kept',
-    'i.edits <> (SELECT count(*) FROM edits e WHERE e.item = i.no)',
-  ),
+  itemCheck('edits_counted', 'i.edits <> (SELECT count(*) FROM edits e WHERE e.item = i.no)'),
   ...['attempts', 'edits', 'operations'].map((table) => ({
     name: `no_orphan_${table}`,
     description: `no row of ${table} is without its item`,
@@ -144,10 +105,7 @@ export const AUDIT_CHECKS: readonly AuditCheck[] = [
   },
 ]
 
-function itemCheck(name: string, description: string, violation: string): AuditCheck {
-  return { name, description, sql: `SELECT ${ITEM} FROM items i WHERE i.no > ?1 AND i.no <= ?2 AND (${violation})` }
-}
-
-function listed(states: readonly string[]): string {
-  return states.map((state) => `'${state}'`).join(', ')
+function itemCheck(name: keyof typeof DESCRIPTIONS, violation: string): AuditCheck {
+  const sql = `SELECT ${ITEM} FROM items i WHERE i.no > ?1 AND i.no <= ?2 AND (${violation})`
+  return { name, description: DESCRIPTIONS[name], sql }
 }

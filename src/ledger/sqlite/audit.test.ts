@@ -1,6 +1,8 @@
 /** The audit finds what is wrong: each kind of damage is planted through a raw connection, behind the ledger's back. */
+
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import {
   attempt,
   chainRun,
@@ -16,7 +18,7 @@ import type { AuditReport, Ledger } from '../port.ts'
 import { AUDIT_CHECKS } from './audit-checks.ts'
 import { connect } from './connection.ts'
 import { openSqliteLedger } from './index.ts'
-import { impatientClock, temporaryFolder } from './test-support.ts'
+import { temporaryFolder } from './test-support.ts'
 
 /** Damage, and the checks that must see it. */
 const DAMAGES: readonly (readonly [check: string, sql: string])[] = [

@@ -1,21 +1,10 @@
 /** `balance` of the port. */
-import { ITEM_STATES, type ItemState } from '../../core/item-state.ts'
+import type { ItemState } from '../../core/item-state.ts'
+import { ACCEPTED, ARCHIVED_PREFIX, balanceOf, noStates, type StateCounts } from '../counts.ts'
 import type { Balance, BalanceFilter } from '../port.ts'
 import { type Database, prepareAgain } from './connection.ts'
 import { balanceConditions, NEEDS_PERSON } from './filter.ts'
 import { ITEMS_OF_RUNS } from './item-numbers.ts'
-import { ACCEPTED, ARCHIVED_PREFIX } from './tally.ts'
-
-export type StateCounts = Record<ItemState, number>
-
-export function noStates(): StateCounts {
-  return Object.fromEntries(ITEM_STATES.map((state) => [state, 0])) as StateCounts
-}
-
-export function balanceOf(accepted: number, states: StateCounts, needsPerson: number): Balance {
-  const counted = Object.values(states).reduce((sum, count) => sum + count, 0)
-  return { accepted, states, needsPerson, balanced: accepted === counted }
-}
 
 /**
  * From the tallies, which is cheap enough to be asked for several times a second on any store. For labels, which are not

@@ -1,5 +1,6 @@
 /** `beginEffects` and `endEffects` of the port, to be called inside a transaction. */
 import type { EffectEnd, EffectReceipt, EndedEffect, NewEffect } from '../port.ts'
+import { effectRefusal, type KnownEffect } from '../refusals.ts'
 import { type Database, prepare } from './connection.ts'
 
 export interface Effects {
@@ -45,10 +46,9 @@ export function prepareEffects(database: Database): Effects {
   function begin(effect: NewEffect, nowMs: number): EffectReceipt {
     const found = select.get(effect.tenant, effect.key)
     const known = found && found.keep_until_ms > nowMs ? found : undefined
-    if (known) {
-      const refusal = refusalOf(known, effect, nowMs)
-      if (refusal) return refusal
-    }
+    // Its own owner retries, perhaps with a corrected payload.
+    const isOwn = known?.done === 0 && known.owner === effect.owner
+    if (known && !isOwn) return effectRefusal(toKnown(known), effect, nowMs)
     reserve.run(effect.tenant, effect.key, effect.fingerprint, effect.owner, effect.reservedUntilMs, effect.keepUntilMs)
     return { outcome: 'started' }
   }
@@ -71,16 +71,13 @@ export function prepareEffects(database: Database): Effects {
   }
 }
 
-/** Why a known operation is not started again; `undefined` where its own owner retries, perhaps with a corrected payload. */
-function refusalOf(known: EffectRow, effect: NewEffect, nowMs: number): EffectReceipt | undefined {
-  const { owner } = known
-  if (known.done === 0 && owner === effect.owner) return undefined
-  if (known.fingerprint !== effect.fingerprint) return { outcome: 'mismatch', owner }
-  if (known.done === 1) {
-    const externalId = known.external_id === null ? {} : { externalId: known.external_id }
-    return { outcome: 'done', output: known.output ?? 'null', ...externalId }
+function toKnown(row: EffectRow): KnownEffect {
+  return {
+    fingerprint: row.fingerprint,
+    owner: row.owner,
+    done: row.done === 1,
+    reservedUntilMs: row.reserved_until_ms,
+    output: row.output,
+    externalId: row.external_id,
   }
-  if (known.reserved_until_ms > nowMs)
-    return { outcome: 'in_progress', owner, reservedUntilMs: known.reserved_until_ms }
-  return { outcome: 'unknown', owner }
 }

@@ -1,5 +1,6 @@
 /** SQLite's errors as ours: a stable code, what was wrong and where, and what to do about it. */
 import { HoldfastError, isHoldfastError, messageOf } from '../../core/errors.ts'
+import { type Explanation, explained, illegalTransition } from '../store-errors.ts'
 
 /** Primary result codes, https://sqlite.org/rescode.html */
 const BUSY = 5
@@ -15,12 +16,6 @@ const NOT_A_DATABASE = 26
 export const ILLEGAL_TRANSITION = 'illegal transition'
 /** What the triggers of `moving.ts` say, before the address. */
 export const MOVED = 'the store has moved to '
-
-interface Explanation {
-  readonly code: string
-  readonly what: string
-  readonly hint: string
-}
 
 const CORRUPTED: Explanation = {
   code: 'store_corrupt',
@@ -68,18 +63,11 @@ export function isBusy(error: unknown): boolean {
 export function storeError(error: unknown, store: string): HoldfastError {
   if (isHoldfastError(error)) return error
   const message = messageOf(error)
-  if (message.startsWith(ILLEGAL_TRANSITION)) return illegalTransition(message, store, error)
+  if (message.startsWith(ILLEGAL_TRANSITION)) return illegalTransition(store, error)
   if (message.startsWith(MOVED)) return storeMoved(message.slice(MOVED.length), store, error)
   const code = primaryCode(error)
-  const known = code === undefined ? undefined : EXPLANATIONS[code]
-  return new HoldfastError({
-    code: known?.code ?? 'store_failed',
-    class: 'configuration',
-    message: `The store ${store} ${known?.what ?? 'refused an operation'}: ${message}`,
-    hint: known?.hint ?? 'Nothing was changed. If it happens again, report it with this message.',
-    details: { store, ...(code !== undefined && { sqliteCode: code }) },
-    cause: error,
-  })
+  if (code === undefined) return explained(undefined, { store, cause: error })
+  return explained(EXPLANATIONS[code], { store, cause: error, details: { sqliteCode: code } })
 }
 
 export function storeBusy(store: string, waitedMs: number): HoldfastError {
@@ -89,16 +77,6 @@ export function storeBusy(store: string, waitedMs: number): HoldfastError {
     message: `The store ${store} was locked by another process for ${Math.round(waitedMs)} ms; nothing was changed`,
     hint: 'Find the process that holds a write transaction open (a database tool?), end it, and try again.',
     details: { store, waitedMs },
-  })
-}
-
-export function storeClosed(store: string): HoldfastError {
-  return new HoldfastError({
-    code: 'store_closed',
-    class: 'configuration',
-    message: `The store ${store} is closed`,
-    hint: 'Nothing was changed. Close the store only after everything that uses it has stopped.',
-    details: { store },
   })
 }
 
@@ -112,18 +90,6 @@ function storeMoved(to: string, store: string, cause: unknown): HoldfastError {
     cause,
   })
 }
-
-function illegalTransition(message: string, store: string, cause: unknown): HoldfastError {
-  return new HoldfastError({
-    code: 'illegal_transition',
-    class: 'configuration',
-    message: `The store ${store} refused an ${message}`,
-    hint: 'The table of legal transitions is in core/item-state.ts. This is a defect of the caller: report it.',
-    details: { store },
-    cause,
-  })
-}
-
 /** `errcode` is SQLite's extended code; its low byte is the primary one. */
 function primaryCode(error: unknown): number | undefined {
   const code = (error as { errcode?: unknown } | null)?.errcode

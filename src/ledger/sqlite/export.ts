@@ -1,5 +1,6 @@
 /** A store as a stream of records, in the order of acceptance: see `transfer.ts`. */
 import type { ItemState } from '../../core/item-state.ts'
+import { ARCHIVED_PREFIX } from '../counts.ts'
 import type {
   TransferBatch,
   TransferCounts,
@@ -12,7 +13,6 @@ import type {
 } from '../transfer.ts'
 import { type Database, prepare } from './connection.ts'
 import { prepareItemExport } from './export-items.ts'
-import { ARCHIVED_PREFIX } from './tally.ts'
 
 /** Texts of one batch, which are all in memory. */
 const BATCH_BYTES = 4_000_000

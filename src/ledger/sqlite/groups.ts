@@ -1,25 +1,9 @@
 /** `groups` of the port. */
-import type { ItemState } from '../../core/item-state.ts'
-import type { DeadLetterCause } from '../../policy/dead-letter.ts'
+import { type GroupRow, groupsOf } from '../groups.ts'
 import type { DeadLetterGroup, ItemFilter } from '../port.ts'
 import { type Database, prepareAgain } from './connection.ts'
 import { itemConditions } from './filter.ts'
 import { SUMMARY_JOINS } from './summary.ts'
-
-interface GroupRow {
-  fingerprint: string
-  state: ItemState
-  pipeline: string
-  endpoint: string
-  count: number
-  will_retry: number
-  first_ms: number
-  last_ms: number
-  example: string
-  summary: string
-  hint: string
-  cause: DeadLetterCause
-}
 
 /** Dead letters and unknown outcomes by fingerprint; only those that need a person unless the filter asks otherwise. */
 export function listGroups(database: Database, filter: ItemFilter): DeadLetterGroup[] {
@@ -36,28 +20,5 @@ export function listGroups(database: Database, filter: ItemFilter): DeadLetterGr
      WHERE i.fingerprint IS NOT NULL AND i.state IN ('dead_lettered', 'unknown_outcome') AND ${sql}
      GROUP BY i.fingerprint, i.state, f.pipeline, c.endpoint`,
   ).all(...values)
-  const groups = Map.groupBy(rows, (row) => row.fingerprint)
-  return [...groups.values()]
-    .map(toGroup)
-    .sort((a, b) => b.count - a.count || a.fingerprint.localeCompare(b.fingerprint))
-}
-
-function toGroup(rows: readonly GroupRow[]): DeadLetterGroup {
-  const newest = rows.reduce((a, b) => (b.last_ms > a.last_ms ? b : a))
-  const states: Partial<Record<ItemState, number>> = {}
-  for (const row of rows) states[row.state] = (states[row.state] ?? 0) + row.count
-  return {
-    fingerprint: newest.fingerprint,
-    summary: newest.summary,
-    hint: newest.hint,
-    cause: newest.cause,
-    count: rows.reduce((sum, row) => sum + row.count, 0),
-    states,
-    pipelines: [...new Set(rows.map((row) => row.pipeline))].sort(),
-    endpoints: [...new Set(rows.map((row) => row.endpoint))].sort(),
-    firstMs: Math.min(...rows.map((row) => row.first_ms)),
-    lastMs: newest.last_ms,
-    exampleItemId: newest.example,
-    willRetry: rows.reduce((sum, row) => sum + row.will_retry, 0),
-  }
+  return groupsOf(rows)
 }

@@ -1,18 +1,11 @@
 /** Shared health records, changed by compare-and-swap; updates are to be called inside a transaction. */
-import type { Json } from '../../core/json.ts'
+import { type HealthRow, toHealthRecord } from '../health-rows.ts'
 import type { HealthChange, HealthReceipt, HealthRecord } from '../port.ts'
 import { type Database, prepare } from './connection.ts'
 
 export interface Health {
   changedSince(revision: number): { records: HealthRecord[]; revision: number }
   update(change: HealthChange, nowMs: number): HealthReceipt
-}
-
-interface HealthRow {
-  key: string
-  revision: number
-  state: string
-  updated_at_ms: number
 }
 
 export function prepareHealth(database: Database): Health {
@@ -37,23 +30,14 @@ export function prepareHealth(database: Database): Health {
       fromRevision === 0 ? insert.run(revision, state, nowMs, key) : swap.run(revision, state, nowMs, key, fromRevision)
     if (changes === 1) return { applied: true, key, revision }
     const current = selectOne.get(key)
-    return { applied: false, key, current: current && toRecord(current) }
+    return { applied: false, key, current: current && toHealthRecord(current) }
   }
 
   return {
     changedSince(revision) {
-      const records = selectSince.all(revision).map(toRecord)
+      const records = selectSince.all(revision).map(toHealthRecord)
       return { records, revision: records.at(-1)?.revision ?? selectNewest.get()?.revision ?? 0 }
     },
     update,
-  }
-}
-
-function toRecord(row: HealthRow): HealthRecord {
-  return {
-    key: row.key,
-    revision: row.revision,
-    state: JSON.parse(row.state) as Json,
-    updatedAtMs: row.updated_at_ms,
   }
 }

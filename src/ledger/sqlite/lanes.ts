@@ -1,4 +1,5 @@
 /** Gates and suspensions, to be called inside a transaction; reading them needs none. */
+import { type LaneRow, toLaneState } from '../lane-rows.ts'
 import type { Gate, LaneState, Suspension } from '../port.ts'
 import { type Database, prepare } from './connection.ts'
 
@@ -8,15 +9,6 @@ export interface Lanes {
   suspend(suspension: Suspension): void
   resume(lane: string): void
   all(): LaneState[]
-}
-
-interface LaneRow {
-  lane: string
-  gate_until_ms: number
-  gate_reason: string
-  suspended_at_ms: number | null
-  suspended_reason: string | null
-  processing: number
 }
 
 export function prepareLanes(database: Database): Lanes {
@@ -48,16 +40,5 @@ export function prepareLanes(database: Database): Lanes {
     suspend: (suspension) => void suspend.run(suspension.lane, suspension.atMs, suspension.reason),
     resume: (lane) => void resume.run(lane),
     all: () => selectAll.all().map(toLaneState),
-  }
-}
-
-function toLaneState(row: LaneRow): LaneState {
-  return {
-    lane: row.lane,
-    gateUntilMs: row.gate_until_ms,
-    gateReason: row.gate_reason,
-    suspended:
-      row.suspended_at_ms === null ? undefined : { reason: row.suspended_reason ?? '', atMs: row.suspended_at_ms },
-    processing: row.processing,
   }
 }

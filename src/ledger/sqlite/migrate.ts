@@ -1,5 +1,6 @@
 /** Brings a store to the newest schema: each migration once, under a lock, however many processes open it at a time. */
 import { HoldfastError } from '../../core/errors.ts'
+import { schemaTooNew } from '../store-errors.ts'
 import { type Database, prepare } from './connection.ts'
 import { MIGRATIONS, type Migration } from './migrations/index.ts'
 
@@ -73,16 +74,6 @@ function pragma(database: Database, name: 'user_version' | 'application_id'): nu
 
 function hasTables(database: Database): boolean {
   return prepare<object>(database, 'SELECT 1 FROM sqlite_schema LIMIT 1').get() !== undefined
-}
-
-function schemaTooNew(store: string, found: number, known: number): HoldfastError {
-  return new HoldfastError({
-    code: 'schema_too_new',
-    class: 'configuration',
-    message: `The store ${store} has schema version ${found}; this Holdfast knows versions up to ${known}`,
-    hint: 'A newer Holdfast has written it. Use that version, or a newer one; an older one would not understand the data.',
-    details: { store, found, known },
-  })
 }
 
 function foreignStore(store: string): HoldfastError {

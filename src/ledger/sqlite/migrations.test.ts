@@ -1,12 +1,14 @@
 /** A store that an older Holdfast left behind opens, with everything in it, and goes on. */
+
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
+import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import { claim, expectAudited, FAILURE, LANE, SUCCEEDED, settle } from '../conformance/support.ts'
 import type { Ledger } from '../port.ts'
 import { connect } from './connection.ts'
 import { openSqliteLedger } from './index.ts'
 import { MIGRATIONS } from './migrations/index.ts'
-import { impatientClock, temporaryFolder } from './test-support.ts'
+import { temporaryFolder } from './test-support.ts'
 
 const AT = 1_767_225_600_123
 const UNTIL = AT + 30_000

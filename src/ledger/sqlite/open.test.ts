@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, describe, expect, it } from 'vitest'
+import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import { claimOne, expectAudited, newRun, SUCCEEDED, settle, workOne } from '../conformance/support.ts'
 import { connect, type Database } from './connection.ts'
 import { storeError } from './errors.ts'
@@ -11,7 +12,7 @@ import { openSqliteLedger, pendingMigrations, type SqliteLedger } from './index.
 import { createLedger } from './ledger.ts'
 import { migrate } from './migrate.ts'
 import { MIGRATIONS } from './migrations/index.ts'
-import { impatientClock, temporaryFolder } from './test-support.ts'
+import { temporaryFolder } from './test-support.ts'
 
 const folders: { remove: () => Promise<void> }[] = []
 afterEach(async () => {

@@ -2,6 +2,7 @@
 import { parseItemId } from '../../core/ids.ts'
 import { type ItemState, isEndState } from '../../core/item-state.ts'
 import type { CancelOrder, DiscardOrder, OperatorOrder, OperatorReceipt, ReplayOrder, ResolveOrder } from '../port.ts'
+import { type Refusal, whyNoCancel, whyNoDiscard, whyNoReplay, whyNoResolve } from '../refusals.ts'
 import { type Database, prepare } from './connection.ts'
 import type { Dependents } from './dependents.ts'
 import type { Effects } from './effects.ts'
@@ -28,9 +29,6 @@ interface ItemRow {
   summary: string | null
   reason: string | null
 }
-
-/** `undefined`: it may be done. */
-type Refusal = string | undefined
 
 const NO_DEAD_LETTER = 'fingerprint = NULL, summary = NULL, hint = NULL, cause = NULL, dead_since_ms = NULL'
 
@@ -139,28 +137,4 @@ export function prepareOperators(
       ),
     resolve: (order, nowMs) => carryOut(order, whyNoResolve, (row) => resolveRow(row, order, nowMs)),
   }
-}
-
-function whyNoReplay(state: ItemState, order: ReplayOrder): Refusal {
-  if (state === 'dead_lettered') return undefined
-  if (state === 'unknown_outcome') {
-    return order.knownNotApplied ? undefined : 'it may have happened: replay it only if you know that it did not'
-  }
-  return `only a dead letter or an unknown outcome can be replayed; this is ${state}`
-}
-
-function whyNoDiscard(state: ItemState): Refusal {
-  if (state === 'processing') return 'it is being processed: cancel it, or wait until it is not'
-  return isEndState(state) ? `it has ended: ${state}` : undefined
-}
-
-function whyNoCancel(state: ItemState): Refusal {
-  if (state === 'dead_lettered') return 'it is a dead letter: discard it'
-  if (state === 'unknown_outcome') return 'it may have happened: resolve or discard it'
-  return isEndState(state) ? `it has ended: ${state}` : undefined
-}
-
-function whyNoResolve(state: ItemState): Refusal {
-  if (state === 'dead_lettered' || state === 'unknown_outcome') return undefined
-  return `only a dead letter or an unknown outcome can be resolved; this is ${state}`
 }

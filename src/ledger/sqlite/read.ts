@@ -1,13 +1,14 @@
 /** `run`, `item`, `items` and `groups` of the port. */
-import { HoldfastError } from '../../core/errors.ts'
 import { parseItemId } from '../../core/ids.ts'
-import type { Json } from '../../core/json.ts'
+import { cursorOf, parseCursor } from '../cursor.ts'
+import { toSummary } from '../item-rows.ts'
 import type { ItemFilter, ItemRecord, ItemSummary, Page, PageOf, RunRecord } from '../port.ts'
+import { type EditRow, type OperationRow, type RecordRow, type RunRow, toRecord, toRun } from '../record-rows.ts'
 import { type Attempts, type KeptSuccess, keptSuccess } from './attempts.ts'
 import { type Database, prepare } from './connection.ts'
 import { hotItemsFor, itemConditions } from './filter.ts'
 import { ITEMS_OF_RUNS, itemsOfRun } from './item-numbers.ts'
-import { labelsOf, SUMMARY_COLUMNS, SUMMARY_JOINS, type SummaryRow, toSummary } from './summary.ts'
+import { SUMMARY_COLUMNS, SUMMARY_JOINS, type SummaryRow } from './summary.ts'
 
 export interface Reading {
   run(runId: string): RunRecord | undefined
@@ -15,32 +16,16 @@ export interface Reading {
   items(filter: ItemFilter, page: Page): PageOf<ItemSummary>
 }
 
-interface RunRow {
+interface NumberedRun extends RunRow {
   no: number
-  id: string
-  tenant: string
-  pipeline: string
-  key: string
-  batch: string
-  created_at_ms: number
-  correlation_id: string
-  labels: string | null
-  input: string
 }
 
-interface RecordRow extends SummaryRow, KeptSuccess {
+interface NumberedRecord extends RecordRow, SummaryRow, KeptSuccess {
   recorded: number
-  after: string | null
-  memo: string | null
-  output: string | null
-  slow_lane_tries: number
-  cancel_reason: string | null
-  input: string
-  correlation_id: string
 }
 
 export function prepareReading(database: Database, attempts: Attempts): Reading {
-  const selectRun = prepare<RunRow>(
+  const selectRun = prepare<NumberedRun>(
     database,
     `SELECT r.no, r.id, f.tenant, f.pipeline, coalesce(r.key, r.id) AS key, b.batch, r.created_at_ms,
        coalesce(r.correlation_id, r.id) AS correlation_id, r.labels, r.input
@@ -50,18 +35,18 @@ export function prepareReading(database: Database, attempts: Attempts): Reading 
     database,
     `SELECT ${SUMMARY_COLUMNS} FROM items i ${SUMMARY_JOINS} WHERE r.no = ? AND ${ITEMS_OF_RUNS} ORDER BY i.no`,
   )
-  const selectItem = prepare<RecordRow>(
+  const selectItem = prepare<NumberedRecord>(
     database,
     `SELECT ${SUMMARY_COLUMNS}, i."after", i.memo, i.output, i.slow_lane_tries, i.cancel_reason, i.recorded,
        i.success_from_ms, i.success_at_ms, i.success_status, i.success_key, r.input,
        coalesce(r.correlation_id, r.id) AS correlation_id
      FROM items i ${SUMMARY_JOINS} WHERE r.id = ? AND ${ITEMS_OF_RUNS} AND i.step = ?`,
   )
-  const selectEdits = prepare<{ input: string; by: string; at_ms: number; replay: number }>(
+  const selectEdits = prepare<EditRow>(
     database,
     'SELECT input, by, at_ms, replay FROM edits WHERE item = ? ORDER BY number',
   )
-  const selectOperations = prepare<{ what: string; by: string; at_ms: number; note: string }>(
+  const selectOperations = prepare<OperationRow>(
     database,
     'SELECT what, by, at_ms, note FROM operations WHERE item = ? ORDER BY id',
   )
@@ -77,19 +62,7 @@ export function prepareReading(database: Database, attempts: Attempts): Reading 
 
   function run(runId: string): RunRecord | undefined {
     const row = selectRun.get(runId)
-    if (!row) return undefined
-    return {
-      id: row.id,
-      tenant: row.tenant,
-      pipeline: row.pipeline,
-      key: row.key,
-      input: JSON.parse(row.input) as Json,
-      labels: labelsOf(row),
-      batch: row.batch,
-      correlationId: row.correlation_id,
-      createdAtMs: row.created_at_ms,
-      items: selectItemsOfRun.all(row.no).map(toSummary),
-    }
+    return row && toRun(row, selectItemsOfRun.all(row.no))
   }
 
   function item(id: string): ItemRecord | undefined {
@@ -97,25 +70,12 @@ export function prepareReading(database: Database, attempts: Attempts): Reading 
     const row = at && selectItem.get(at.runId, at.step)
     if (!row) return undefined
     const kept = keptSuccess(row, row.recorded)
-    return {
-      ...toSummary(row),
-      input: JSON.parse(row.input) as Json,
-      edits: selectEdits.all(row.no).map((edit) => ({
-        input: JSON.parse(edit.input) as Json,
-        by: edit.by,
-        atMs: edit.at_ms,
-        replay: edit.replay,
-      })),
-      output: row.output === null ? undefined : (JSON.parse(row.output) as Json),
-      after: row.after === null ? [] : (JSON.parse(row.after) as string[]),
-      dependents: selectDependents.all(row.run, row.no).map((dependent) => dependent.step),
+    return toRecord(row, {
+      edits: selectEdits.all(row.no),
+      operations: selectOperations.all(row.no),
       attempts: [...attempts.of(row.no), ...(kept ? [kept] : [])],
-      operations: selectOperations.all(row.no).map(({ what, by, at_ms, note }) => ({ what, by, atMs: at_ms, note })),
-      correlationId: row.correlation_id,
-      memo: row.memo ?? undefined,
-      slowLaneTries: row.slow_lane_tries,
-      cancelRequested: row.cancel_reason !== null,
-    }
+      dependents: selectDependents.all(row.run, row.no).map((dependent) => dependent.step),
+    })
   }
 
   return { run, item, items: (filter, page) => listItems(database, filter, page) }
@@ -125,7 +85,7 @@ export function prepareReading(database: Database, attempts: Attempts): Reading 
 function listItems(database: Database, filter: ItemFilter, page: Page): PageOf<ItemSummary> {
   const { sql, values } = itemConditions(filter)
   const hot = hotItemsFor(filter)
-  const below = page.cursor === undefined ? Number.MAX_SAFE_INTEGER : parseCursor(page.cursor)
+  const below = page.cursor === undefined ? Number.MAX_SAFE_INTEGER : parseCursor(page.cursor, isNumber)
   const rows = prepare<SummaryRow>(
     database,
     `SELECT ${SUMMARY_COLUMNS} FROM items i ${hot?.index ? `INDEXED BY ${hot.index}` : ''} ${SUMMARY_JOINS}
@@ -135,26 +95,10 @@ function listItems(database: Database, filter: ItemFilter, page: Page): PageOf<I
   const last = rows.length > page.limit ? rows[page.limit - 1] : undefined
   return {
     rows: rows.slice(0, page.limit).map(toSummary),
-    cursor: last && Buffer.from(JSON.stringify(last.no)).toString('base64url'),
+    cursor: last && cursorOf(last.no),
   }
 }
 
-function parseCursor(cursor: string): number {
-  try {
-    const no: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    if (Number.isSafeInteger(no)) return no as number
-  } catch (cause) {
-    throw invalidCursor(cursor, cause)
-  }
-  throw invalidCursor(cursor)
-}
-
-function invalidCursor(cursor: string, cause?: unknown): HoldfastError {
-  return new HoldfastError({
-    code: 'invalid_cursor',
-    class: 'validation',
-    message: `"${cursor}" is not a cursor of a page`,
-    hint: 'Pass the `cursor` of the page before, unchanged, or none for the first page.',
-    cause,
-  })
+function isNumber(end: unknown): end is number {
+  return Number.isSafeInteger(end)
 }

@@ -1,4 +1,4 @@
-import { HoldfastError } from '../../core/errors.ts'
+import { dependentsOf, idTaken } from '../new-runs.ts'
 import type { NewItem, NewRun, SubmitReceipt } from '../port.ts'
 import { type Database, prepare } from './connection.ts'
 import type { Names } from './names.ts'
@@ -103,7 +103,7 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
 
   function receiptOfKnown(run: NewRun, flow: number): SubmitReceipt {
     const known = run.key === undefined ? undefined : selectKnown.get(run.key, flow)
-    if (!known) throw invalidRun(run, 'its id belongs to another run', 'Make a new id for each run (core/ids.ts).')
+    if (!known) throw idTaken(run)
     const outcome = known.input_fingerprint === run.inputFingerprint ? 'duplicate' : 'conflict'
     return { outcome, runId: known.id }
   }
@@ -116,50 +116,12 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
   }
 }
 
-/** @throws HoldfastError `invalid_run`: before anything is written. */
-export function assertRuns(runs: readonly NewRun[]): void {
-  for (const run of runs) {
-    if (run.id === '' || run.id.includes('.')) throw invalidRun(run, 'its id is empty or has a dot', 'Use a UUID.')
-    if (run.items.length === 0) throw invalidRun(run, 'it has no items', 'A run has at least one step.')
-    if (run.items.length > 1) assertSteps(run)
-    else if (run.items[0]?.after.length) throw unknownStep(run, run.items[0])
-  }
-}
-
-function assertSteps(run: NewRun): void {
-  const earlier = new Set<string>()
-  for (const item of run.items) {
-    if (earlier.has(item.step)) throw invalidRun(run, `it has two steps "${item.step}"`, 'Give each step its own name.')
-    const needed = new Set(item.after)
-    if (needed.size < item.after.length || needed.difference(earlier).size > 0) throw unknownStep(run, item)
-    earlier.add(item.step)
-  }
-}
-
-function unknownStep(run: NewRun, item: NewItem): HoldfastError {
-  return invalidRun(
-    run,
-    `step "${item.step}" needs ${JSON.stringify(item.after)}, which are not all earlier steps`,
-    'List the steps so that each comes after those it needs, and name each once in `after`.',
-  )
-}
-
-function invalidRun(run: NewRun, problem: string, hint: string): HoldfastError {
-  return new HoldfastError({
-    code: 'invalid_run',
-    class: 'configuration',
-    message: `Run "${run.id}" of pipeline "${run.pipeline}" cannot be stored: ${problem}`,
-    hint,
-    details: { runId: run.id, pipeline: run.pipeline },
-  })
-}
-
 function labelsText(labels: NewRun['labels']): string | null {
   for (const _label in labels) return JSON.stringify(labels)
   return null
 }
 
 function dependentsText(step: string, items: readonly NewItem[]): string | null {
-  const dependents = items.filter((item) => item.after.includes(step)).map((item) => item.step)
+  const dependents = dependentsOf(step, items)
   return dependents.length === 0 ? null : JSON.stringify(dependents)
 }

@@ -3,6 +3,7 @@
  * transaction as the items, once per group of writes; `audit` recounts the rows.
  */
 import { ITEM_STATES, type ItemState } from '../../core/item-state.ts'
+import { ACCEPTED, ARCHIVED_PREFIX } from '../counts.ts'
 import { type Database, prepare } from './connection.ts'
 
 export interface Tally {
@@ -16,9 +17,6 @@ export interface Tally {
   /** Drops what was collected: after a rollback. */
   drop(): void
 }
-
-export const ACCEPTED = 'accepted'
-export const ARCHIVED_PREFIX = 'archived:'
 
 const KINDS: readonly string[] = [...ITEM_STATES, ACCEPTED, ...ITEM_STATES.map((state) => ARCHIVED_PREFIX + state)]
 const KIND_INDEX: Readonly<Record<string, number>> = Object.fromEntries(KINDS.map((kind, index) => [kind, index]))

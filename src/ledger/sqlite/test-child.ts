@@ -1,8 +1,9 @@
 /** A process of its own, for tests: `node test-child.ts race|submit PATH WORKER`. Prints ids, one per line. */
+
 import { writeSync } from 'node:fs'
+import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import type { Ledger, NewRun } from '../port.ts'
 import { openSqliteLedger } from './index.ts'
-import { impatientClock } from './test-support.ts'
 
 const NOW_MS = 1_767_225_600_000
 const CHANNEL = { lane: 'crm/default', endpoint: 'POST /contacts', limit: 7, laneConcurrency: 1000 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import { connect, prepare } from './connection.ts'
-import { impatientClock } from './test-support.ts'
 import { createWriter, type Writer } from './writer.ts'
 
 function openWriter() {

@@ -7,8 +7,9 @@
  * once: it changes nothing but the database and what `afterRollback` puts right.
  */
 import type { Clock } from '../../core/clock.ts'
+import { storeClosed } from '../store-errors.ts'
 import { type Database, prepare } from './connection.ts'
-import { isBusy, storeBusy, storeClosed, storeError } from './errors.ts'
+import { isBusy, storeBusy, storeError } from './errors.ts'
 
 export interface Writer {
   /** @throws HoldfastError `store_busy`, `store_full`, `store_closed`, ... Nothing was changed then. */

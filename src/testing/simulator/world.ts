@@ -56,6 +56,7 @@ class SimulatedWorld implements World {
   readonly #storeChance: Random
   readonly #storePath: string
   #spectator: Spectator | undefined
+  #isOver = false
   #facts = 0
   #calls = 0
 
@@ -94,6 +95,8 @@ class SimulatedWorld implements World {
 
   // Handed on by themselves, so bound.
   readonly record = (body: FactBody): void => {
+    // The end of the world is not part of its story.
+    if (this.#isOver) return
     this.#facts += 1
     this.#observe({ no: this.#facts, atMs: this.clock.monotonicMs(), ...body } as Fact)
   }
@@ -113,6 +116,7 @@ class SimulatedWorld implements World {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true
     for (const machine of this.machines.values()) machine.process?.gate.die()
     if (this.#spectator) await this.clock.runUntil(this.#spectator.hf.close())
   }

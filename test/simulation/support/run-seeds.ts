@@ -6,8 +6,8 @@ import { openPool } from '../../../tools/simulation/pool.ts'
 import { failuresText } from '../../../tools/simulation/summary.ts'
 
 /** What `npm test` runs of them, in each of its two files; about half a minute each. */
-export const FIXED_SEEDS_PER_FILE = 50
-export const FRESH_SEEDS = 8
+export const FIXED_SEEDS_PER_FILE = 35
+export const FRESH_SEEDS = 5
 /** Under load; a seed that hangs is told of by the pool long before. */
 export const SEEDS_LIMIT_MS = 300_000
 

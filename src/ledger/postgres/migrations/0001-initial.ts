@@ -130,7 +130,7 @@ CREATE TABLE ${s}.items (
   last_failure text,                              -- of the newest attempt that failed
   output text,
   PRIMARY KEY (run, step, tenant)
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05,
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05,
         autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX items_due ON ${s}.items (channel, due_at_ms, run, step) WHERE due_at_ms IS NOT NULL;

@@ -11,15 +11,20 @@ import { breakersOf, followMachines } from './machines.ts'
 interface LocalBreaker {
   phase: BreakerPhase
   sinceMs: number
+  /** It is half open because another process said so: what was begun here at that very moment was begun before. */
+  isToldOf: boolean
+  /** Ramping: since when, which may be before this process heard of it. */
+  rampFromMs: number
   /** When the last call through it ended: what changes at that very moment, its own calls have changed. */
   answeredAtMs: number
-  /** Calls under way, by number, with when they were started. */
+  /** Calls under way, by number, with when they were begun. */
   readonly inFlight: Map<number, number>
 }
 
 export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
   const machines = followMachines(scenario)
   const items = followItems(scenario)
+  let clockJumpedAtMs = -1
   const breakers = new Map<string, LocalBreaker>()
   const breakersOfCall = new Map<number, LocalBreaker[]>()
   /** By breaker: when the first process began to let traffic back since it was open last. */
@@ -29,7 +34,7 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
     const name = `${process} ${key}`
     let breaker = breakers.get(name)
     if (!breaker) {
-      breaker = { phase: 'closed', sinceMs: 0, answeredAtMs: -1, inFlight: new Map() }
+      breaker = { phase: 'closed', sinceMs: 0, isToldOf: false, rampFromMs: 0, answeredAtMs: -1, inFlight: new Map() }
       breakers.set(name, breaker)
     }
     return breaker
@@ -48,7 +53,9 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
       violated(`${process} closed breaker ${key} at once: all that waits comes back together`)
     }
     breaker.phase = to
+    breaker.isToldOf = to === 'half_open' && from !== 'open'
     breaker.sinceMs = atMs
+    breaker.rampFromMs = rampFromMs.get(key) ?? atMs
   }
 
   function settingsOf(process: string, key: string): BreakerSettings | undefined {
@@ -88,13 +95,18 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
       violated(`${fact.process} sent although breaker ${key} is open`, about)
       return
     }
-    const since = [...breaker.inFlight.values()].filter((atMs) => atMs >= breaker.sinceMs)
+    const since = [...breaker.inFlight.values()].filter(
+      (atMs) => atMs > breaker.sinceMs || (atMs === breaker.sinceMs && !breaker.isToldOf),
+    )
     if (breaker.phase === 'half_open') {
-      const alive = since.filter((atMs) => startedMs - atMs < settings.probeLeaseMs - RESOLUTION_MS)
+      // A clock that jumped has ended the leases of probes, or seems to have.
+      const alive = since.filter(
+        (atMs) => atMs > clockJumpedAtMs && startedMs - atMs < settings.probeLeaseMs - RESOLUTION_MS,
+      )
       if (alive.length > 0) violated(`${fact.process} sent a second probe for ${key}, half open`, about)
       return
     }
-    const elapsedMs = startedMs - (rampFromMs.get(key) ?? breaker.sinceMs)
+    const elapsedMs = startedMs - breaker.rampFromMs
     const share = shareAt(settings, elapsedMs, machines.spreadMs)
     if (share >= 1) return
     const allowed = Math.max(1, Math.floor(share * concurrency))
@@ -116,6 +128,7 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
     observe(fact: Fact) {
       machines.observe(fact)
       items.observe(fact)
+      if (fact.kind === 'trouble' && fact.trouble.kind === 'clock_jump') clockJumpedAtMs = fact.atMs
       if (fact.kind === 'sent') onSent(fact)
       else if (fact.kind === 'answered') endCall(fact.call, fact.atMs)
       else if (fact.kind === 'event' && fact.event.type === 'breaker.changed')

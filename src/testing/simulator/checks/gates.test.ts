@@ -195,6 +195,27 @@ describe('limits are kept (R049-R051)', () => {
     expect(calls(9900)).toEqual([expect.stringContaining('4 calls')])
     expect(calls(10_001)).toEqual([])
   })
+
+  it('counts the calls of all processes together, where they have one time', () => {
+    const calls = (lastAtMs: number, skewMs = 0) => {
+      const machines = STORY_SCENARIO.machines.map((machine, index) => ({ ...machine, skewMs: index * skewMs }))
+      const story = tell(limitsAreKept, { ...STORY_SCENARIO, machines })
+      for (const process of ['m1#1', 'm2#1']) story.fact({ kind: 'process_started', process })
+      for (const [index, ms] of [0, 1000, 2000, lastAtMs].entries()) {
+        const process = `m${1 + (index % 2)}#1`
+        story
+          .submit(runOf('put', `r${index}`))
+          .at(ms)
+          .claim(process, `r${index}.do`, 1)
+        story.send(process, index, `r${index}.do`).answer(process, index, `r${index}.do`, { status: 200 })
+        story.settle(process, `r${index}.do`, 1, SUCCEEDED)
+      }
+      return story.violations
+    }
+    expect(calls(9900)).toEqual([expect.stringContaining('all together started 4 calls')])
+    expect(calls(10_001)).toEqual([])
+    expect(calls(9900, 500)).toEqual([])
+  })
 })
 
 describe('nothing starves (R058)', () => {

@@ -8,6 +8,10 @@ import { followMachines, machineOf } from './machines.ts'
 
 /** Wall clocks show whole milliseconds. */
 const RESOLUTION_MS = 2
+/** Instead of a process: all of them. */
+const ALL = '*#'
+/** Calls that a process allowed itself while the store was away, and what the others learn of them later. */
+const STORE_TROUBLE_LINGERS_MS = 10_000
 
 export const limitsAreKept: CheckFactory = ({ scenario, violated }) => {
   const machines = followMachines(scenario)
@@ -15,8 +19,11 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated }) => {
   const leased = new Map<string, number>()
   const inFlight = new Map<string, Map<number, KnownItem>>()
   const laneOfCall = new Map<number, string>()
-  /** By process and lane: when calls were started, oldest first. */
+  /** By process and lane, and by lane over all processes: when calls were started, oldest first. */
   const starts = new Map<string, number[]>()
+  /** By lane: the highest limit that any process had. */
+  const highest = new Map<string, number>()
+  let storeTroubledAtMs = Number.NEGATIVE_INFINITY
   const items = followItems(scenario, {
     claimed(item, { takenOver, fact }) {
       if (takenOver) dropCalls(item)
@@ -71,20 +78,34 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated }) => {
   }
 
   function countRate(fact: SentFact, item: KnownItem, { limit, perMs }: RateSettings): void {
-    const key = `${fact.process} ${item.lane} ${perMs}`
-    const startedMs = startOf(fact)
     // Processes agree on one time to count by: one that learns of a clock ahead of its own moves on by as much.
     const windowMs = perMs - machines.spreadMs - RESOLUTION_MS
+    const ofOne = countStart(`${fact.process} ${item.lane} ${perMs}`, startOf(fact), windowMs)
+    if (ofOne > Math.floor(limit)) {
+      const message = `${fact.process} started ${ofOne} calls on ${item.lane} within ${perMs} ms; its limit is ${limit}`
+      violated(message, { itemId: item.itemId })
+    }
+    const lane = `${ALL} ${item.lane} ${perMs}`
+    // They differ while a new configuration is rolled out.
+    const most = Math.max(Math.floor(limit), highest.get(lane) ?? 0)
+    highest.set(lane, most)
+    const ofAll = countStart(lane, startOf(fact), windowMs)
+    if (ofAll > most && ofOne <= Math.floor(limit) && agreeOnLimits(fact.atMs - perMs)) {
+      const message = `all together started ${ofAll} calls on ${item.lane} within ${perMs} ms; their limit is ${most}`
+      violated(message, { itemId: item.itemId })
+    }
+  }
+
+  function countStart(key: string, startedMs: number, windowMs: number): number {
     const recent = (starts.get(key) ?? []).filter((atMs) => atMs > startedMs - windowMs)
     recent.push(startedMs)
     starts.set(key, recent)
-    if (recent.length <= Math.floor(limit)) return
-    violated(
-      `${fact.process} started ${recent.length} calls on ${item.lane} within ${perMs} ms; its limit is ${limit}`,
-      {
-        itemId: item.itemId,
-      },
-    )
+    return recent.length
+  }
+
+  /** By clocks that are apart, or without the store for long, processes can only do their best. */
+  function agreeOnLimits(sinceMs: number): boolean {
+    return machines.spreadMs === 0 && storeTroubledAtMs < sinceMs - STORE_TROUBLE_LINGERS_MS
   }
 
   function endCall(call: number): void {
@@ -96,7 +117,8 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated }) => {
   /** The clock that its windows are laid by has jumped: they begin anew. */
   function onJump(machine: string | undefined): void {
     for (const key of starts.keys()) {
-      if (machine === undefined || machineOf(key.split(' ')[0] as string) === machine) starts.delete(key)
+      if (machine === undefined || key.startsWith(ALL) || machineOf(key.split(' ')[0] as string) === machine)
+        starts.delete(key)
     }
   }
 
@@ -106,7 +128,9 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated }) => {
       machines.observe(fact)
       items.observe(fact)
       if (fact.kind === 'sent') onSent(fact)
-      else if (fact.kind === 'answered') endCall(fact.call)
+      else if (fact.kind === 'store') {
+        if (fact.method === 'updateHealth' && (fact.refused !== undefined || !fact.heard)) storeTroubledAtMs = fact.atMs
+      } else if (fact.kind === 'answered') endCall(fact.call)
       else if (fact.kind === 'process_ended') {
         // What it had under way is the business of those who take over.
         for (const calls of inFlight.values()) {

@@ -1,0 +1,118 @@
+/**
+ * `claim` and `settle` of the port, in one: what ended and what begins instead is one transaction, so one commit, and a
+ * claim finds free every place whose settlement was asked for before it.
+ */
+import type { Clock } from '../../core/clock.ts'
+import type { ClaimedItem, ClaimRequest, Settlement, SettleReceipt } from '../port.ts'
+import type { ClaimPlan, Claims } from './claim.ts'
+import { createCoalescer } from './coalesce.ts'
+import { column, prepare, type Session } from './connection.ts'
+import type { Settle } from './settle.ts'
+import type { Transactor } from './transact.ts'
+
+export interface Work {
+  claim(request: ClaimRequest): Promise<ClaimedItem[]>
+  settle(settlements: readonly Settlement[], nowMs: number): Promise<SettleReceipt[]>
+  idle(): Promise<void>
+}
+
+export interface WorkParts {
+  /** Quoted. */
+  readonly schema: string
+  readonly clock: Clock
+  readonly transactor: Transactor
+  readonly claims: Claims
+  readonly settle: Settle
+  /** Told when a settlement has made work due. */
+  readonly onDue: () => void
+}
+
+interface Job {
+  readonly settlements: readonly Settlement[]
+  readonly nowMs: number
+  readonly plan: ClaimPlan | undefined
+}
+
+interface Done {
+  readonly receipts: readonly SettleReceipt[]
+  readonly claimed: readonly ClaimedItem[]
+}
+
+const NOTHING: Done = { receipts: [], claimed: [] }
+/** One after the other: a claim beside the settlements before it would find their places taken. */
+const MOST_UNDER_WAY = 1
+const LARGEST_GROUP = 1000
+
+export function createWork(parts: WorkParts): Work {
+  const { schema: s, clock, transactor, claims, onDue } = parts
+  // In the order of their numbers, as everybody does who takes several.
+  const lockLanes = prepare(
+    `SELECT 1 FROM ${s}.lanes WHERE id = ANY($1::int[]) OR lane = ANY($2::text[]) ORDER BY id FOR UPDATE`,
+  )
+  const coalescer = createCoalescer<Job, Done>({
+    clock,
+    mostUnderWay: MOST_UNDER_WAY,
+    largestGroup: LARGEST_GROUP,
+    weightOf: ({ settlements }) => settlements.length,
+    async write(jobs) {
+      const done = await transactor.write((session) => writeGroup(session, jobs), { emptyIsNothing: true })
+      if (done.length === 0) return jobs.map(() => NOTHING)
+      if (done.some(({ receipts }) => receipts.some(makesDue))) onDue()
+      return done
+    },
+  })
+
+  /** Empty where nothing was changed. */
+  async function writeGroup(session: Session, jobs: readonly Job[]): Promise<Done[]> {
+    const entries = jobs.flatMap(({ settlements, nowMs }) => settlements.map((settlement) => ({ settlement, nowMs })))
+    const plans = jobs.flatMap(({ plan }) => plan ?? [])
+    const lanes = plans.flatMap((plan) => plan.lanes)
+    const gated = entries.flatMap(({ settlement }) => settlement.gate?.lane ?? [])
+    const lock = () => session.rows(lockLanes, [lanes, column(gated, (lane) => lane)])
+    // Nothing is awaited in between: all of it is sent at once. A gate is a change of its lane, whose turn comes before
+    // that of the settlements then; else the lock is held for as short as can be.
+    const [, receipts, , ...claimed] = await Promise.all([
+      gated.length > 0 && lanes.length > 0 ? lock() : undefined,
+      entries.length > 0 ? parts.settle(session, entries) : [],
+      gated.length === 0 && lanes.length > 0 ? lock() : undefined,
+      ...plans.map((plan) => claims.lease(session, plan)),
+    ])
+    const didNothing = entries.length === 0 && claimed.every((items) => items.length === 0)
+    return didNothing ? [] : apportioned(jobs, receipts, claimed)
+  }
+
+  return {
+    async claim(request) {
+      const plan = await claims.plan(request)
+      if (!plan) return []
+      const { claimed } = await coalescer.add({ settlements: [], nowMs: request.nowMs, plan })
+      return [...claimed]
+    },
+    async settle(settlements, nowMs) {
+      const { receipts } = await coalescer.add({ settlements, nowMs, plan: undefined })
+      return [...receipts]
+    },
+    idle: coalescer.idle,
+  }
+}
+
+/** What a group was answered, to each job its own. */
+function apportioned(
+  jobs: readonly Job[],
+  receipts: readonly SettleReceipt[],
+  claimed: readonly (readonly ClaimedItem[])[],
+): Done[] {
+  let settled = 0
+  let leased = 0
+  return jobs.map(({ settlements, plan }) => {
+    settled += settlements.length
+    return {
+      receipts: receipts.slice(settled - settlements.length, settled),
+      claimed: plan ? (claimed[leased++] ?? []) : [],
+    }
+  })
+}
+
+function makesDue(receipt: SettleReceipt): boolean {
+  return receipt.outcome === 'settled' && (receipt.queued.length > 0 || receipt.state === 'queued')
+}
