@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from 'node:net'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { impatientClock } from '../../../test/support/impatient-clock.ts'
@@ -109,7 +110,29 @@ describe('opening', () => {
   it('a name that is no schema is refused before it reaches any SQL', async () => {
     await expect(open('x"; DROP TABLE y')).rejects.toMatchObject({ code: 'invalid_store_url' })
   })
+
+  it('a connection that is ended in the moment in which it is made disturbs nobody', async () => {
+    const ending = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.end(Buffer.concat([message('R', '\0\0\0\0'), message('Z', 'I'), ENDED])))
+    })
+    await new Promise<void>((resolve) => ending.listen(0, '127.0.0.1', resolve))
+    const { port } = ending.address() as AddressInfo
+    await expect(open('any', { url: `postgres://ada@127.0.0.1:${port}/db` })).rejects.toMatchObject({
+      code: 'store_unavailable',
+    })
+    await new Promise((resolve) => ending.close(resolve))
+  })
 })
+
+/** https://www.postgresql.org/docs/current/protocol-message-formats.html */
+function message(type: string, content: string): Buffer {
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(4 + content.length)
+  return Buffer.concat([Buffer.from(type), length, Buffer.from(content)])
+}
+
+const ENDED = message('E', 'SFATAL\0C57P01\0Mterminating connection due to administrator command\0\0')
 
 describe('what the store itself refuses', () => {
   it('an illegal transition, whoever asks for it', async () => {
