@@ -14,8 +14,6 @@ export interface Breaker {
   rules: BreakerRules | undefined
   /** Calls under way in this process: what a ramp limits. */
   inFlight: number
-  /** The probe of this process that is under way, whatever others have said of the breaker meanwhile. */
-  ownProbe: { readonly id: string; readonly untilMs: number } | undefined
   usedAtMs: number
   /** Of the shared record, as last read or written. */
   revision: number
@@ -62,7 +60,6 @@ export function createBreakerBoard(events: EventBus, onPhaseChange: () => void):
         state: CLOSED_BREAKER,
         rules: undefined,
         inFlight: 0,
-        ownProbe: undefined,
         usedAtMs: 0,
         revision: 0,
         sharedSignature: CLEAN,
@@ -140,10 +137,6 @@ export function askBreakers(breakers: readonly Breaker[], nowMs: number, concurr
   for (const breaker of breakers) {
     if (breaker.state.phase === 'closed' || !breaker.rules) continue
     const answer = admission(breaker.state, nowMs, breaker.rules.settings)
-    if (answer.admit === 'probe' && breaker.ownProbe && isAlive(breaker.ownProbe, breaker.rules.settings, nowMs)) {
-      const untilMs = Math.min(breaker.ownProbe.untilMs, nowMs + OWN_PROBE_RECHECK_MS)
-      return { refused: { by: 'breaker', untilMs, reason: `breaker ${breaker.key}: a probe is under way` } }
-    }
     if (answer.admit === 'probe') grant = PROBE
     const full = answer.admit === 'share' && breaker.inFlight >= shareOf(answer.share, concurrency)
     if (answer.admit === 'none' || full) {
@@ -152,14 +145,6 @@ export function askBreakers(breakers: readonly Breaker[], nowMs: number, concurr
     }
   }
   return grant
-}
-
-/** It mostly ends long before its lease. */
-const OWN_PROBE_RECHECK_MS = 1000
-
-/** A lease that ends further ahead than two leases was given before the clock was set back. */
-function isAlive({ untilMs }: { readonly untilMs: number }, { probeLeaseMs }: BreakerSettings, nowMs: number): boolean {
-  return nowMs < untilMs && untilMs - nowMs <= probeLeaseMs * 2
 }
 
 /** How many more calls the breakers let start now. */

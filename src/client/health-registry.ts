@@ -155,7 +155,6 @@ class Registry implements HealthRegistry {
     const event = eventOf(end, own, this.#parts.clock.wallMs())
     for (const breaker of own.channel.breakers) {
       breaker.inFlight -= 1
-      if (breaker.ownProbe?.id === own.probeId) breaker.ownProbe = undefined
       this.#board.apply(breaker, event)
     }
     // A call that failed may still be on its way.
@@ -219,7 +218,6 @@ class Registry implements HealthRegistry {
       breaker.inFlight += 1
       breaker.usedAtMs = nowMs
       if (probeId !== undefined && breaker.state.phase !== 'closed') {
-        breaker.ownProbe = { id: probeId, untilMs: nowMs + channel.settings.probeLeaseMs }
         this.#board.apply(breaker, { type: 'probe_started', atMs: nowMs, probeId })
       }
     }
