@@ -2,10 +2,12 @@
  * What a simulated run has really exercised: counters, derived from its facts. A trouble that never fired and a path that was
  * never taken prove nothing, however many seeds have passed.
  */
+
 import type { EventName, HoldfastEvent } from '../../core/events.ts'
 import type { OperatorReceipt, Settlement } from '../../ledger/port.ts'
+import type { DisturbanceKind } from '../network/disturbance.ts'
 import type { Fact, StoreFact } from './fact.ts'
-import type { ApiTroubleKind, NetworkTroubleKind, OperationKind, Scenario, StepKind, TroublePlan } from './scenario.ts'
+import type { ApiTroubleKind, OperationKind, Scenario, StepKind, TroublePlan } from './scenario.ts'
 
 export interface Coverage {
   /** Sees every fact, in order. */
@@ -224,7 +226,7 @@ function operationEnd(outcome: string): string {
 }
 
 // Records, not lists: the compiler asks for every kind that is added.
-const NETWORK: Readonly<Record<NetworkTroubleKind, true>> = {
+const NETWORK: Readonly<Record<DisturbanceKind, true>> = {
   refused: true,
   lost_request: true,
   lost_answer: true,

@@ -4,6 +4,7 @@
  */
 import type { WrittenIntegration } from '../../config/schema.ts'
 import type { EngineSettings } from '../../engine/defaults.ts'
+import type { DisturbanceKind } from '../network/disturbance.ts'
 import type { RateLimitOptions } from '../twin/rate-limit.ts'
 
 export interface Scenario {
@@ -128,21 +129,11 @@ export interface NetworkTrouble {
   readonly atMs: number
   readonly lastsMs: number
   readonly api: string
-  readonly what: NetworkTroubleKind
+  readonly what: DisturbanceKind
   readonly share: number
   /** `delayed`: at most this much. */
   readonly delayMs?: number
 }
-export type NetworkTroubleKind =
-  | 'refused'
-  | 'lost_request'
-  | 'lost_answer'
-  | 'delayed'
-  | 'duplicated'
-  | 'reset_before_reading'
-  | 'reset_before_executing'
-  | 'reset_after_executing'
-  | 'cut_in_the_answer'
 
 export interface ApiTrouble {
   readonly kind: 'api'

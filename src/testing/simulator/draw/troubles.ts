@@ -5,12 +5,13 @@
  * two wall clocks that differ by more than it lasts is no lease, so that an item may be worked on twice at a time; the books, the
  * fences and the effects of repeatable steps must hold all the same.
  */
+
 import type { WrittenIntegration } from '../../../config/schema.ts'
+import type { DisturbanceKind } from '../../network/disturbance.ts'
 import type {
   ApiTroubleKind,
   ClockTrouble,
   MachinePlan,
-  NetworkTroubleKind,
   RestartPlan,
   Scenario,
   StoreTrouble,
@@ -30,7 +31,7 @@ export const NETWORK_TROUBLES = [
   'reset_before_executing',
   'reset_after_executing',
   'cut_in_the_answer',
-] as const satisfies readonly NetworkTroubleKind[]
+] as const satisfies readonly DisturbanceKind[]
 
 export const API_TROUBLES = [
   'outage',
@@ -68,7 +69,7 @@ interface Cast {
   /** When something is handed in. */
   readonly momentsMs: readonly number[]
   /** What this seed leaves in. */
-  readonly network: readonly NetworkTroubleKind[]
+  readonly network: readonly DisturbanceKind[]
   readonly api: readonly ApiTroubleKind[]
   readonly store: readonly StoreTrouble['what'][]
 }
