@@ -10,7 +10,7 @@ import type { Registrar } from '../registrar.ts'
 
 export function define(command: Command, registrar: Registrar): void {
   command.description(
-    'Checks this installation: Node, configuration, credentials, store, books, and whether anybody works on what is due.',
+    'Checks this installation: Node, configuration, credentials, store, books, and whether anybody works on what is due. On PostgreSQL also the server: settings, clock, locks, bloat. Each finding comes with its fix.',
   )
   registrar.examples(command, [['holdfast doctor', 'after installing, and whenever something seems odd']])
   registrar.handle(command, async (context) => {
