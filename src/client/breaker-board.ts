@@ -174,8 +174,8 @@ export function shareSignature(state: BreakerState): string {
 const ORDER: Record<BreakerPhase, number> = { half_open: 0, ramping: 1, closed: 2, open: 3 }
 
 /**
- * What to go on with when another process has a word on the same breaker. The later change of phase wins. While both say
- * half open, whoever began it, each process has the last word on its own probes. Windows of closed breakers stay local: each process
+ * What to go on with when another process has a word on the same breaker. The later change of phase wins. Until it closes,
+ * each process has the last word on its own probes: one under way goes on, whoever says meanwhile that it is open. Windows of closed breakers stay local: each process
  * sees enough of its own.
  */
 export function mergeBreakers(local: BreakerState, remote: BreakerState, workerId: string): BreakerState {
@@ -184,15 +184,19 @@ export function mergeBreakers(local: BreakerState, remote: BreakerState, workerI
   }
   const later = remote.changedAtMs - local.changedAtMs || ORDER[remote.phase] - ORDER[local.phase]
   const winner = later > 0 ? remote : local
-  if (local.phase !== 'half_open' || remote.phase !== 'half_open') return winner
+  if (!isProbed(local) || !isProbed(remote)) return winner
   return {
     ...winner,
     probes: [
       ...local.probes.filter(({ id }) => isProbeOf(workerId, id)),
       ...remote.probes.filter(({ id }) => !isProbeOf(workerId, id)),
     ],
-    probeSuccesses: Math.max(local.probeSuccesses, remote.probeSuccesses),
+    probeSuccesses: winner.phase === 'open' ? 0 : Math.max(local.probeSuccesses, remote.probeSuccesses),
   }
+}
+
+function isProbed({ phase }: BreakerState): boolean {
+  return phase === 'open' || phase === 'half_open'
 }
 
 export function probeIdOf(workerId: string, uniqueId: string): string {

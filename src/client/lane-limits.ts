@@ -7,6 +7,7 @@ import {
   exchangeSlots,
   leaveSlots,
   type SharedLimit,
+  type SlotHolder,
   slotsElsewhere,
 } from '../policy/limiter-slots.ts'
 
@@ -18,8 +19,10 @@ export interface OwnLimit {
   untilMs: number
   /** From when they count. */
   starts: RateState
-  /** Added while an exchange is under way, which does not know of them. */
-  sinceSnapshot: RateState
+  /** How many exchanges were begun here. */
+  exchange: number
+  /** Added since an exchange began, which does not know of them: by its number, only those since the last one that was surely written. */
+  since: readonly (readonly [number, RateState])[]
   /** When calls began that are under way and that no exchange has told of. */
   readonly underWay: Map<number, number>
   underWayCount: number
@@ -45,7 +48,8 @@ export function newLimit(settings: RateSettings, before: OwnLimit | undefined): 
     slots: 0,
     untilMs: 0,
     starts: EMPTY_RATE,
-    sinceSnapshot: EMPTY_RATE,
+    exchange: 0,
+    since: [],
     underWay: new Map(),
     underWayCount: 0,
     reserve: 0,
@@ -93,7 +97,7 @@ export function moveStarts(limit: OwnLimit, byMs: number): void {
   settleUnderWay(limit)
   const moved = ({ starts }: RateState): RateState => ({ starts: starts.map(([atMs, count]) => [atMs + byMs, count]) })
   limit.starts = moved(limit.starts)
-  limit.sinceSnapshot = moved(limit.sinceSnapshot)
+  limit.since = limit.since.map(([exchange, starts]) => [exchange, moved(starts)])
 }
 
 function addUnderWay(limit: OwnLimit, startedMs: number, change: number): void {
@@ -106,7 +110,17 @@ function addUnderWay(limit: OwnLimit, startedMs: number, change: number): void {
 function settleStarts(limit: OwnLimit, countsFromMs: number, count: number): void {
   const settled: RateState = { starts: [[countsFromMs, count]] }
   limit.starts = mergeStarts(limit.starts, settled, limit.rate)
-  limit.sinceSnapshot = mergeStarts(limit.sinceSnapshot, settled, limit.rate)
+  const [number, starts] = limit.since.at(-1) ?? [limit.exchange, EMPTY_RATE]
+  if (number === limit.exchange)
+    limit.since = [...limit.since.slice(0, -1), [number, mergeStarts(starts, settled, limit.rate)]]
+  else limit.since = [...limit.since, [limit.exchange, settled]]
+}
+
+/** What the exchange of that number, and those before it, did not know of. */
+function startedSince({ since, rate }: OwnLimit, exchange: number): RateState {
+  return since
+    .filter(([number]) => number >= exchange)
+    .reduce((all, [, starts]) => mergeStarts(all, starts, rate), EMPTY_RATE)
 }
 
 /** The shared record as it is to become; until it is written, what is given away is not used any more. */
@@ -116,15 +130,23 @@ export function planExchange(
   about: { readonly holder: string; readonly nowMs: number; readonly leaseMs: number; readonly isUnsure: boolean },
 ): SharedLimit {
   const { holder, nowMs, leaseMs, isUnsure } = about
-  const told = shared.holders[holder]
   settleUnderWay(limit)
-  if (isUnsure && told) limit.starts = union(limit.starts, told.starts)
-  limit.sinceSnapshot = EMPTY_RATE
-  const { starts, lastMs, rate } = limit
+  if (isUnsure) recallStarts(limit, shared.holders[holder])
+  limit.exchange += 1
+  const { starts, lastMs, rate, exchange } = limit
   const wanted = Math.min(Math.floor(rate.limit), countInWindow(limit, nowMs) + reserveOf(limit, nowMs))
-  const next = exchangeSlots(shared, { holder, nowMs, untilMs: nowMs + leaseMs, starts, wanted, lastMs }, rate)
+  const next = exchangeSlots(
+    shared,
+    { holder, nowMs, untilMs: nowMs + leaseMs, starts, wanted, lastMs, exchange },
+    rate,
+  )
   limit.slots = Math.min(limit.slots, next.holders[holder]?.slots ?? 0)
   return next
+}
+
+/** Any of the exchanges that failed may have been written, and have moved slots with their starts: the record tells which. */
+function recallStarts(limit: OwnLimit, told: SlotHolder | undefined): void {
+  if (told) limit.starts = mergeStarts(told.starts, startedSince(limit, told.exchange), limit.rate)
 }
 
 /** What others are told is not corrected any more. */
@@ -141,13 +163,19 @@ export function applyExchange(limit: OwnLimit, next: SharedLimit, holder: string
   limit.reserve = reserveOf(limit, nowMs)
   limit.slots = mine?.slots ?? 0
   limit.untilMs = mine?.untilMs ?? 0
-  limit.starts = mergeStarts(mine?.starts ?? EMPTY_RATE, limit.sinceSnapshot, limit.rate)
+  limit.since = limit.since.filter(([exchange]) => exchange >= limit.exchange)
+  limit.starts = mergeStarts(mine?.starts ?? EMPTY_RATE, startedSince(limit, limit.exchange), limit.rate)
   limit.startedSinceExchange = 0
 }
 
-export function planLeaving(limit: OwnLimit, shared: SharedLimit, holder: string, nowMs: number): SharedLimit {
+export function planLeaving(
+  limit: OwnLimit,
+  shared: SharedLimit,
+  { holder, nowMs, isUnsure }: { readonly holder: string; readonly nowMs: number; readonly isUnsure: boolean },
+): SharedLimit {
   settleUnderWay(limit)
-  limit.sinceSnapshot = EMPTY_RATE
+  if (isUnsure) recallStarts(limit, shared.holders[holder])
+  limit.exchange += 1
   limit.slots = 0
   return leaveSlots(shared, { holder, starts: limit.starts, nowMs }, limit.rate)
 }
@@ -167,11 +195,4 @@ function reserveOf({ reserve, rate, startedSinceExchange, hungryUntilMs }: OwnLi
 
 function countInWindow({ starts, rate }: OwnLimit, nowMs: number): number {
   return countStarts({ starts: starts.starts.filter(([startMs]) => nowMs - startMs < rate.perMs) })
-}
-
-/** Where it is not known whether the last exchange was written: everything that either side knows of. */
-function union(one: RateState, other: RateState): RateState {
-  const counts = new Map(one.starts)
-  for (const [startMs, count] of other.starts) counts.set(startMs, Math.max(count, counts.get(startMs) ?? 0))
-  return { starts: [...counts].sort(([left], [right]) => left - right) }
 }

@@ -50,6 +50,8 @@ export interface LaneLimits {
   isUnsure: boolean
   /** Since when the store has not answered; infinite where it does. */
   awaySinceMs: number
+  /** Not asked again before, after a failure: who waits must not ask a store in trouble all the time. */
+  notBeforeMs: number
 }
 
 /** A call that has begun under the limits of a lane. */
@@ -107,6 +109,7 @@ export function newLaneLimits(
     generation: 0,
     isUnsure: false,
     awaySinceMs: Number.POSITIVE_INFINITY,
+    notBeforeMs: 0,
     ...before,
     limits,
     everyMs,
@@ -217,7 +220,7 @@ export class SharedRates {
   #wantMore(shared: LaneLimits, limit: OwnLimit, ownNextMs: number, nowMs: number): number {
     const isCold = !shared.holdsSlots
     const isUrgent = !shared.isUnsure && (isCold || (limit.mayAskAtOnce && limit.elsewhere.free <= nowMs))
-    const inTurnMs = Math.max(nowMs, shared.exchangedAtMs + shared.everyMs)
+    const inTurnMs = Math.max(nowMs, shared.exchangedAtMs + shared.everyMs, shared.notBeforeMs)
     this.#schedule(shared, isUrgent ? nowMs : inTurnMs, nowMs)
     const elsewhereMs = Math.min(limit.elsewhere.free, limit.elsewhere.held)
     const nextMs = Math.min(ownNextMs, Math.max(elsewhereMs, shared.dueAtMs + ANSWER_MS))
@@ -282,6 +285,8 @@ export class SharedRates {
         const conflicts: LaneHealth[] = []
         for (const [index, receipt] of receipts.entries()) {
           const plan = plans[index] as Plan
+          // Whatever it says, the store is there.
+          if (plan.lane.shared) plan.lane.shared.awaySinceMs = Number.POSITIVE_INFINITY
           if (receipt.applied) this.#apply(plan, receipt.revision, beganMs)
           else {
             if (receipt.current) this.learn(receipt.current)
@@ -316,7 +321,7 @@ export class SharedRates {
       const limit = shared.limits[kind]
       if (!limit) continue
       const before = known[kind] ?? NOBODY_HOLDS
-      record[kind] = leaving ? planLeaving(limit, before, holder, nowMs) : planExchange(limit, before, about)
+      record[kind] = leaving ? planLeaving(limit, before, about) : planExchange(limit, before, about)
     }
     return { lane, key, fromRevision: revision, record, leaving }
   }
@@ -331,7 +336,7 @@ export class SharedRates {
       if (limit && next) applyExchange(limit, next, this.#parts.workerId, nowMs)
     }
     shared.isUnsure = false
-    shared.awaySinceMs = Number.POSITIVE_INFINITY
+    shared.notBeforeMs = 0
     shared.holdsSlots = !leaving
     shared.exchangedAtMs = nowMs
     shared.tookMs = Math.min(nowMs - beganMs, LONGEST_RHYTHM_MS)
@@ -345,6 +350,7 @@ export class SharedRates {
     shared.awaySinceMs = Math.min(shared.awaySinceMs, nowMs)
     // Ever more rarely: whoever is away for long is not back any sooner.
     shared.dueAtMs = nowMs + Math.max(shared.everyMs, Math.min((nowMs - shared.awaySinceMs) / 2, STORE_AWAY_MS))
+    shared.notBeforeMs = shared.dueAtMs
   }
 
   #look({ shared }: LaneHealth, record: LimiterRecord): void {

@@ -24,7 +24,10 @@ export interface BreakerState {
   readonly openUntilMs: number
   /** The cooldown of the present, or the next, opening. 0: none yet, the next is `openMs`. */
   readonly cooldownMs: number
-  /** In `half_open`: leases of probes under way. */
+  /**
+   * Leases of probes under way. In `half_open`, and in `open` where somebody else's failure ended the half-open phase
+   * before the probe was back: the next one must wait for it.
+   */
   readonly probes: readonly { readonly id: string; readonly untilMs: number }[]
   readonly probeSuccesses: number
   /** When traffic was let back last, by good probes or by hand. */
@@ -93,7 +96,8 @@ export function reduceBreaker(
     default:
       if (current.phase === 'half_open') return endProbe(current, event, settings)
       // While it is open, results come from calls sent before: they neither prolong nor end anything.
-      if (current.phase === 'open' || event.type === 'neutral') return current
+      if (current.phase === 'open') return withoutProbe(current, event.probeId)
+      if (event.type === 'neutral') return current
       if (event.type === 'succeeded') return recordSuccess(current, event, settings)
       return recordFailure(current, event, settings, mayTrip)
   }
@@ -136,15 +140,10 @@ export function admission(state: BreakerState, nowMs: number, settings: BreakerS
       }
     }
     case 'open':
-      return probeMayBegin(state, nowMs) ? admitProbe(state) : refuse(`open: ${state.reason}`, state.openUntilMs)
-    case 'half_open': {
-      const probe = state.probes.find(({ untilMs }) => leaseIsAlive(untilMs, nowMs, settings))
-      if (!probe) return admitProbe(state)
-      return refuse(
-        `half open, a probe is under way: ${state.reason}`,
-        Math.min(probe.untilMs, nowMs + PROBE_RECHECK_MS),
-      )
-    }
+      if (!probeMayBegin(state, nowMs)) return refuse(`open: ${state.reason}`, state.openUntilMs)
+      return admitNextProbe(state, nowMs, settings)
+    case 'half_open':
+      return admitNextProbe(state, nowMs, settings)
   }
 }
 
@@ -157,7 +156,12 @@ export function parentMayTrip(calls: readonly BreakerCall[]): boolean {
   return failing >= 3 || failing > active / 2
 }
 
-function admitProbe(state: BreakerState): BreakerAdmission {
+function admitNextProbe(state: BreakerState, nowMs: number, settings: BreakerSettings): BreakerAdmission {
+  const probe = probeUnderWay(state, nowMs, settings)
+  if (probe) {
+    const retryAtMs = Math.min(probe.untilMs, nowMs + PROBE_RECHECK_MS)
+    return refuse(`half open, a probe is under way: ${state.reason}`, retryAtMs)
+  }
   return { admit: 'probe', share: 0, retryAtMs: 0, reason: `half open, one probe may start: ${state.reason}` }
 }
 
@@ -242,13 +246,16 @@ function grownCooldownMs(state: BreakerState, { openMs, maxOpenMs }: BreakerSett
 }
 
 function startProbe(state: BreakerState, id: string, atMs: number, settings: BreakerSettings): BreakerState {
-  const lease = { id, untilMs: atMs + settings.probeLeaseMs }
-  if (state.phase === 'half_open') {
-    const taken = state.probes.some(({ untilMs }) => leaseIsAlive(untilMs, atMs, settings))
-    return taken ? state : { ...state, probes: [lease] }
-  }
-  if (state.phase !== 'open' || !probeMayBegin(state, atMs)) return state
-  return { ...state, phase: 'half_open', probes: [lease], changedAtMs: atMs }
+  const mayBegin = state.phase === 'half_open' || (state.phase === 'open' && probeMayBegin(state, atMs))
+  if (!mayBegin || probeUnderWay(state, atMs, settings)) return state
+  const probes = [{ id, untilMs: atMs + settings.probeLeaseMs }]
+  if (state.phase === 'half_open') return { ...state, probes }
+  return { ...state, phase: 'half_open', probes, changedAtMs: atMs }
+}
+
+function withoutProbe(state: BreakerState, probeId: string | undefined): BreakerState {
+  const probes = state.probes.filter(({ id }) => id !== probeId)
+  return probes.length === state.probes.length ? state : { ...state, probes }
 }
 
 /** A probe that nobody waits for any more, because its lease passed to another, changes nothing. */
@@ -257,16 +264,15 @@ function endProbe(
   event: BreakerEvent & { readonly type: 'succeeded' | 'failed' | 'neutral' },
   settings: BreakerSettings,
 ): BreakerState {
-  const probes = state.probes.filter(({ id }) => id !== event.probeId)
-  if (probes.length === state.probes.length) return state
-  if (event.type === 'neutral') return { ...state, probes }
+  const freed = withoutProbe(state, event.probeId)
+  if (freed === state || event.type === 'neutral') return freed
   if (event.type === 'failed') {
     const cooldownMs = grownCooldownMs(state, settings)
     const reason = `a probe failed with ${event.code}; open for another ${formatDuration(cooldownMs)}`
     return open(state, reason, event.atMs, cooldownMs)
   }
   const probeSuccesses = state.probeSuccesses + 1
-  if (probeSuccesses < settings.probes) return { ...state, probes, probeSuccesses }
+  if (probeSuccesses < settings.probes) return { ...freed, probeSuccesses }
   return {
     ...CLOSED_BREAKER,
     phase: rampMs(settings) > 0 ? 'ramping' : 'closed',
@@ -280,6 +286,10 @@ function endProbe(
 /** Opened further ahead than a whole cooldown: the clock was set back since, and `openUntilMs` means nothing any more. */
 function probeMayBegin({ openUntilMs, changedAtMs, cooldownMs }: BreakerState, nowMs: number): boolean {
   return nowMs >= openUntilMs || nowMs < changedAtMs - cooldownMs
+}
+
+function probeUnderWay({ probes }: BreakerState, nowMs: number, settings: BreakerSettings) {
+  return probes.find(({ untilMs }) => leaseIsAlive(untilMs, nowMs, settings))
 }
 
 /** A lease that ends further ahead than two leases was given before the clock was set back. */

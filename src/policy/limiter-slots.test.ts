@@ -33,7 +33,11 @@ function world(settings: RateSettings) {
   function exchange(process: Process, wanted: number): void {
     const { id, starts, lastMs } = process
     const known = shared.holders[id] !== undefined
-    shared = exchangeSlots(shared, { holder: id, starts, wanted, lastMs, nowMs, untilMs: nowMs + LEASE_MS }, rate)
+    shared = exchangeSlots(
+      shared,
+      { holder: id, starts, wanted, lastMs, nowMs, untilMs: nowMs + LEASE_MS, exchange: 1 },
+      rate,
+    )
     // What was made free meanwhile is counted there.
     process.starts = shared.holders[id]?.starts ?? EMPTY_RATE
     if (!known) expect(countStarts(process.starts)).toBeLessThanOrEqual(shared.holders[id]?.slots ?? 0)
@@ -233,7 +237,15 @@ describe('a limit shared by several processes', () => {
     all.exchange(only, 10)
     const lower = exchangeSlots(
       all.shared(),
-      { holder: only.id, starts: EMPTY_RATE, wanted: 10, lastMs: 0, nowMs: all.nowMs(), untilMs: all.nowMs() + 1 },
+      {
+        holder: only.id,
+        starts: EMPTY_RATE,
+        wanted: 10,
+        lastMs: 0,
+        nowMs: all.nowMs(),
+        untilMs: all.nowMs() + 1,
+        exchange: 1,
+      },
       { ...all.rate, limit: 4 },
     )
     expect(lower.holders[only.id]?.slots).toBe(4)

@@ -28,6 +28,8 @@ export interface SlotHolder {
   readonly wanted: number
   /** Its latest start ever; 0 for none. Who has waited longest goes first. */
   readonly lastMs: number
+  /** Which of its exchanges this is, by its own count: what it started before is told, or counted elsewhere. */
+  readonly exchange: number
 }
 
 /** What a process tells at an exchange. */
@@ -66,12 +68,12 @@ export function deliveryMs({ perMs }: RateSettings): number {
  * @param rate with the window that is counted, see {@link countedRate}
  */
 export function exchangeSlots(shared: SharedLimit, request: SlotRequest, rate: RateSettings): SharedLimit {
-  const { holder, nowMs, untilMs, wanted, lastMs } = request
+  const { holder, nowMs, untilMs, wanted, lastMs, exchange } = request
   const known = withoutExpired(shared, holder, nowMs, rate)
   const mine = known.holders[holder]
   // Without an entry its slots went to the others, and what it started on them is counted there.
   const starts = mine ? rateInWindow(request.starts, nowMs, rate) : EMPTY_RATE
-  const entry: SlotHolder = { slots: mine?.slots ?? 0, starts, untilMs, wanted, lastMs }
+  const entry: SlotHolder = { slots: mine?.slots ?? 0, starts, untilMs, wanted, lastMs, exchange }
   const holders = { ...known.holders, [holder]: entry }
   const change = fairShare(holders, holder, Math.floor(rate.limit)) - entry.slots
   if (change === 0) return { free: known.free, holders }

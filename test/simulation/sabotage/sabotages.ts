@@ -66,7 +66,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'the lease of a probe is forgotten',
     file: 'src/policy/breaker.ts',
-    changes: [{ from: 'probes: [lease], changedAtMs', to: 'probes: [], changedAtMs' }],
+    changes: [{ from: "phase: 'half_open', probes, changedAtMs", to: "phase: 'half_open', probes: [], changedAtMs" }],
     check: 'breakers are kept',
     seed: 101,
   },

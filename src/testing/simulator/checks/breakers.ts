@@ -11,7 +11,7 @@ import { breakersOf, followMachines } from './machines.ts'
 interface LocalBreaker {
   phase: BreakerPhase
   sinceMs: number
-  /** It is half open because another process said so: what was begun here at that very moment was begun before. */
+  /** What was begun here at the very moment of the change was begun before it: another process's word made it half open, or open just now. */
   isToldOf: boolean
   /** Ramping: since when, which may be before this process heard of it. */
   rampFromMs: number
@@ -53,7 +53,7 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
       violated(`${process} closed breaker ${key} at once: all that waits comes back together`)
     }
     breaker.phase = to
-    breaker.isToldOf = to === 'half_open' && from !== 'open'
+    breaker.isToldOf = to === 'half_open' && (from !== 'open' || breaker.sinceMs === atMs)
     breaker.sinceMs = atMs
     breaker.rampFromMs = rampFromMs.get(key) ?? atMs
   }
