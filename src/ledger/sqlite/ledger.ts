@@ -39,6 +39,8 @@ export interface LedgerParts {
   readonly watchEveryMs: number
   /** How long one statement may block the thread while another process writes. */
   readonly busyWaitMs: number
+  /** Other ledgers use the connection too: closing this one leaves it open. Default false. */
+  readonly isShared?: boolean
 }
 
 /** How long an audit runs before other work gets its turn. */
@@ -87,9 +89,11 @@ export function createLedger(parts: LedgerParts): Ledger {
     },
   })
 
+  let isClosed = false
+
   /** Reads see what is committed; a promise that was resolved is. */
   async function read<Result>(work: () => Result): Promise<Result> {
-    if (!database.isOpen) throw storeClosed(description)
+    if (isClosed || !database.isOpen) throw storeClosed(description)
     try {
       return work()
     } catch (error) {
@@ -100,7 +104,8 @@ export function createLedger(parts: LedgerParts): Ledger {
   async function closeAll(): Promise<void> {
     watcher.stop()
     await close()
-    if (database.isOpen) database.close()
+    isClosed = true
+    if (database.isOpen && !parts.isShared) database.close()
   }
 
   return {
@@ -139,7 +144,7 @@ export function createLedger(parts: LedgerParts): Ledger {
     groups: (filter) => read(() => listGroups(database, filter)),
     balance: (filter) => read(() => readBalance(database, filter)),
     audit: async () => {
-      if (!database.isOpen) throw storeClosed(description)
+      if (isClosed || !database.isOpen) throw storeClosed(description)
       return audit(parts, description)
     },
     retain: (request) => write(() => retain(request)),

@@ -116,13 +116,8 @@ function eventText(event: HoldfastEvent): string {
     case 'call.held':
       return `${event.type} ${event.lane} ${event.endpoint} by ${event.by} until ${event.untilMs}`
     case 'engine.trouble':
-      return `${event.type} ${event.where}: ${withoutStoreName(event.message)}`
+      return `${event.type} ${event.where}: ${event.message}`
     default:
       return event.type
   }
-}
-
-/** Each world has a store of its own, with a name of its own: not part of the story. */
-function withoutStoreName(message: string): string {
-  return message.replaceAll(/sqlite:file:\S*?vfs=memdb/g, 'the store')
 }
