@@ -27,7 +27,7 @@ import { prepareSettle } from './settle.ts'
 import { prepareSubmit } from './submit.ts'
 import { createTally } from './tally.ts'
 import { prepareWake } from './wake.ts'
-import { createWatcher } from './watch.ts'
+import { createWatcher, prepareVersion } from './watch.ts'
 import { createWriter } from './writer.ts'
 
 export interface LedgerParts {
@@ -39,8 +39,8 @@ export interface LedgerParts {
   readonly watchEveryMs: number
   /** How long one statement may block the thread while another process writes. */
   readonly busyWaitMs: number
-  /** Other ledgers use the connection too: closing this one leaves it open. Default false. */
-  readonly isShared?: boolean
+  /** Where other ledgers use the connection too: closing this one leaves it open, and commits are counted here for `watch`. */
+  readonly shared?: { commits: number }
 }
 
 /** How long an audit runs before other work gets its turn. */
@@ -67,7 +67,10 @@ export function createLedger(parts: LedgerParts): Ledger {
   const wake = prepareWake(database, tally)
   const retain = prepareRetain(database, failures, tally)
   const reading = prepareReading(database, attempts)
-  const watcher = createWatcher(database, clock, parts.watchEveryMs)
+  const { shared } = parts
+  let ownCommits = 0
+  const version = shared ? () => shared.commits - ownCommits : prepareVersion(database)
+  const watcher = createWatcher(version, clock, parts.watchEveryMs)
   const { write, close } = createWriter({
     database,
     clock,
@@ -78,6 +81,8 @@ export function createLedger(parts: LedgerParts): Ledger {
       leases.write()
       forgetNumbers()
       failures.endTransaction()
+      ownCommits += 1
+      if (shared) shared.commits += 1
     },
     afterRollback: () => {
       tally.drop()
@@ -105,7 +110,7 @@ export function createLedger(parts: LedgerParts): Ledger {
     watcher.stop()
     await close()
     isClosed = true
-    if (database.isOpen && !parts.isShared) database.close()
+    if (database.isOpen && !shared) database.close()
   }
 
   return {

@@ -64,7 +64,7 @@ export interface SharedStore extends Disposable {
 
 /**
  * One connection and its prepared statements for all, which makes a ledger cheap to open: for simulations, whose processes take
- * turns on one thread, so that none ever sees another's transaction. `watch` hears of nothing: no other connection writes.
+ * turns on one thread, so that none ever sees another's transaction.
  */
 export function openSharedStore(): SharedStore {
   const path = ':memory:'
@@ -73,13 +73,14 @@ export function openSharedStore(): SharedStore {
   configure(database, path)
   migrate(database, `sqlite:${path}`)
   enforceLegalTransitions(database)
+  const shared = { commits: 0 }
   const limits = {
     busyTimeoutMs: DEFAULT_BUSY_TIMEOUT_MS,
     watchEveryMs: DEFAULT_WATCH_EVERY_MS,
     busyWaitMs: BUSY_WAIT_MS,
   }
   return {
-    connect: (clock) => createLedger({ database, path, clock, ...limits, isShared: true }),
+    connect: (clock) => createLedger({ database, path, clock, ...limits, shared }),
     [Symbol.dispose]: () => database.close(),
   }
 }
