@@ -156,7 +156,7 @@ describe('virtual clock', () => {
     expect(told).toHaveLength(15)
     expect(told).toEqual(await tell(false))
     let eventLoopTurned = false
-    setImmediate(() => {
+    createVirtualClock().nextTurn(() => {
       eventLoopTurned = true
     })
     await tell(true)
