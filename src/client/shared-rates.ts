@@ -86,6 +86,13 @@ const ANSWER_MS = 10
 /** Conflicts in one exchange: what still conflicts then is tried again at the next. */
 const MAX_ROUNDS = 8
 
+/** When an exchange should be over. One that is late is asked about ever less often: a slow store keeps nobody busy. */
+function answerMs({ dueAtMs, everyMs }: LaneLimits, nowMs: number): number {
+  const usualMs = dueAtMs + ANSWER_MS
+  if (usualMs > nowMs) return usualMs
+  return nowMs + Math.min(everyMs, Math.max(ANSWER_MS, nowMs - dueAtMs))
+}
+
 /** @param before what was held under earlier settings */
 export function newLaneLimits(
   settings: Readonly<Partial<Record<Kind, RateSettings | undefined>>>,
@@ -223,7 +230,7 @@ export class SharedRates {
     const inTurnMs = Math.max(nowMs, shared.exchangedAtMs + shared.everyMs, shared.notBeforeMs)
     this.#schedule(shared, isUrgent ? nowMs : inTurnMs, nowMs)
     const elsewhereMs = Math.min(limit.elsewhere.free, limit.elsewhere.held)
-    const nextMs = Math.min(ownNextMs, Math.max(elsewhereMs, shared.dueAtMs + ANSWER_MS))
+    const nextMs = Math.min(ownNextMs, Math.max(elsewhereMs, answerMs(shared, nowMs)))
     const untilMs = Number.isFinite(nextMs) ? nextMs : nowMs + limit.rate.perMs
     // Whoever waits for long need not stand in line meanwhile.
     limit.hungryUntilMs = shared.everyMs + (untilMs - nowMs < LONGEST_WAIT_IN_LINE_MS ? untilMs : nowMs)

@@ -4,7 +4,7 @@ import type { Frame } from './frame.ts'
 import type { Traffic } from './mood.ts'
 
 export const FEWEST_ITEMS = 200
-export const MOST_ITEMS = 500
+export const MOST_ITEMS = 340
 
 /** Kinds whose API may refuse a record's data. */
 const REFUSABLE: ReadonlySet<StepKind> = new Set([
@@ -75,7 +75,7 @@ function drawHabits(chance: Chance, { mood, busyMs }: Frame): Habits {
 
 /** Records of each pipeline, so that all items together are within the bounds. */
 function drawCounts(chance: Chance, pipelines: readonly PipelinePlan[]): number[] {
-  const wanted = chance.integer(FEWEST_ITEMS + 30, MOST_ITEMS - 100)
+  const wanted = chance.integer(FEWEST_ITEMS + 10, MOST_ITEMS - 60)
   const weights = pipelines.map(() => chance.between(0.3, 1))
   const weightOfAll = weights.reduce((sum, weight) => sum + weight, 0)
   return pipelines.map(({ steps }, index) =>
