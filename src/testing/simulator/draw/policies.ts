@@ -41,10 +41,11 @@ function drawRetry(chance: Chance, { busyMs, paceMs }: Frame): DrawnPolicies['re
     base: durationText(baseMs),
     cap: durationText(chance.magnitude(baseMs, Math.min(64 * baseMs, paceMs / 10))),
     jitter: chance.pick(['full', 'equal', 'additive', 'decorrelated', 'none'] as const),
-    maxAge: durationText(chance.magnitude(paceMs / 8, 3 * busyMs)),
+    // Short ones too: then a reservation is forgotten while its owner still waits for a person.
+    maxAge: durationText(chance.magnitude(paceMs / 40, 3 * busyMs)),
     slowLane: {
       maxTries: chance.integer(0, 10),
-      span: durationText(chance.magnitude(paceMs / 20, paceMs / 2)),
+      span: durationText(chance.magnitude(paceMs / 100, paceMs / 2)),
     },
   }
 }
