@@ -22,6 +22,8 @@ export interface PostgresServer {
   start(): Promise<void>
   /** In good order; ends all connections. */
   stop(): Promise<void>
+  /** Resolves when it is no longer there, for whatever reason. */
+  ended(): Promise<void>
   /** Ends all connections, and starts again. */
   restart(): Promise<void>
   /** A replica that follows it; from then on a commit waits until the replica shows it too (`remote_apply`). */
@@ -76,6 +78,7 @@ export async function startPostgres(settings: readonly string[] = [], parent = t
     sql: (text) => runSql(url, text),
     start,
     stop: () => server.stop(),
+    ended: () => ended,
     async crash() {
       const processId = Number(readFileSync(join(folder, 'data', 'postmaster.pid'), 'utf8').split('\n')[0])
       process.kill(processId, 'SIGQUIT')

@@ -1,7 +1,7 @@
 /**
  * A PostgreSQL server of which a part is on a disk of a few mebibytes, as a program: `tiny-server.ts tables|log DISK BALLAST_MB`.
- * It prints its address; SIGUSR1 makes room, by what an administrator would do: a large file goes, and a server that is down is
- * started again. SIGTERM ends it.
+ * It prints its address, and when it goes down; SIGUSR1 makes room, by what an administrator would do: a large file goes, and a
+ * server that is down is started again. SIGTERM ends it.
  */
 import { once } from 'node:events'
 import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -23,6 +23,7 @@ async function serve(part: string, disk: string, ballastMebibytes: number): Prom
   const holdOpen = setInterval(() => {}, 60_000)
   const asked = once(process, 'SIGTERM')
   console.log(server.url)
+  void server.ended().then(() => console.log('the server is down'))
   await asked
   clearInterval(holdOpen)
   await server.remove()
