@@ -6,7 +6,7 @@ import { runTrial } from '../../tools/trial/run.ts'
 import { emailOf, judgeTwin, startWorld } from '../../tools/trial/world.ts'
 import { openWorkshop } from '../support/workshop.ts'
 
-const TIMEOUT_MS = 180_000
+const TIMEOUT_MS = 300_000
 
 describe('rule 2, rule 3: four workers, killed again and again', () => {
   test.each([
@@ -49,7 +49,7 @@ async function post(url: string, email: string): Promise<void> {
   expect(answer.status).toBe(201)
 }
 
-test('wrong usage is told, with what to do', async () => {
+test('wrong usage is told, with what to do', { timeout: TIMEOUT_MS }, async () => {
   await using workshop = openWorkshop()
   const program = new URL('../../tools/trial.ts', import.meta.url).pathname
   const run = (...words: string[]) => workshop.spawn(process.execPath, [program, ...words]).ended
