@@ -53,9 +53,8 @@ function rowsOf(result: TrialResult): Row[] {
   ]
 }
 
-function commandOf({ items, workers, kills, restarts, seed, place, store }: TrialResult): string {
-  // An address may hold a password.
-  const where = store.includes('://') ? `'${place.split(',')[0]}'` : store
+function commandOf({ items, workers, kills, restarts, seed, store }: TrialResult): string {
+  const where = store.includes('://') ? `'${store.replace(/^(\w+:\/\/[^/@:]*):[^@]*@/, '$1:PASSWORD@')}'` : store
   return `--items ${items} --workers ${workers} --kills ${kills} --restarts ${restarts} --store ${where} --seed ${seed}`
 }
 
