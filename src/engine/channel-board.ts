@@ -7,7 +7,7 @@ import type { Health, HealthChannel } from '../client/health.ts'
 import type { Clock } from '../core/clock.ts'
 import type { ClaimedItem, Ledger, Settlement, SettleReceipt } from '../ledger/port.ts'
 import type { Catalog, StepPlan } from './catalog.ts'
-import { type ClaimCandidate, type PlannedClaim, planClaims } from './claim-plan.ts'
+import { afterTurn, type ClaimCandidate, type PlannedClaim, planClaims } from './claim-plan.ts'
 import type { EngineSettings } from './defaults.ts'
 
 interface Channel {
@@ -55,20 +55,25 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   const { ledger, clock, health } = parts
   const healthOf = createHealthLookup(parts.catalog)
   const laneInFlight = new Map<string, number>()
+  /** In the order of their turns. */
   let channels = new Map<string, Channel>()
   let dirty = true
-  let turn = 0
 
   async function refresh(): Promise<void> {
     if (!dirty) return
     dirty = false
-    const due = await ledger.channels()
-    const fresh = new Map<string, Channel>()
-    for (const { lane, endpoint, earliestDueMs } of due) {
+    const due = new Map<string, Channel>()
+    for (const { lane, endpoint, earliestDueMs } of await ledger.channels()) {
       if (parts.onlyLanes && !parts.onlyLanes.has(lane)) continue
       const key = channelKey(lane, endpoint)
       const { notBeforeMs = 0, disappointments = 0 } = channels.get(key) ?? {}
-      fresh.set(key, { lane, endpoint, earliestDueMs, notBeforeMs, disappointments, isFull: false })
+      due.set(key, { lane, endpoint, earliestDueMs, notBeforeMs, disappointments, isFull: false })
+    }
+    // Who is there already keeps its turn; who is new has the last.
+    const fresh = new Map<string, Channel>()
+    for (const key of [...channels.keys(), ...due.keys()]) {
+      const channel = due.get(key)
+      if (channel) fresh.set(key, channel)
     }
     channels = fresh
   }
@@ -81,7 +86,12 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       const candidate = candidateFor(channel, capacity, nowMs)
       if (candidate) candidates.push(candidate)
     }
-    return planClaims(candidates, capacity, turn++)
+    const planned = planClaims(candidates, capacity)
+    if (planned.length > 0 && channels.size > 1) {
+      const order = afterTurn([...channels.values()], planned)
+      channels = new Map(order.map((channel) => [channelKey(channel.lane, channel.endpoint), channel]))
+    }
+    return planned
   }
 
   function candidateFor(channel: Channel, capacity: number, nowMs: number): ClaimCandidate | undefined {
