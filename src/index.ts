@@ -2,6 +2,7 @@
 
 export type { ConfigInput, NamedIntegration } from './config/define.ts'
 export { defineConfig, defineIntegration } from './config/define.ts'
+export type { RequestSigner, RequestToSign } from './config/settings.ts'
 export type { Clock, Timer } from './core/clock.ts'
 export { type Duration, durationMs, formatDuration } from './core/duration.ts'
 export { HoldfastError, isHoldfastError } from './core/errors.ts'

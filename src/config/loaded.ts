@@ -1,5 +1,6 @@
 /** A configuration after loading: checked whole, every default filled in. What the composition root works on. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Profile } from './profile.ts'
 import type { IdempotencySettings, IntegrationSettings } from './settings.ts'
 
 export interface LoadedConfig {
@@ -7,12 +8,16 @@ export interface LoadedConfig {
   readonly file: string | undefined
   readonly store: StoreSettings
   readonly integrations: readonly IntegrationSettings[]
+  /** Those of the configuration, then those that come with Holdfast. */
+  readonly profiles: readonly Profile[]
   readonly pipelines: readonly ConfiguredPipeline[]
   readonly worker: WorkerSettings
   /** Ended runs older than this are forgotten. `undefined`: nothing is. */
   readonly retentionMs: number | undefined
   /** The largest input of a run. */
   readonly maxPayloadBytes: number
+  /** What stored credentials are encrypted with, the present key first: key texts, or `file:` and an absolute path. Secret. */
+  readonly keys: readonly string[]
   /** Called before anything starts; what it gives is called after everything ended. */
   readonly setup: Setup | undefined
 }

@@ -16,6 +16,7 @@ import { itemRefOf, settledEvent } from './item-events.ts'
 import { createLeaseKeeper } from './leases.ts'
 import { type Placed, Roster } from './roster.ts'
 import type { Settler } from './settler.ts'
+import { tellUnseenFailure } from './unseen-failures.ts'
 import { givenBack } from './verdict.ts'
 
 export interface WorkerParts {
@@ -198,6 +199,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     board.settled(item, settlement, receipt)
     if (events.wants('item.settled'))
       events.emit('item.settled', clock.wallMs(), settledEvent(item, settlement, receipt))
+    tellUnseenFailure(events, item, settlement, clock.wallMs())
   }
 
   /** Nothing more to do now: sleep until the next due time, a wake-up, or the poll. */

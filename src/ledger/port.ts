@@ -22,6 +22,7 @@ import type {
   DeadLetterFacts,
   DeadLetterGroup,
   DiscardOrder,
+  FailureTally,
   ItemCounters,
   ItemFilter,
   ItemRecord,
@@ -91,7 +92,7 @@ export interface Ledger {
   suspendLanes(lanes: readonly Suspension[]): Promise<void>
   resumeLanes(lanes: readonly string[]): Promise<void>
   lanes(): Promise<LaneState[]>
-  /** Shared health records (breakers, limiters, probe leases) changed after `sinceRevision`, with the newest revision. */
+  /** Shared health records (breakers, limiters, probe leases, encrypted credentials) changed after `sinceRevision`, with the newest revision. */
   readHealth(sinceRevision: number): Promise<{ records: HealthRecord[]; revision: number }>
   /** Compare-and-swap by revision (0: must not exist). Answers with the current record where it did not apply. */
   updateHealth(changes: readonly HealthChange[], nowMs: number): Promise<HealthReceipt[]>
@@ -121,6 +122,11 @@ export interface Ledger {
   items(filter: ItemFilter, page: Page): Promise<PageOf<ItemSummary>>
   /** Items that need a person (or, if asked, all dead letters), by fingerprint, largest group first (R134). */
   groups(filter: ItemFilter): Promise<DeadLetterGroup[]>
+  /**
+   * What attempts failed with since then, whatever became of their items, by kind and day, the most frequent first; at most
+   * 1,000 kinds. Reads all attempts that are kept: for people, not for screens that refresh.
+   */
+  failures(sinceMs: number): Promise<FailureTally[]>
   /**
    * Counts by state, and what was accepted, for the whole or for one batch, label or pipeline. Cheap enough to be asked
    * for several times a second, except by label. By label, runs that were forgotten are not counted on either side.
@@ -352,7 +358,7 @@ export interface LaneState {
 }
 
 export interface HealthRecord {
-  /** `breaker:hubspot:POST /contacts`, `limiter:...` */
+  /** `breaker:hubspot:POST /contacts`, `limiter:...`, `credential:hubspot/default` */
   readonly key: string
   readonly revision: number
   readonly state: Json

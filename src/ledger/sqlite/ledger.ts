@@ -25,6 +25,7 @@ import { prepareReading } from './read.ts'
 import { prepareRetain } from './retain.ts'
 import { prepareSettle } from './settle.ts'
 import { prepareSubmit } from './submit.ts'
+import { listFailures } from './tallies.ts'
 import { createTally } from './tally.ts'
 import { prepareWake } from './wake.ts'
 import { createWatcher, prepareVersion } from './watch.ts'
@@ -147,6 +148,7 @@ export function createLedger(parts: LedgerParts): Ledger {
     item: (itemId) => read(() => reading.item(itemId)),
     items: (filter, page) => read(() => reading.items(filter, page)),
     groups: (filter) => read(() => listGroups(database, filter)),
+    failures: (sinceMs) => read(() => listFailures(database, sinceMs)),
     balance: (filter) => read(() => readBalance(database, filter)),
     audit: async () => {
       if (isClosed || !database.isOpen) throw storeClosed(description)
