@@ -81,7 +81,8 @@ async function exchange(
   }
 }
 
-async function judgeAnswer(call: OutboundCall, parts: AttemptParts, raw: TransportAnswer): Promise<Judged> {
+/** The usual way to read and judge an answer. */
+export async function judgeAnswer(call: OutboundCall, parts: AttemptParts, raw: TransportAnswer): Promise<Judged> {
   const receivedAtMs = parts.clock.wallMs()
   const facts = factsOf(call)
   const read = readAnswer(raw)

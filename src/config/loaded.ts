@@ -1,5 +1,6 @@
 /** A configuration after loading: checked whole, every default filled in. What the composition root works on. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { BatchShapeName } from './batch-shapes.ts'
 import type { IdempotencySettings, IntegrationSettings } from './settings.ts'
 
 export interface LoadedConfig {
@@ -58,7 +59,16 @@ export interface ConfiguredStep {
     readonly match: (answer: ConfiguredAnswer, context: object) => Promise<unknown>
   }
   readonly operation?: (context: object) => Promise<string>
+  readonly batch?: ConfiguredBatch
   readonly parse?: (answer: ConfiguredAnswer, context: object) => Promise<unknown>
+}
+
+export interface ConfiguredBatch {
+  readonly size: number
+  readonly bytes?: number
+  /** Milliseconds. */
+  readonly linger?: number
+  readonly shape?: BatchShapeName
 }
 
 export interface ConfiguredRequest {

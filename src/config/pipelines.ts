@@ -2,9 +2,16 @@
 import { durationMs } from '../core/duration.ts'
 import { configurationError, HoldfastError, messageOf } from '../core/errors.ts'
 import { idempotencySettings } from './integration.ts'
-import type { ConfiguredAnswer, ConfiguredPipeline, ConfiguredRequest, ConfiguredStep } from './loaded.ts'
+import type {
+  ConfiguredAnswer,
+  ConfiguredBatch,
+  ConfiguredPipeline,
+  ConfiguredRequest,
+  ConfiguredStep,
+} from './loaded.ts'
 import { didYouMean } from './nearest.ts'
 import type { Path, Problem } from './problems.ts'
+import { parseSize } from './quantities.ts'
 import type { WrittenPipeline, WrittenRequest, WrittenStep } from './schema.ts'
 import { compileExpression, compileTemplate, type Template, type TemplateScope } from './template.ts'
 
@@ -72,7 +79,17 @@ function buildStep(
     ...(step.maxAge !== undefined && { maxAge: durationMs(step.maxAge) }),
     ...(step.reconcile && { reconcile: buildReconcile(step.reconcile, [...path, 'reconcile'], problems) }),
     ...(step.operation !== undefined && { operation: buildOperation(step.operation, path, problems) }),
+    ...(step.batch && { batch: buildBatch(step.batch) }),
     ...(step.output !== undefined && { parse: buildReader(step.output, [...path, 'output'], problems) }),
+  }
+}
+
+function buildBatch({ size, bytes, linger, shape }: NonNullable<WrittenStep['batch']>): ConfiguredBatch {
+  return {
+    size,
+    ...(bytes !== undefined && { bytes: parseSize(bytes) }),
+    ...(linger !== undefined && { linger: durationMs(linger) }),
+    ...(shape !== undefined && { shape }),
   }
 }
 

@@ -3,6 +3,7 @@
  * Schema for editors. It only says what may be written; `resolve.ts` turns it into settings.
  */
 import { z } from 'zod'
+import { BATCH_SHAPE_NAMES } from './batch-shapes.ts'
 import { PRESET_NAMES } from './preset-names.ts'
 import {
   choice,
@@ -225,6 +226,21 @@ const request = closed({
   body: z.unknown().describe('Any data; texts may hold "{{ expressions }}".').optional(),
 })
 
+const batch = closed({
+  size: count('The most records in one call.', { atMost: 10_000 }),
+  bytes: size('The largest body of a call; a record that is larger alone is sent alone. Default: no limit.').optional(),
+  linger: duration('How long a record may wait for others, in the store. Default 50ms.', {
+    atMost: '1h',
+    positive: false,
+  }).optional(),
+  shape: choice(
+    BATCH_SHAPE_NAMES,
+    'How the API takes and answers several records. Default: what is known about the endpoint.',
+  ).optional(),
+}).describe(
+  'Gathers records into one call: `request.body` gives each record, `output` sees the part of the answer about it (R121).',
+)
+
 const step = closed({
   integration: name.describe('Name of the integration that is called.'),
   request: request.describe(
@@ -245,6 +261,7 @@ const step = closed({
     'Expression. Two runs for which it gives the same text have the effect once. Default: each its own.',
   ).optional(),
   output: text('Expression over `answer`: what following steps see. Default: the body of the answer.').optional(),
+  batch: batch.optional(),
   maxAttempts: count("Overrides the integration's.", { atMost: 1000 }).optional(),
   maxAge: duration("Overrides the integration's.").optional(),
 })

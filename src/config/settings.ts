@@ -2,6 +2,7 @@
  * The settings of an integration after loading: every duration in milliseconds, every default filled in. Policies and the
  * client work on these; what people write (`"30s"`, presets, YAML) is the concern of `schema.ts` and `resolve.ts`.
  */
+import type { BatchShape } from './batch-shapes.ts'
 
 export interface TimeoutSettings {
   /** Until TCP and TLS stand (R150). Default 3,000. */
@@ -104,6 +105,8 @@ export interface EndpointSettings {
   /** Delayed retries of a 404 where a record shows up late (D04). Default none. */
   readonly eventuallyConsistent?: { readonly retries: number; readonly delayMs: number }
   readonly maxResponseBytes: number
+  /** How it takes several records in one call, where it does. A step's own `batch.shape` goes before it. */
+  readonly batchShape?: BatchShape
 }
 
 /** One row of an integration's error map (R022). All that is given must match; first match wins, before any default row. */

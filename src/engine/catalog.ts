@@ -7,6 +7,7 @@ import type { EndpointSettings, IdempotencySettings, IntegrationSettings, RetryS
 import { durationMs } from '../core/duration.ts'
 import { configurationError, type HoldfastError } from '../core/errors.ts'
 import { isRepeatable } from '../policy/classify.ts'
+import { type BatchPlan, planBatch } from './batch-plan.ts'
 import { checkStep } from './check-step.ts'
 import { DEFAULT_CODE_CONCURRENCY, DEFAULT_CODE_RETRY, DEFAULT_CODE_TIMEOUT_MS } from './defaults.ts'
 import type { AnyCodeStep, AnyPipeline, AnyRequestStep } from './pipeline.ts'
@@ -29,6 +30,8 @@ export interface RequestPlan extends CommonPlan {
   readonly definition: AnyRequestStep
   readonly integration: IntegrationSettings
   readonly endpoint: EndpointSettings
+  /** Where its records share calls. */
+  readonly batch: BatchPlan | undefined
 }
 
 export interface CodePlan extends CommonPlan {
@@ -126,6 +129,7 @@ function planRequest(
     definition,
     integration,
     endpoint,
+    batch: planBatch(pipeline, step, definition, endpoint),
     endpointName: endpoint.endpoint,
     after: (definition.after ?? []) as readonly string[],
     optional: definition.optional ?? false,

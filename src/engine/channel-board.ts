@@ -6,6 +6,7 @@
 import type { Health, HealthChannel } from '../client/health.ts'
 import type { Clock } from '../core/clock.ts'
 import type { ClaimedItem, Ledger, Settlement, SettleReceipt } from '../ledger/port.ts'
+import { isBatched } from './batch-members.ts'
 import type { Catalog, StepPlan } from './catalog.ts'
 import { type ClaimCandidate, type PlannedClaim, planClaims } from './claim-plan.ts'
 import type { EngineSettings } from './defaults.ts'
@@ -18,7 +19,7 @@ interface Channel {
   notBeforeMs: number
   /** How often in a row it promised work and gave none. */
   disappointments: number
-  /** This worker has as much of its lane as it may: the end of an item, not a time, is what it waits for. */
+  /** This worker has as much of its lane as it may: the end of a call, not a time, is what it waits for. */
   isFull: boolean
 }
 
@@ -27,8 +28,9 @@ export interface ChannelBoard {
   refresh(): Promise<void>
   plan(capacity: number): PlannedClaim[]
   claimed(plan: readonly PlannedClaim[], items: readonly ClaimedItem[]): void
-  started(item: ClaimedItem): void
-  ended(item: ClaimedItem): void
+  /** A call of this lane, with one item or several. */
+  started(lane: string): void
+  ended(lane: string): void
   settled(item: ClaimedItem, settlement: Settlement, receipt: SettleReceipt): void
   markDirty(): void
   isDirty(): boolean
@@ -68,7 +70,9 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       if (parts.onlyLanes && !parts.onlyLanes.has(lane)) continue
       const key = channelKey(lane, endpoint)
       const { notBeforeMs = 0, disappointments = 0 } = channels.get(key) ?? {}
-      fresh.set(key, { lane, endpoint, earliestDueMs, notBeforeMs, disappointments, isFull: false })
+      // Waiting for company happens in the store: no lease, no worker, nothing to lose in a crash.
+      const dueMs = earliestDueMs + (healthOf(lane, endpoint)?.lingerMs ?? 0)
+      fresh.set(key, { lane, endpoint, earliestDueMs: dueMs, notBeforeMs, disappointments, isFull: false })
     }
     channels = fresh
   }
@@ -101,7 +105,8 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
         return undefined
       }
     }
-    return { lane, endpoint, limit, laneConcurrency, laneInFlight: inFlight }
+    const { itemsPerCall = 1, laneItemsPerCall = 1 } = known ?? {}
+    return { lane, endpoint, limit, laneConcurrency, laneInFlight: inFlight, itemsPerCall, laneItemsPerCall }
   }
 
   function claimed(planned: readonly PlannedClaim[], items: readonly ClaimedItem[]): void {
@@ -123,11 +128,11 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     refresh,
     plan,
     claimed,
-    started(item) {
-      add(laneInFlight, item.lane, 1)
+    started(lane) {
+      add(laneInFlight, lane, 1)
     },
-    ended(item) {
-      add(laneInFlight, item.lane, -1)
+    ended(lane) {
+      add(laneInFlight, lane, -1)
     },
     settled(_item, settlement, receipt) {
       if (receipt.outcome === 'settled' && (receipt.queued.length > 0 || isBackSoon(settlement))) dirty = true
@@ -161,6 +166,9 @@ const UNKNOWN_LANE_CONCURRENCY = 5
 interface KnownChannel {
   readonly plan: StepPlan
   readonly channel: HealthChannel | undefined
+  readonly lingerMs: number
+  readonly itemsPerCall: number
+  readonly laneItemsPerCall: number
 }
 
 /** Which settings rule a channel. Lanes carry the tenant in their name, so each is resolved once and remembered. */
@@ -170,8 +178,11 @@ function createHealthLookup(catalog: Catalog): (lane: string, endpoint: string) 
   return (lane, endpoint) => {
     const key = channelKey(lane, endpoint)
     if (remembered.has(key)) return remembered.get(key)
-    const found = plans.find((plan) => plan.endpointName === endpoint && isLaneOf(plan, lane))
-    const known = found && { plan: found, channel: healthChannelOf(found, lane, endpoint) }
+    const known = knownChannel(
+      plans.filter((plan) => isLaneOf(plan, lane)),
+      lane,
+      endpoint,
+    )
     if (remembered.size > REMEMBERED_CHANNELS) remembered.clear()
     remembered.set(key, known)
     return known
@@ -179,6 +190,25 @@ function createHealthLookup(catalog: Catalog): (lane: string, endpoint: string) 
 }
 
 const REMEMBERED_CHANNELS = 10_000
+
+/** Steps of several pipelines may share a channel; then the largest batch of them rules how many items make a call. */
+function knownChannel(ofLane: readonly StepPlan[], lane: string, endpoint: string): KnownChannel | undefined {
+  const ofChannel = ofLane.filter((plan) => plan.endpointName === endpoint)
+  const [plan] = ofChannel
+  if (!plan) return undefined
+  const lingers = ofChannel.map((other) => (isBatched(other) ? other.batch.lingerMs : 0))
+  return {
+    plan,
+    channel: healthChannelOf(plan, lane, endpoint),
+    lingerMs: Math.min(...lingers),
+    itemsPerCall: mostPerCall(ofChannel),
+    laneItemsPerCall: mostPerCall(ofLane),
+  }
+}
+
+function mostPerCall(plans: readonly StepPlan[]): number {
+  return Math.max(...plans.map((plan) => (isBatched(plan) ? plan.batch.size : 1)))
+}
 
 function isLaneOf(plan: StepPlan, lane: string): boolean {
   const shared = plan.laneFor('default')

@@ -4,6 +4,8 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Answer } from '../client/call.ts'
+import type { BatchShape, BatchShapeName } from '../config/batch-shapes.ts'
+import type { WrittenSize } from '../config/schema-parts.ts'
 import type { IdempotencySettings, JitterStrategy } from '../config/settings.ts'
 import type { Duration } from '../core/duration.ts'
 import { configurationError } from '../core/errors.ts'
@@ -78,6 +80,56 @@ export interface StepBackoff {
   readonly jitter?: JitterStrategy
 }
 
+/**
+ * Several records in one call. `request.body` gives each record as the call has it; every record keeps its own item, attempts,
+ * lease and outcome (R121, R122).
+ */
+export interface StepBatch<Context> {
+  /** The most records in one call. */
+  readonly size: number
+  /** The largest body of a call, in bytes or as `'500KB'`. A record that is larger alone is sent alone. Default: no limit. */
+  readonly bytes?: number | WrittenSize
+  /** How long a record may wait for others. It waits in the store: no worker is held. Default 50 ms. */
+  readonly linger?: Duration
+  /** How the API takes and answers several records. Default: what is known about the endpoint. */
+  readonly shape?: BatchShapeName | BatchShape
+  /** The body of a call, where no shape can say it. Default: the shape's envelope around the records. */
+  readonly build?: (members: readonly BatchMember<Context>[]) => unknown
+  /**
+   * What a good answer says of each record, in their order, where no shape can read it. `undefined`: it is about the call as a
+   * whole. Used instead of the shape's answer.
+   */
+  readonly split?: (
+    answer: Answer,
+    members: readonly BatchMember<Context>[],
+  ) => Awaitable<readonly RecordResult[] | undefined>
+}
+
+export interface BatchMember<Context> {
+  /** What `request.body` gave. */
+  readonly record: unknown
+  readonly context: Context
+}
+
+/** What an answer says of one record. */
+export type RecordResult =
+  /** `data` is what `parse` sees as the answer's data. Default `null`. */
+  | { readonly outcome: 'succeeded'; readonly data?: unknown }
+  /** Judged like an answer of its own with this status and body: by the integration's rules, then by default. */
+  | {
+      readonly outcome: 'failed'
+      /** Default 400. */
+      readonly status?: number
+      readonly code?: string
+      readonly message?: string
+      readonly field?: string
+      readonly retryAfterMs?: number
+    }
+  /** Undone, or not begun, because another record failed: sent again without it. */
+  | { readonly outcome: 'rolled_back' }
+  /** The answer does not say: looked for, or sent again where that is safe. */
+  | { readonly outcome: 'unknown' }
+
 export interface RequestStep<Input, Outputs, After extends keyof Outputs, Output> extends StepOptions<Outputs, After> {
   /** Name of the integration that is called. */
   readonly integration: string
@@ -91,6 +143,8 @@ export interface RequestStep<Input, Outputs, After extends keyof Outputs, Output
   readonly reconcile?: RequestReconciliation<StepContext<Input, Pick<Outputs, After>>, Output>
   /** Names the operation across runs: two runs that give the same key have the effect once. Default: each run its own. */
   readonly operation?: (context: StepContext<Input, Pick<Outputs, After>>) => Awaitable<string>
+  /** Gathers records into one call. `response` and `parse` then see the part of the answer that is about the record. */
+  readonly batch?: StepBatch<StepContext<Input, Pick<Outputs, After>>>
 }
 
 export interface CodeStep<Input, Outputs, After extends keyof Outputs, Output> extends StepOptions<Outputs, After> {
