@@ -1,5 +1,6 @@
 /** `holdfast`: the library. */
 
+export { BATCH_SHAPES, type BatchShape, type BatchShapeName } from './config/batch-shapes.ts'
 export type { ConfigInput, NamedIntegration } from './config/define.ts'
 export { defineConfig, defineIntegration } from './config/define.ts'
 export type { Clock, Timer } from './core/clock.ts'
@@ -11,14 +12,17 @@ export type { ItemState } from './core/item-state.ts'
 export type { Json } from './core/json.ts'
 export type * from './engine/api.ts'
 export {
+  type BatchMember,
   type CodeContext,
   type CodeStep,
   definePipeline,
   type Pipeline,
   type Reconciliation,
+  type RecordResult,
   type RequestReconciliation,
   type RequestStep,
   type RequestTemplate,
+  type StepBatch,
   type StepContext,
 } from './engine/pipeline.ts'
 export type {

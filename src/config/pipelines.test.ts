@@ -129,7 +129,23 @@ describe('declarative pipelines', () => {
     })
   })
 
+  it('R121: a batch is written with sizes and durations as people write them', () => {
+    const batch = { size: 100, bytes: '500KB', linger: '2s', shape: 'hubspot' }
+    expect(step({ request: get, batch }).batch).toEqual({ size: 100, bytes: 500_000, linger: 2000, shape: 'hubspot' })
+    expect(step({ request: get, batch: { size: 10, linger: '0s' } }).batch).toEqual({ size: 10, linger: 0 })
+  })
+
   it.each<[string, Record<string, unknown>, string]>([
+    [
+      'a batch shape that is not there',
+      { s: { integration: 'crm', request: get, batch: { size: 10, shape: 'hubspt' } } },
+      'pipelines.p.steps.s.batch.shape: expected one of hubspot',
+    ],
+    [
+      'a batch without a size',
+      { s: { integration: 'crm', request: get, batch: { shape: 'hubspot' } } },
+      'pipelines.p.steps.s.batch.size',
+    ],
     [
       'an unknown integration',
       { s: { integration: 'crn', request: get } },

@@ -57,6 +57,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   const { ledger, clock, health } = parts
   const healthOf = createHealthLookup(parts.catalog)
   const laneInFlight = new Map<string, number>()
+  const lastTurns = new Map<string, number>()
   let channels = new Map<string, Channel>()
   let dirty = true
   let turn = 0
@@ -79,13 +80,22 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
 
   function plan(capacity: number): PlannedClaim[] {
     const nowMs = clock.wallMs()
+    turn += 1
     const candidates: ClaimCandidate[] = []
     for (const channel of channels.values()) {
       if (channel.earliestDueMs > nowMs || channel.notBeforeMs > nowMs) continue
       const candidate = candidateFor(channel, capacity, nowMs)
       if (candidate) candidates.push(candidate)
     }
-    return planClaims(candidates, capacity, turn++)
+    const planned = planClaims(candidates, capacity, turn)
+    // Only where somebody had to wait is there anything to remember.
+    if (planned.length < candidates.length) rememberTurn(planned)
+    return planned
+  }
+
+  function rememberTurn(planned: readonly PlannedClaim[]): void {
+    if (lastTurns.size > REMEMBERED_CHANNELS) lastTurns.clear()
+    for (const { lane, endpoint } of planned) lastTurns.set(channelKey(lane, endpoint), turn)
   }
 
   function candidateFor(channel: Channel, capacity: number, nowMs: number): ClaimCandidate | undefined {
@@ -106,7 +116,8 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       }
     }
     const { itemsPerCall = 1, laneItemsPerCall = 1 } = known ?? {}
-    return { lane, endpoint, limit, laneConcurrency, laneInFlight: inFlight, itemsPerCall, laneItemsPerCall }
+    const lastTurn = lastTurns.get(channelKey(lane, endpoint)) ?? 0
+    return { lane, endpoint, limit, laneConcurrency, laneInFlight: inFlight, itemsPerCall, laneItemsPerCall, lastTurn }
   }
 
   function claimed(planned: readonly PlannedClaim[], items: readonly ClaimedItem[]): void {

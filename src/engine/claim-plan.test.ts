@@ -26,6 +26,35 @@ describe('planClaims', () => {
     expect(Object.fromEntries(plan.map((entry) => [entry.lane, entry.limit]))).toEqual({ flood: 7, quiet: 3 })
   })
 
+  test('R108: of the endpoints of a lane, the one that had its turn longest ago is first', () => {
+    const lane = { lane: 'crm', limit: 10, laneConcurrency: 1, laneInFlight: 0 }
+    const plan = planClaims(
+      [
+        { ...lane, endpoint: 'a', lastTurn: 7 },
+        { ...lane, endpoint: 'b', lastTurn: 6 },
+      ],
+      1,
+      0,
+    )
+    expect(plan.map((entry) => entry.endpoint)).toEqual(['b'])
+  })
+
+  test('places are for calls; the store is asked for as many items as they carry', () => {
+    const lane = { lane: 'crm', limit: 10, laneConcurrency: 3, laneInFlight: 1, laneItemsPerCall: 100 }
+    const plan = planClaims(
+      [
+        { ...lane, endpoint: 'batch', itemsPerCall: 100 },
+        { ...lane, endpoint: 'one' },
+      ],
+      10,
+      0,
+    )
+    expect(plan).toEqual([
+      { lane: 'crm', endpoint: 'batch', limit: 100, laneConcurrency: 300 },
+      { lane: 'crm', endpoint: 'one', limit: 1, laneConcurrency: 300 },
+    ])
+  })
+
   test('R058: with more lanes than places, turns go round', () => {
     const lanes = Array.from({ length: 5 }, (_, index) => ({
       lane: `lane${index}`,

@@ -16,6 +16,8 @@ export interface ClaimCandidate {
   readonly itemsPerCall?: number
   /** The most of any channel of its lane: the store counts items, not calls. Default 1. */
   readonly laneItemsPerCall?: number
+  /** The turn in which it was given a place last. Default 0: never. */
+  readonly lastTurn?: number
 }
 
 export interface PlannedClaim {
@@ -70,6 +72,10 @@ function groupByLane(candidates: readonly ClaimCandidate[]): LaneTurns[] {
       const free = Math.max(0, candidate.laneConcurrency - candidate.laneInFlight)
       lanes.set(candidate.lane, { turns: [{ candidate, taken: 0 }], free, next: 0 })
     }
+  }
+  // Places often come free one by one: whoever had one last waits for the others of its lane.
+  for (const { turns } of lanes.values()) {
+    if (turns.length > 1) turns.sort((a, b) => (a.candidate.lastTurn ?? 0) - (b.candidate.lastTurn ?? 0))
   }
   return [...lanes.values()]
 }
