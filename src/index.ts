@@ -13,17 +13,21 @@ export type { Json } from './core/json.ts'
 export type * from './engine/api.ts'
 export {
   type BatchMember,
+  type CodeCompensation,
   type CodeContext,
   type CodeStep,
   definePipeline,
+  type OnFailure,
   type Pipeline,
   type Reconciliation,
   type RecordResult,
+  type RequestCompensation,
   type RequestReconciliation,
   type RequestStep,
   type RequestTemplate,
   type StepBatch,
   type StepContext,
+  type UndoContext,
 } from './engine/pipeline.ts'
 export type {
   AuditReport,

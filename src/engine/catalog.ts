@@ -11,6 +11,7 @@ import { type BatchPlan, planBatch } from './batch-plan.ts'
 import { checkStep } from './check-step.ts'
 import { DEFAULT_CODE_CONCURRENCY, DEFAULT_CODE_RETRY, DEFAULT_CODE_TIMEOUT_MS } from './defaults.ts'
 import type { AnyCodeStep, AnyPipeline, AnyRequestStep } from './pipeline.ts'
+import { undoPipelineOf } from './undo-pipeline.ts'
 
 interface CommonPlan {
   readonly pipeline: string
@@ -58,7 +59,8 @@ export function createCatalog(
   pipelineList: readonly AnyPipeline[],
 ): Catalog {
   const integrations = byName('integration', integrationList)
-  const pipelines = byName('pipeline', pipelineList)
+  const undoing = pipelineList.map(undoPipelineOf).filter((pipeline) => pipeline !== undefined)
+  const pipelines = byName('pipeline', [...pipelineList, ...undoing])
   const plans = new Map<string, ReadonlyMap<string, StepPlan>>()
   const plansByPipeline = new Map<string, StepPlan[]>()
 

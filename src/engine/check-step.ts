@@ -7,7 +7,7 @@ import { durationMs } from '../core/duration.ts'
 import { configurationError, messageOf } from '../core/errors.ts'
 import type { AnyStep } from './pipeline.ts'
 
-const COMMON = ['after', 'optional', 'maxAge', 'maxAttempts', 'backoff', 'reconcile']
+const COMMON = ['after', 'optional', 'maxAge', 'maxAttempts', 'backoff', 'reconcile', 'compensate']
 const REQUEST_OPTIONS = new Set([
   ...COMMON,
   'integration',
@@ -18,6 +18,8 @@ const REQUEST_OPTIONS = new Set([
   'operation',
   'batch',
 ])
+const CODE_COMPENSATION = new Set(['run', 'safe'])
+const REQUEST_COMPENSATION = new Set(['request', 'idempotency', 'reconcile'])
 const BATCH_OPTIONS = new Set(['size', 'bytes', 'linger', 'shape', 'build', 'split'])
 const CODE_OPTIONS = new Set([...COMMON, 'run', 'safe', 'timeout', 'concurrency'])
 const BACKOFF_OPTIONS = new Set(['base', 'cap', 'jitter'])
@@ -40,6 +42,7 @@ export function checkStep(pipeline: string, step: string, definition: AnyStep): 
   for (const name of ['maxAttempts', 'concurrency']) checkCount(name, options[name], refuse)
   checkBackoff(options['backoff'], refuse)
   checkBatch(options['batch'], refuse)
+  checkCompensation(options['compensate'], 'run' in definition, refuse)
 }
 
 type Refuse = (message: string, hint: string) => never
@@ -131,4 +134,16 @@ function checkShape(shape: unknown, refuse: Refuse): void {
   if (typeof shape === 'string' && known.includes(shape)) return
   const near = typeof shape === 'string' ? didYouMean(shape, known) : ''
   refuse(`there is no batch shape ${JSON.stringify(shape)}${near}`, `Shapes: ${known.join(', ')}, or one of your own.`)
+}
+
+function checkCompensation(compensate: unknown, isCode: boolean, refuse: Refuse): void {
+  if (compensate === undefined) return
+  if (typeof compensate !== 'object' || compensate === null) {
+    const expected = isCode ? 'Expected { run, safe }.' : 'Expected { request, idempotency, reconcile }.'
+    refuse(`"compensate" is ${typeof compensate === 'function' ? 'a function' : JSON.stringify(compensate)}`, expected)
+  }
+  const options = compensate as Readonly<Record<string, unknown>>
+  checkNames(options, isCode ? CODE_COMPENSATION : REQUEST_COMPENSATION, refuse)
+  if (isCode) checkFunction(options, 'run', refuse)
+  else checkRequest(options['request'], refuse)
 }

@@ -10,6 +10,7 @@ import type { Catalog } from './catalog.ts'
 import { explainItem } from './explain.ts'
 import { replay } from './replay.ts'
 import { selectItems } from './selection.ts'
+import { undoingOf } from './undo.ts'
 
 export interface OperationsParts {
   readonly ledger: Ledger
@@ -36,9 +37,9 @@ export function createOperations(parts: OperationsParts): Operations {
       const item = await ledger.item(itemId)
       if (!item) return undefined
       const lane = (await ledger.lanes()).find((candidate) => candidate.lane === item.lane)
-      return explainItem({ item, lane, nowMs: clock.wallMs() })
+      return explainItem({ item, lane, undoing: await undoingOf(parts, item), nowMs: clock.wallMs() })
     },
-    replay: (request) => replay(parts, request),
+    replay: (request) => replay({ ...parts, undoingOf: (item) => undoingOf(parts, item) }, request),
     async discard(selection, reason, by) {
       requireReason(reason)
       return inWaves(parts, selection, (itemIds) =>

@@ -55,6 +55,26 @@ export interface RequestReconciliation<Context, Output> {
   readonly match: (answer: Answer, context: Context) => Awaitable<Output | undefined>
 }
 
+/** What a compensation sees: the step's context, and what it gave. */
+export interface UndoContext<Input, Outputs, Output> extends StepContext<Input, Outputs> {
+  readonly output: Output
+}
+
+/** How to undo a request step: a call of the same integration, retried, keyed and looked for like any other. */
+export interface RequestCompensation<Context> {
+  readonly request: RequestTemplate<Context>
+  /** What makes repeating it safe. Default: by method; a `DELETE` of what is gone is success. */
+  readonly idempotency?: IdempotencySettings
+  readonly reconcile?: RequestReconciliation<Context, unknown>
+}
+
+/** How to undo a code step. */
+export interface CodeCompensation<Context> {
+  readonly run: (context: Context & Pick<CodeContext, 'signal'>) => Awaitable<unknown>
+  /** Running it twice has the effect of running it once. Default false. */
+  readonly safe?: boolean
+}
+
 export type Reconciliation<Output> =
   | { readonly outcome: 'applied'; readonly output: Output }
   | { readonly outcome: 'not_applied' }
@@ -143,6 +163,8 @@ export interface RequestStep<Input, Outputs, After extends keyof Outputs, Output
   readonly reconcile?: RequestReconciliation<StepContext<Input, Pick<Outputs, After>>, Output>
   /** Names the operation across runs: two runs that give the same key have the effect once. Default: each run its own. */
   readonly operation?: (context: StepContext<Input, Pick<Outputs, After>>) => Awaitable<string>
+  /** Undoes it when a later step fails for good, in pipelines with `onFailure: 'compensate'`. */
+  readonly compensate?: RequestCompensation<UndoContext<Input, Pick<Outputs, After>, Output>>
   /** Gathers records into one call. `response` and `parse` then see the part of the answer that is about the record. */
   readonly batch?: StepBatch<StepContext<Input, Pick<Outputs, After>>>
 }
@@ -156,6 +178,8 @@ export interface CodeStep<Input, Outputs, After extends keyof Outputs, Output> e
   /** Tries at the same time, over all workers. Default 100. */
   readonly concurrency?: number
   readonly reconcile?: (context: CodeContext<Input, Pick<Outputs, After>>) => Awaitable<Reconciliation<Output>>
+  /** Undoes it when a later step fails for good, in pipelines with `onFailure: 'compensate'`. */
+  readonly compensate?: CodeCompensation<UndoContext<Input, Pick<Outputs, After>, Output>>
 }
 
 // Erased forms for the inside of the engine: the builder has checked the types.
@@ -169,12 +193,20 @@ export type PipelineOf<Input> = Pick<Pipeline<Input>, 'name' | 'steps' | 'inputS
 /** Any pipeline, whatever its types. */
 export type AnyPipeline = Pick<Pipeline, 'name' | 'steps'> & {
   readonly inputSchema: StandardSchemaV1<unknown, unknown> | undefined
+  readonly onFailure?: OnFailure
 }
+
+/**
+ * What becomes of a run whose step failed for good. `keep`: what was done stays, the dead letter waits for a person, what does
+ * not need it goes on. `compensate`: nothing more is begun, what succeeded is undone, newest first.
+ */
+export type OnFailure = 'keep' | 'compensate'
 
 export interface Pipeline<Input = unknown, Outputs = Record<never, never>> {
   readonly name: string
   readonly inputSchema: StandardSchemaV1<unknown, Input> | undefined
   readonly steps: ReadonlyMap<string, AnyStep>
+  readonly onFailure: OnFailure
   step<const Name extends string, Output, const After extends keyof Outputs & string = never>(
     name: Name,
     step: RequestStep<Input, Outputs, After, Output> | CodeStep<Input, Outputs, After, Output>,
@@ -184,6 +216,8 @@ export interface Pipeline<Input = unknown, Outputs = Record<never, never>> {
 export interface PipelineOptions<Input> {
   /** Any Standard Schema; refused input is refused at `submit`, before anything is stored. */
   readonly input?: StandardSchemaV1<unknown, Input>
+  /** Default `keep`. */
+  readonly onFailure?: OnFailure
 }
 
 const NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/
@@ -194,17 +228,19 @@ const NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/
  */
 export function definePipeline<Input = unknown>(name: string, options: PipelineOptions<Input> = {}): Pipeline<Input> {
   checkName('pipeline', name, name)
-  return build<Input, Record<never, never>>(name, options.input, new Map())
+  return build<Input, Record<never, never>>(name, options.input, options.onFailure ?? 'keep', new Map())
 }
 
 function build<Input, Outputs>(
   name: string,
   inputSchema: StandardSchemaV1<unknown, Input> | undefined,
+  onFailure: OnFailure,
   steps: ReadonlyMap<string, AnyStep>,
 ): Pipeline<Input, Outputs> {
   return {
     name,
     inputSchema,
+    onFailure,
     steps,
     step(stepName, step) {
       checkName('step', stepName, name)
@@ -219,7 +255,7 @@ function build<Input, Outputs>(
           )
         }
       }
-      return build(name, inputSchema, new Map(steps).set(stepName, step as AnyStep))
+      return build(name, inputSchema, onFailure, new Map(steps).set(stepName, step as AnyStep))
     },
   }
 }
