@@ -43,6 +43,7 @@ export interface ConfiguredPipeline {
   readonly name: string
   readonly inputSchema: StandardSchemaV1<unknown, unknown> | undefined
   readonly steps: ReadonlyMap<string, ConfiguredStep>
+  readonly onFailure?: 'keep' | 'compensate'
 }
 
 export interface ConfiguredStep {
@@ -60,6 +61,7 @@ export interface ConfiguredStep {
   }
   readonly operation?: (context: object) => Promise<string>
   readonly batch?: ConfiguredBatch
+  readonly compensate?: { readonly request: ConfiguredRequest; readonly idempotency?: IdempotencySettings }
   readonly parse?: (answer: ConfiguredAnswer, context: object) => Promise<unknown>
 }
 

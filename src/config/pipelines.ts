@@ -28,7 +28,12 @@ export function buildPipelines(
       const definition = pipeline.steps[step] as WrittenStep
       return [step, buildStep(definition, integrations, [...path, step], problems)]
     })
-    return { name, inputSchema: undefined, steps: new Map(steps) }
+    return {
+      name,
+      inputSchema: undefined,
+      steps: new Map(steps),
+      ...(pipeline.onFailure && { onFailure: pipeline.onFailure }),
+    }
   })
 }
 
@@ -79,8 +84,20 @@ function buildStep(
     ...(step.maxAge !== undefined && { maxAge: durationMs(step.maxAge) }),
     ...(step.reconcile && { reconcile: buildReconcile(step.reconcile, [...path, 'reconcile'], problems) }),
     ...(step.operation !== undefined && { operation: buildOperation(step.operation, path, problems) }),
+    ...(step.compensate && { compensate: buildCompensation(step.compensate, [...path, 'compensate'], problems) }),
     ...(step.batch && { batch: buildBatch(step.batch) }),
     ...(step.output !== undefined && { parse: buildReader(step.output, [...path, 'output'], problems) }),
+  }
+}
+
+function buildCompensation(
+  { request, idempotency }: NonNullable<WrittenStep['compensate']>,
+  path: Path,
+  problems: Problem[],
+): NonNullable<ConfiguredStep['compensate']> {
+  return {
+    request: buildRequest(request, [...path, 'request'], problems),
+    ...(idempotency && { idempotency: idempotencySettings(idempotency) }),
   }
 }
 
@@ -195,6 +212,7 @@ function compiled(compile: () => Template, path: Path, problems: Problem[]): Tem
 
 /** Getters become values: expressions see plain data. */
 function scopeOf(context: object): TemplateScope {
-  const { input, outputs, key, labels, tenant, runId, idempotencyKey, correlationId } = context as TemplateScope
-  return { input, outputs, key, labels, tenant, runId, idempotencyKey, correlationId }
+  const { input, outputs, output, key, labels, tenant, runId, idempotencyKey, correlationId } = context as TemplateScope
+  const scope = { input, outputs, key, labels, tenant, runId, idempotencyKey, correlationId }
+  return output === undefined ? scope : { ...scope, output }
 }

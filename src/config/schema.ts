@@ -262,6 +262,14 @@ const step = closed({
   ).optional(),
   output: text('Expression over `answer`: what following steps see. Default: the body of the answer.').optional(),
   batch: batch.optional(),
+  compensate: closed({
+    request: request,
+    idempotency: idempotency.optional(),
+  })
+    .describe(
+      'Undoes the step; beside the rest, expressions see `output`, what the step gave. Needs `onFailure: compensate`.',
+    )
+    .optional(),
   maxAttempts: count("Overrides the integration's.", { atMost: 1000 }).optional(),
   maxAge: duration("Overrides the integration's.").optional(),
 })
@@ -271,6 +279,10 @@ const pipeline = closed({
     .record(name, step)
     .refine((steps) => Object.keys(steps).length > 0, { error: 'expected at least one step' })
     .describe('By name, in any order.'),
+  onFailure: choice(
+    ['keep', 'compensate'],
+    'When a step fails for good: keep what was done, or undo it, newest first (R029). Default keep.',
+  ).optional(),
 })
 
 export const configSchema = closed({

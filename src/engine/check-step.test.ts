@@ -26,6 +26,13 @@ describe('steps written in code', () => {
     [{ run: () => 1, backoff: 5 }, '"backoff" is 5'],
     [{ integration: 'crm', request: { method: 'FETCH', path: '/x' } }, '"request.method" is "FETCH"'],
     [{ integration: 'crm', request: { method: 'GET', path: 'x' } }, '"request.path" is "x"'],
+    [{ run: () => 1, compensate: () => 1 }, '"compensate" is a function'],
+    [{ run: () => 1, compensate: { run: 1 } }, '"run" is not a function'],
+    [{ run: () => 1, compensate: { run: () => 1, save: true } }, 'there is no option "save"; did you mean "safe"?'],
+    [
+      { integration: 'crm', request, compensate: { request: { method: 'DELETE', path: 'x' } } },
+      '"request.path" is "x"',
+    ],
     [{ integration: 'crm', request, batch: 100 }, '"batch" is 100'],
     [{ integration: 'crm', request, batch: { shape: 'hubspot' } }, '"batch.size" is missing'],
     [{ integration: 'crm', request, batch: { size: 0 } }, '"batch.size" is 0'],

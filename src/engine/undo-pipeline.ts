@@ -2,6 +2,7 @@
  * The compensations of a pipeline, as a pipeline of their own: undoing is work like any other, with items, attempts, retries and
  * dead letters that can be seen (R029).
  */
+import { configurationError } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
 import type {
   AnyCodeStep,
@@ -32,14 +33,24 @@ export interface UndoInput {
   readonly outputs: { readonly [step: string]: Json }
 }
 
-/** `undefined` where the pipeline does not ask for it, or nothing of it can be undone. */
+/**
+ * `undefined` where the pipeline does not ask for it.
+ * @throws HoldfastError `invalid_pipeline` where it asks, and no step says how.
+ */
 export function undoPipelineOf(pipeline: AnyPipeline): AnyPipeline | undefined {
   if (pipeline.onFailure !== 'compensate') return undefined
   const steps = [...pipeline.steps].flatMap(([name, definition]): [string, AnyStep][] => {
     const undo = undoStepOf(name, definition)
     return undo ? [[name, undo]] : []
   })
-  if (steps.length === 0) return undefined
+  if (steps.length === 0) {
+    throw configurationError(
+      'invalid_pipeline',
+      `Pipeline "${pipeline.name}" says onFailure: "compensate", but none of its steps says how to undo it`,
+      'Give `compensate` to each step that can be undone, or leave out `onFailure`.',
+      { pipeline: pipeline.name },
+    )
+  }
   return { name: undoNameOf(pipeline.name), inputSchema: undefined, steps: new Map(steps) }
 }
 

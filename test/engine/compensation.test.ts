@@ -201,6 +201,11 @@ describe('a pipeline that compensates', () => {
     await engine.finish()
   })
 
+  test('who asks for it must say how', async () => {
+    const mute = definePipeline('mute', { onFailure: 'compensate' }).step('only', { run: () => 1 })
+    await expect(testEngine({ pipelines: [mute] })).rejects.toMatchObject({ code: 'invalid_pipeline' })
+  })
+
   test('R029: siblings that still run are waited for, those that wait are stopped; all that was done is undone', async () => {
     const undone: string[] = []
     const undo = { run: ({ output }: { output: string }) => void undone.push(output), safe: true }

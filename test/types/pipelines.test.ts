@@ -86,6 +86,33 @@ describe('types', () => {
     for (const wrong of [bytes, shape, split]) expectTypeOf(wrong).toBeFunction()
   })
 
+  test('a compensation sees what its step gave', () => {
+    const pipeline = definePipeline('typed', { input: lead, onFailure: 'compensate' })
+      .step('first', { run: () => ({ id: 7 }), compensate: { run: ({ output }) => void output.id.toFixed() } })
+      .step('second', {
+        after: ['first'],
+        integration: 'crm',
+        request: { method: 'POST', path: '/x' },
+        parse: ({ data }) => data as { name: string },
+        compensate: {
+          request: {
+            method: 'DELETE',
+            path: '/x/{name}',
+            params: ({ output, outputs, input }) => {
+              expectTypeOf(output).toEqualTypeOf<{ name: string }>()
+              expectTypeOf(outputs).toEqualTypeOf<{ first: { id: number } }>()
+              expectTypeOf(input).toEqualTypeOf<{ email: string }>()
+              return { name: output.name }
+            },
+          },
+        },
+      })
+    // @ts-expect-error: no such thing to do
+    const wrong = () => definePipeline('typed', { onFailure: 'undo' })
+    expectTypeOf(wrong).toBeFunction()
+    expectTypeOf(pipeline.onFailure).toEqualTypeOf<'keep' | 'compensate'>()
+  })
+
   test('everything is disposable, and nothing public is any', () => {
     expectTypeOf<Holdfast>().toExtend<AsyncDisposable>()
     expectTypeOf<Awaited<ReturnType<Holdfast['operations']['explain']>>>().not.toBeAny()
