@@ -15,6 +15,8 @@ interface Channel {
   readonly lane: string
   readonly endpoint: string
   earliestDueMs: number
+  /** Whole calls that need not wait for more company; `undefined`: nobody waits. */
+  fullCalls: number | undefined
   /** Not asked before this: it gave nothing, or health said no. */
   notBeforeMs: number
   /** How often in a row it promised work and gave none. */
@@ -71,11 +73,39 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       if (parts.onlyLanes && !parts.onlyLanes.has(lane)) continue
       const key = channelKey(lane, endpoint)
       const { notBeforeMs = 0, disappointments = 0 } = channels.get(key) ?? {}
-      // Waiting for company happens in the store: no lease, no worker, nothing to lose in a crash.
-      const dueMs = earliestDueMs + (healthOf(lane, endpoint)?.lingerMs ?? 0)
-      fresh.set(key, { lane, endpoint, earliestDueMs: dueMs, notBeforeMs, disappointments, isFull: false })
+      fresh.set(key, {
+        lane,
+        endpoint,
+        earliestDueMs,
+        fullCalls: undefined,
+        notBeforeMs,
+        disappointments,
+        isFull: false,
+      })
     }
+    await linger([...fresh.values()])
     channels = fresh
+  }
+
+  /**
+   * Items that share calls wait for company, in the store: no lease, no worker, nothing to lose in a crash. The oldest waits no
+   * longer than its linger; what fills whole calls does not wait at all.
+   */
+  async function linger(fresh: readonly Channel[]): Promise<void> {
+    const nowMs = clock.wallMs()
+    const lingering = fresh.flatMap((channel) => {
+      const { lingerMs = 0, itemsPerCall = 1, plan } = healthOf(channel.lane, channel.endpoint) ?? {}
+      const waits = lingerMs > 0 && channel.earliestDueMs + lingerMs > nowMs
+      return waits ? [{ channel, lingerMs, itemsPerCall, atMost: itemsPerCall * (plan?.concurrency ?? 1) }] : []
+    })
+    if (lingering.length === 0) return
+    const asked = lingering.map(({ channel: { lane, endpoint }, atMost }) => ({ lane, endpoint, atMost }))
+    const due = await ledger.countDue(asked, nowMs)
+    for (const [index, { channel, lingerMs, itemsPerCall }] of lingering.entries()) {
+      const fullCalls = Math.floor((due[index] ?? 0) / itemsPerCall)
+      if (fullCalls > 0) channel.fullCalls = fullCalls
+      else channel.earliestDueMs += lingerMs
+    }
   }
 
   function plan(capacity: number): PlannedClaim[] {
@@ -105,7 +135,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     const inFlight = laneInFlight.get(lane) ?? 0
     channel.isFull = inFlight >= laneConcurrency
     if (channel.isFull) return undefined
-    const wanted = Math.min(capacity, laneConcurrency - inFlight)
+    const wanted = Math.min(capacity, laneConcurrency - inFlight, channel.fullCalls ?? Number.POSITIVE_INFINITY)
     let limit = wanted
     if (known?.channel) {
       const allowance = health.allowance(known.channel, wanted)
@@ -128,6 +158,8 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       const got = counts.get(key) ?? 0
       const channel = channels.get(key)
       if (channel && got > 0) channel.disappointments = 0
+      // Who was taken left others behind, who may have to wait.
+      if (channel?.fullCalls !== undefined) dirty = true
       if (got >= limit) continue
       // It ran dry, or the store knows of a gate, a suspension or other workers: look again before asking again.
       dirty = true

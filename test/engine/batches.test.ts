@@ -116,6 +116,27 @@ describe('batches', () => {
     await engine.finish()
   })
 
+  test('what fills a call does not wait; the rest does, no longer than the linger', async () => {
+    const patient = definePipeline('patient', { input: lead }).step('crm', {
+      integration: 'crm',
+      request: { method: 'POST', path: '/contacts/batch', body: ({ input }) => input },
+      batch: { size: 100, linger: '10s', shape: 'json-array' },
+    })
+    const engine = await testEngine({ pipelines: [patient], reply: created })
+    engine.hf.startWorker()
+    const startMs = engine.clock.wallMs()
+    await engine.clock.runUntil(engine.hf.submitMany(patient, leads(250)))
+    await engine.clock.runUntil(engine.hf.drain())
+    const calls = engine.api.requests.map((request) => [recordsOf(request).length, request.atMs - startMs >= 10_000])
+    expect(calls).toEqual([
+      [100, false],
+      [100, false],
+      [50, true],
+    ])
+    expect(engine.clock.monotonicMs()).toBeLessThan(10_500)
+    await engine.finish()
+  })
+
   test('one worker place carries one call, however many records it has', async () => {
     let underWay = 0
     let most = 0
