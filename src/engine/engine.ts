@@ -130,6 +130,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     fetch: (name, options) => createFetch(inlineParts, catalog.integration(name), options),
     startWorker(options = {}) {
       openOrThrow()
+      undo.start()
       const worker = startWorker({
         id: newId(clock, random),
         ledger,

@@ -108,9 +108,10 @@ function wordFailure(attempt: AttemptRecord): string {
 
 function whatNext(facts: ExplainFacts): string {
   const { item, lane, nowMs } = facts
-  if (isEndState(item.state)) return 'Nothing: it has ended.'
-  if (facts.undoing.length > 0 && item.state === 'dead_lettered') {
-    return 'Nothing: its run was undone. Submit the record again where it is still wanted, and discard this with a reason.'
+  if (isEndState(item.state)) {
+    return facts.undoing.length === 0
+      ? 'Nothing: it has ended.'
+      : 'Nothing: its run failed for good and is undone. Submit the record again where it is still wanted.'
   }
   if (lane?.suspended && item.state !== 'waiting' && item.dueAtMs !== undefined) {
     return `It waits until lane ${item.lane} is resumed (${lane.suspended.reason}): \`holdfast integrations resume ${item.lane.split('/')[0]}\`.`

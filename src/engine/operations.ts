@@ -39,7 +39,7 @@ export function createOperations(parts: OperationsParts): Operations {
       const lane = (await ledger.lanes()).find((candidate) => candidate.lane === item.lane)
       return explainItem({ item, lane, undoing: await undoingOf(parts, item), nowMs: clock.wallMs() })
     },
-    replay: (request) => replay({ ...parts, undoingOf: (item) => undoingOf(parts, item) }, request),
+    replay: (request) => replay(parts, request),
     async discard(selection, reason, by) {
       requireReason(reason)
       return inWaves(parts, selection, (itemIds) =>

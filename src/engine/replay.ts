@@ -14,8 +14,6 @@ export interface ReplayParts {
   readonly ledger: Ledger
   readonly clock: Clock
   readonly wake: () => void
-  /** What undoes the run of an item. */
-  readonly undoingOf: (item: ItemSummary) => Promise<readonly ItemSummary[]>
 }
 
 const SAMPLES = 3
@@ -29,7 +27,7 @@ interface Candidate {
 /** @throws HoldfastError `invalid_patch` where the patch would turn a payload into something else than an object. */
 export async function replay(parts: ReplayParts, request: ReplayRequest): Promise<ReplayReport> {
   const selected = await selectedItems(parts.ledger, request.selection)
-  const { candidates, refused } = await sortOut(parts, selected, request)
+  const { candidates, refused } = sortOut(selected, request)
   const samples = await sampleEdits(parts, candidates, request)
   const report = { selected: selected.length, refused, samples, stopped: undefined }
   if (request.dryRun) {
@@ -38,15 +36,11 @@ export async function replay(parts: ReplayParts, request: ReplayRequest): Promis
   return { ...report, dryRun: false, ...(await replayInWaves(parts, request, candidates, refused)) }
 }
 
-async function sortOut(
-  parts: ReplayParts,
-  selected: readonly { itemId: string; item: ItemSummary | undefined }[],
-  request: ReplayRequest,
-) {
+function sortOut(selected: readonly { itemId: string; item: ItemSummary | undefined }[], request: ReplayRequest) {
   const candidates: Candidate[] = []
   const refused: { itemId: string; why: string }[] = []
   for (const { itemId, item } of selected) {
-    const why = whyNot(item, request) ?? (item && (await whyUndone(parts, item)))
+    const why = whyNot(item, request)
     if (why) refused.push({ itemId, why })
     else if (item) candidates.push({ item })
   }
@@ -61,12 +55,6 @@ function whyNot(item: ItemSummary | undefined, request: ReplayRequest): string |
     return 'it may have happened: look in the other system, then resolve it (--happened or --did-not-happen)'
   }
   return `it is ${item.state}, not a dead letter`
-}
-
-/** What comes before it is gone: to go on from here would do half of the run. */
-async function whyUndone(parts: ReplayParts, item: ItemSummary): Promise<string | undefined> {
-  const [undoing] = await parts.undoingOf(item)
-  return undoing && `its run was undone by run ${undoing.runId}: submit the record again instead`
 }
 
 async function replayInWaves(

@@ -1,5 +1,5 @@
 /** What is to be done about a run whose pipeline compensates (R029). Pure. */
-import { isEndState } from '../core/item-state.ts'
+import { type ItemState, isEndState } from '../core/item-state.ts'
 import type { ItemSummary } from '../ledger/port.ts'
 
 export type UndoDecision =
@@ -9,7 +9,13 @@ export type UndoDecision =
   /** Something is under way, or may have happened: what is not known cannot be undone. */
   | { readonly kind: 'wait' }
   /** These succeeded and can be undone; newest first, each after those that came after it. */
-  | { readonly kind: 'undo'; readonly because: string; readonly steps: readonly UndoStep[] }
+  | {
+      readonly kind: 'undo'
+      readonly because: string
+      readonly steps: readonly UndoStep[]
+      /** Dead letters that must not be replayed any more: what came before them is gone. */
+      readonly endIds: readonly string[]
+    }
 
 export interface UndoStep {
   readonly step: string
@@ -25,7 +31,10 @@ export interface UndoFacts {
 
 export function decideUndo({ items, needs, undoable }: UndoFacts): UndoDecision {
   const failed = items.find(failedForGood)
-  if (!failed) return { kind: 'nothing' }
+  // Where nothing was done, the dead letter is like any other: it can be corrected and replayed.
+  if (!failed || !items.some((item) => undoable.has(item.step) && MAY_HAVE_HAPPENED.has(item.state))) {
+    return { kind: 'nothing' }
+  }
   const open = items.filter((item) => !isEndState(item.state) && !isDeadLetter(item))
   const stoppable = open.filter((item) => item.state !== 'processing' && item.state !== 'unknown_outcome')
   if (stoppable.length > 0) return { kind: 'stop', itemIds: stoppable.map((item) => item.itemId) }
@@ -36,12 +45,15 @@ export function decideUndo({ items, needs, undoable }: UndoFacts): UndoDecision 
   return {
     kind: 'undo',
     because: failed.step,
+    endIds: items.filter(isDeadLetter).map((item) => item.itemId),
     steps: steps.map((step, place) => ({
       step,
       after: steps.slice(0, place).filter((later) => isNeeded(step, later, needs)),
     })),
   }
 }
+
+const MAY_HAVE_HAPPENED: ReadonlySet<ItemState> = new Set(['succeeded', 'processing', 'unknown_outcome'])
 
 /** The slow lane tries outages again by itself: that is not for good. */
 function failedForGood(item: ItemSummary): boolean {

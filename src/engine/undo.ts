@@ -10,9 +10,11 @@ import { type Json, sha256Hex, toJson } from '../core/json.ts'
 import type { ItemSummary, Ledger, NewRun, RunRecord } from '../ledger/port.ts'
 import type { Catalog } from './catalog.ts'
 import { type UndoInput, undoNameOf } from './undo-pipeline.ts'
-import { decideUndo, type UndoStep } from './undo-plan.ts'
+import { decideUndo, type UndoDecision } from './undo-plan.ts'
 
 export interface UndoWatch {
+  /** From the first worker of this process on. Idempotent. */
+  start(): void
   /** Resolves when no look is under way. */
   settled(): Promise<void>
   stop(): Promise<void>
@@ -28,6 +30,8 @@ export interface UndoParts {
   readonly wake: () => void
 }
 
+type UndoOrder = Extract<UndoDecision, { kind: 'undo' }>
+
 /** Behind the events of this process: what others left behind. */
 const LOOK_EVERY_MS = 30_000
 const PAGE = 200
@@ -36,19 +40,22 @@ const BY = 'engine:compensate'
 export function watchForUndo(parts: UndoParts): UndoWatch {
   const { ledger, catalog, clock, events } = parts
   const compensating = new Set([...catalog.pipelines.keys()].filter((name) => catalog.pipelines.has(undoNameOf(name))))
-  if (compensating.size === 0) return { settled: async () => {}, stop: async () => {} }
+  if (compensating.size === 0) return { start() {}, settled: async () => {}, stop: async () => {} }
 
   /** Runs that failed for good and whose undoing is not submitted yet; each end of an item may be what it waits for. */
   const failing = new Set<string>()
-  const undone = new Set<string>()
   const looks = new Set<Promise<void>>()
   let timer: Timer | undefined
+  let listening: Disposable | undefined
   let stopped = false
 
-  const listening = events.on('item.settled', ({ pipeline, runId, state }) => {
-    if (compensating.has(pipeline) && (state === 'dead_lettered' || failing.has(runId))) track(lookAt(runId))
-  })
-  sweepLater(0)
+  function start(): void {
+    if (listening || stopped) return
+    listening = events.on('item.settled', ({ pipeline, runId, state }) => {
+      if (compensating.has(pipeline) && (state === 'dead_lettered' || failing.has(runId))) track(lookAt(runId))
+    })
+    sweepLater(0)
+  }
 
   function sweepLater(delayMs: number): void {
     timer = clock.setTimer(delayMs, () => track(sweep().finally(() => !stopped && sweepLater(LOOK_EVERY_MS))))
@@ -72,15 +79,14 @@ export function watchForUndo(parts: UndoParts): UndoWatch {
           { pipeline, states: ['dead_lettered'] },
           { limit: PAGE, ...(cursor !== undefined && { cursor }) },
         )
-        const runs = new Set(page.rows.filter((item) => !undone.has(item.runId)).map((item) => item.runId))
-        for (const runId of runs) await lookAt(runId)
+        for (const runId of new Set(page.rows.map((item) => item.runId))) await lookAt(runId)
         cursor = page.cursor
       } while (cursor !== undefined)
     }
   }
 
   async function lookAt(runId: string, afterStop = false): Promise<void> {
-    const run = undone.has(runId) ? undefined : await ledger.run(runId)
+    const run = await ledger.run(runId)
     if (!run) return
     const plans = catalog.plansOf(run.pipeline)
     const decision = decideUndo({
@@ -97,7 +103,7 @@ export function watchForUndo(parts: UndoParts): UndoWatch {
       await stopItems(decision.itemIds)
       await lookAt(runId, true)
     }
-    if (decision.kind === 'undo') await submitUndo(run, decision.because, decision.steps)
+    if (decision.kind === 'undo') await undo(run, decision)
   }
 
   async function stopItems(itemIds: readonly string[]): Promise<void> {
@@ -108,26 +114,48 @@ export function watchForUndo(parts: UndoParts): UndoWatch {
     )
   }
 
-  async function submitUndo(run: RunRecord, because: string, steps: readonly UndoStep[]): Promise<void> {
+  async function undo(run: RunRecord, { because, steps, endIds }: UndoOrder): Promise<void> {
     const outputs: Record<string, Json> = {}
     for (const { itemId, step } of run.items.filter((item) => item.state === 'succeeded')) {
       outputs[step] = (await ledger.item(itemId))?.output ?? null
     }
-    const input: UndoInput = { runId: run.id, key: run.key, because, input: run.input, outputs }
-    await ledger.submit([undoRun(run, input, steps)])
+    const undoing = undoRun(run, { runId: run.id, key: run.key, because, input: run.input, outputs }, steps)
+    const [receipt] = await ledger.submit([undoing])
+    if (receipt?.outcome === 'accepted') announce(undoing)
+    await endRun(run, endIds, receipt?.runId ?? undoing.id)
     failing.delete(run.id)
-    undone.add(run.id)
     parts.wake()
   }
 
-  function undoRun(run: RunRecord, input: UndoInput, steps: readonly UndoStep[]): NewRun {
+  function announce({ id: runId, pipeline, tenant, key = runId, items }: NewRun): void {
+    if (!events.wants('run.accepted')) return
+    events.emit('run.accepted', clock.wallMs(), { runId, pipeline, tenant, key, items: items.length })
+  }
+
+  /** After the submit: a process that is lost in between leaves a dead letter, and the key makes the second submit nothing. */
+  async function endRun(run: RunRecord, deadLetters: readonly string[], undoingId: string): Promise<void> {
+    const reason = `the run failed for good and is undone by run ${undoingId}: submit the record again where it is still wanted`
+    const receipts = await ledger.discard(
+      deadLetters.map((itemId) => ({ itemId, by: BY, reason })),
+      clock.wallMs(),
+    )
+    if (receipts.every(({ outcome }) => outcome === 'done')) return
+    // Someone replayed it in this very moment: then the run goes on, and is not undone.
+    const undoing = (await ledger.run(undoingId))?.items ?? []
+    await ledger.cancel(
+      undoing.map(({ itemId }) => ({ itemId, by: BY, reason: `run ${run.id} was replayed` })),
+      clock.wallMs(),
+    )
+  }
+
+  function undoRun(run: RunRecord, input: UndoInput, steps: UndoOrder['steps']): NewRun {
     const pipeline = undoNameOf(run.pipeline)
     const nowMs = clock.wallMs()
     return {
       id: parts.newRunId(),
       tenant: run.tenant,
       pipeline,
-      key: run.id,
+      key: undoKeyOf(run),
       // Two processes may see the same end at different moments: the first account of it holds.
       inputFingerprint: sha256Hex(run.id),
       input: toJson(input),
@@ -150,14 +178,21 @@ export function watchForUndo(parts: UndoParts): UndoWatch {
   }
 
   return {
+    start,
     settled,
     async stop() {
       stopped = true
       timer?.cancel()
-      listening[Symbol.dispose]()
+      listening?.[Symbol.dispose]()
       await settled()
     },
   }
+}
+
+/** One undoing for each time that a run fails for good: a replay in between begins a new story. */
+function undoKeyOf(run: RunRecord): string {
+  const replays = run.items.reduce((sum, item) => sum + item.counters.replays, 0)
+  return replays === 0 ? run.id : `${run.id}#${replays}`
 }
 
 /** The items that undo a run, where its pipeline compensates and it came to that. */
@@ -166,6 +201,7 @@ export async function undoingOf(
   { pipeline, runId, tenant }: Pick<ItemSummary, 'pipeline' | 'runId' | 'tenant'>,
 ): Promise<readonly ItemSummary[]> {
   const undoing = undoNameOf(pipeline)
-  if (!catalog.pipelines.has(undoing)) return []
-  return (await ledger.items({ pipeline: undoing, key: runId, tenant }, { limit: PAGE })).rows
+  const run = catalog.pipelines.has(undoing) ? await ledger.run(runId) : undefined
+  if (!run) return []
+  return (await ledger.items({ pipeline: undoing, key: undoKeyOf(run), tenant }, { limit: PAGE })).rows
 }

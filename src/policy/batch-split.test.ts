@@ -23,6 +23,8 @@ describe('what to do with a call that was refused whole', () => {
     ['R046: throttled: nobody is to blame', failure({ class: 'rate_limited', status: 429 }), 'each'],
     ['R011: credentials', failure({ class: 'authentication', status: 401 }), 'each'],
     ['R147: a missing scope', failure({ class: 'authorization', status: 403 }), 'each'],
+    ['a full store', failure({ class: 'unknown', status: 507 }), 'each'],
+    ['a refusal nobody knows', failure({ class: 'unknown', status: 456 }), 'search'],
     ['an outage', failure({ class: 'transient', status: 503 }), 'each'],
     ['rule 3: it may have happened', failure({ certainty: 'maybe_applied', status: 422 }), 'each'],
   ] as const)('%s', ([_name, refused, expected]) => {

@@ -20,13 +20,17 @@ export interface RefusedBatch {
 }
 
 /** Failures that what was sent can cause. */
-const BLAMES_RECORDS: ReadonlySet<FailureClass> = new Set(['validation', 'schema', 'not_found', 'conflict', 'unknown'])
+const BLAMES_RECORDS: ReadonlySet<FailureClass> = new Set(['validation', 'schema', 'not_found', 'conflict'])
 
 export function decideSplit({ failure, records, repeatable, again }: RefusedBatch): SplitDecision {
   if (records < 2) return 'each'
   const isHarmless = failure.certainty === 'not_sent'
   if (failure.class === 'too_large' && isHarmless) return 'halve'
-  if (BLAMES_RECORDS.has(failure.class) && isHarmless) return 'search'
+  if (isHarmless && blamesRecords(failure)) return 'search'
   // A record that makes the API stumble looks like an outage. Once it may be one; the second time it is worth a look.
   return failure.status === 500 && repeatable && again ? 'search_once' : 'each'
+}
+
+function blamesRecords({ class: failureClass, status = 0 }: Failure): boolean {
+  return BLAMES_RECORDS.has(failureClass) || (failureClass === 'unknown' && status >= 400 && status < 500)
 }

@@ -55,8 +55,8 @@ describe('a pipeline that compensates', () => {
     const balance = await bed.drain()
     expect(balance).toMatchObject({
       accepted: 7,
-      states: { succeeded: 5, dead_lettered: 1, cancelled: 1 },
-      needsPerson: 1,
+      states: { succeeded: 5, discarded: 1, cancelled: 1 },
+      needsPerson: 0,
     })
     const calls = bed.twins.crm.effects.map(({ route: name }) => name)
     expect(calls).toEqual(['POST /contacts', 'POST /deals', 'DELETE /deals/{id}', 'DELETE /contacts/{id}'])
@@ -73,9 +73,9 @@ describe('a pipeline that compensates', () => {
       'This step was undone, because the run failed for good',
     )
     const failed = await bed.hf.operations.explain(`${runId}.enrol`)
-    expect(failed?.next).toContain('its run was undone')
-    const replayed = await bed.hf.operations.replay({ selection: { itemIds: [`${runId}.enrol`] }, by: 'test' })
-    expect(replayed).toMatchObject({ replayed: 0, refused: [{ why: expect.stringContaining('its run was undone') }] })
+    expect(failed?.headline).toContain('undone by run')
+    expect(failed?.next).toContain('Submit the record again')
+    expect(failed?.lines.map(({ text }) => text).join('\n')).toContain('not_wanted')
   })
 
   test('R029, rule 5: a process that is lost right after the failure leaves the undoing to the next one', async () => {
@@ -234,8 +234,63 @@ describe('a pipeline that compensates', () => {
     const balance = await engine.clock.runUntil(engine.hf.drain())
     expect(undone).toEqual(['quick'])
     expect(engine.api.requests.map(({ method }) => method)).toEqual(['PUT', 'DELETE'])
-    expect(balance.states).toMatchObject({ succeeded: 4, dead_lettered: 1, cancelled: 1 })
+    expect(balance.states).toMatchObject({ succeeded: 4, discarded: 1, cancelled: 1 })
     await engine.finish()
+  })
+
+  test('R135: where nothing was done there is nothing to undo: the dead letter can be corrected and replayed', async () => {
+    const engine = await testEngine({ pipelines: [onboard] })
+    let refuses = true
+    engine.api.reply = () => (refuses ? { status: 422 } : { status: 201, body: { id: '7' } })
+    engine.hf.startWorker()
+    const { runId } = await engine.hf.submit(onboard, { email: 'ada' })
+    const balance = await engine.clock.runUntil(engine.hf.drain())
+    expect(balance.states).toMatchObject({ dead_lettered: 1, waiting: 3, cancelled: 0 })
+    refuses = false
+    await engine.hf.operations.replay({ selection: { itemIds: [`${runId}.contact`] }, by: 'test' })
+    expect((await engine.clock.runUntil(engine.hf.drain())).states.succeeded).toBe(5)
+    await engine.finish()
+  })
+
+  test('R029: who replays the failed step in the very moment of its undoing wins: the run goes on, and nothing is undone', async () => {
+    const undone: string[] = []
+    let broken = true
+    const raced = definePipeline('raced', { onFailure: 'compensate' })
+      .step('first', { run: () => 'f', compensate: { run: ({ output }) => void undone.push(output) } })
+      .step('second', {
+        after: ['first'],
+        maxAttempts: 1,
+        safe: true,
+        run: () => {
+          if (broken) throw new Error('no')
+        },
+      })
+    const engine = await testEngine({ pipelines: [raced] })
+    const worker = engine.hf.startWorker()
+    engine.hf.events.on('run.accepted', ({ pipeline }) => {
+      if (pipeline !== 'raced:undo') return
+      broken = false
+      void worker.stop()
+      void engine.ledger.replay([{ itemId: `${runId}.second`, by: 'ada', dueAtMs: 0 }], engine.clock.wallMs())
+    })
+    const { runId } = await engine.hf.submit(raced, {})
+    await engine.clock.advance(60_000)
+    engine.hf.startWorker()
+    const balance = await engine.clock.runUntil(engine.hf.drain())
+    expect(balance.states).toMatchObject({ succeeded: 2, cancelled: 1, discarded: 0 })
+    expect(undone).toEqual([])
+    await engine.finish()
+  })
+
+  test('R029: an undoing that was forgotten with its run is not done again', async () => {
+    await using bed = await createTestbed({ integrations: { crm }, pipelines: [onboard], apis: { crm: { routes } } })
+    await bed.hf.submit(onboard, { email: 'ada' })
+    await bed.drain()
+    await bed.advance('2h')
+    await bed.hf.operations.retain(3_600_000)
+    await bed.restart()
+    await bed.advance('1h')
+    expect(bed.twins.crm.effects).toHaveLength(4)
   })
 })
 

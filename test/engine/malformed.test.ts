@@ -166,7 +166,7 @@ describe('a 200 with an error inside', () => {
     engine.hf.startWorker()
     for (const email of ['ada', 'grace']) await engine.hf.submit(both, { email })
     const balance = await engine.clock.runUntil(engine.hf.drain())
-    expect(balance.states).toMatchObject({ succeeded: 4, dead_lettered: 1 })
+    expect(balance.states).toMatchObject({ succeeded: 4, discarded: 1 })
     expect(engine.api.requests.map(({ method }) => method).sort()).toEqual(['DELETE', 'POST', 'POST'])
     await engine.finish()
   })
