@@ -140,7 +140,7 @@ export function watchForUndo(parts: UndoParts): UndoWatch {
       clock.wallMs(),
     )
     if (receipts.every(({ outcome }) => outcome === 'done')) return
-    // Someone replayed it in this very moment: then the run goes on, and is not undone.
+    // Someone replayed it in this very moment, and a worker has it: then the run goes on, and is not undone.
     const undoing = (await ledger.run(undoingId))?.items ?? []
     await ledger.cancel(
       undoing.map(({ itemId }) => ({ itemId, by: BY, reason: `run ${run.id} was replayed` })),

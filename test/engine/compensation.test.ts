@@ -252,35 +252,44 @@ describe('a pipeline that compensates', () => {
     await engine.finish()
   })
 
-  test('R029: who replays the failed step in the very moment of its undoing wins: the run goes on, and nothing is undone', async () => {
-    const undone: string[] = []
-    let broken = true
-    const raced = definePipeline('raced', { onFailure: 'compensate' })
-      .step('first', { run: () => 'f', compensate: { run: ({ output }) => void undone.push(output) } })
-      .step('second', {
-        after: ['first'],
-        maxAttempts: 1,
-        safe: true,
-        run: () => {
-          if (broken) throw new Error('no')
-        },
+  test.for([
+    ['queued: it is undone all the same', false, { succeeded: 2, discarded: 1, cancelled: 0 }, ['f']],
+    ['taken up: the run goes on, and is not undone', true, { succeeded: 2, discarded: 0, cancelled: 1 }, []],
+  ] as const)(
+    'R029: replayed in the very moment of its undoing, and %s',
+    async ([_what, isTaken, states, expected]) => {
+      const undone: string[] = []
+      let broken = true
+      const raced = definePipeline('raced', { onFailure: 'compensate' })
+        .step('first', { run: () => 'f', compensate: { run: ({ output }) => void undone.push(output) } })
+        .step('second', {
+          after: ['first'],
+          maxAttempts: 1,
+          safe: true,
+          run: () => {
+            if (broken) throw new Error('no')
+          },
+        })
+      const engine = await testEngine({ pipelines: [raced] })
+      const worker = engine.hf.startWorker()
+      engine.hf.events.on('run.accepted', ({ pipeline }) => {
+        if (pipeline !== 'raced:undo') return
+        broken = false
+        void worker.stop()
+        const nowMs = engine.clock.wallMs()
+        void engine.ledger.replay([{ itemId: `${runId}.second`, by: 'ada', dueAtMs: nowMs }], nowMs)
+        const channels = [{ lane: 'code/raced.second', endpoint: 'run second', limit: 1, laneConcurrency: 1 }]
+        if (isTaken) void engine.ledger.claim({ workerId: 'other', nowMs, leaseUntilMs: nowMs + 1000, channels })
       })
-    const engine = await testEngine({ pipelines: [raced] })
-    const worker = engine.hf.startWorker()
-    engine.hf.events.on('run.accepted', ({ pipeline }) => {
-      if (pipeline !== 'raced:undo') return
-      broken = false
-      void worker.stop()
-      void engine.ledger.replay([{ itemId: `${runId}.second`, by: 'ada', dueAtMs: 0 }], engine.clock.wallMs())
-    })
-    const { runId } = await engine.hf.submit(raced, {})
-    await engine.clock.advance(60_000)
-    engine.hf.startWorker()
-    const balance = await engine.clock.runUntil(engine.hf.drain())
-    expect(balance.states).toMatchObject({ succeeded: 2, cancelled: 1, discarded: 0 })
-    expect(undone).toEqual([])
-    await engine.finish()
-  })
+      const { runId } = await engine.hf.submit(raced, {})
+      await engine.clock.advance(60_000)
+      engine.hf.startWorker()
+      const balance = await engine.clock.runUntil(engine.hf.drain())
+      expect(balance.states).toMatchObject(states)
+      expect(undone).toEqual(expected)
+      await engine.finish()
+    },
+  )
 
   test('R029: an undoing that was forgotten with its run is not done again', async () => {
     await using bed = await createTestbed({ integrations: { crm }, pipelines: [onboard], apis: { crm: { routes } } })
