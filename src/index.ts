@@ -1,5 +1,6 @@
 /** `holdfast`: the library. */
 
+export { BATCH_SHAPES, type BatchShape, type BatchShapeName } from './config/batch-shapes.ts'
 export type { ConfigInput, NamedIntegration } from './config/define.ts'
 export { defineConfig, defineIntegration } from './config/define.ts'
 export type { RequestSigner, RequestToSign } from './config/settings.ts'
@@ -12,15 +13,22 @@ export type { ItemState } from './core/item-state.ts'
 export type { Json } from './core/json.ts'
 export type * from './engine/api.ts'
 export {
+  type BatchMember,
+  type CodeCompensation,
   type CodeContext,
   type CodeStep,
   definePipeline,
+  type OnFailure,
   type Pipeline,
   type Reconciliation,
+  type RecordResult,
+  type RequestCompensation,
   type RequestReconciliation,
   type RequestStep,
   type RequestTemplate,
+  type StepBatch,
   type StepContext,
+  type UndoContext,
 } from './engine/pipeline.ts'
 export type {
   AuditReport,

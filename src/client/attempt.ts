@@ -159,7 +159,8 @@ export function withoutEchoes(
   return raw.status < 300 ? clean : secretsInHeaders(call.headers).withoutEchoes(clean)
 }
 
-async function judgeAnswer(call: OutboundCall, parts: AttemptParts, received: TransportAnswer): Promise<Judged> {
+/** The usual way to read and judge an answer. */
+export async function judgeAnswer(call: OutboundCall, parts: AttemptParts, received: TransportAnswer): Promise<Judged> {
   const raw = withoutEchoes(call, parts, received)
   const receivedAtMs = parts.clock.wallMs()
   const facts = factsOf(call)

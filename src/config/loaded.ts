@@ -1,5 +1,6 @@
 /** A configuration after loading: checked whole, every default filled in. What the composition root works on. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { BatchShapeName } from './batch-shapes.ts'
 import type { Profile } from './profile.ts'
 import type { IdempotencySettings, IntegrationSettings } from './settings.ts'
 
@@ -47,6 +48,7 @@ export interface ConfiguredPipeline {
   readonly name: string
   readonly inputSchema: StandardSchemaV1<unknown, unknown> | undefined
   readonly steps: ReadonlyMap<string, ConfiguredStep>
+  readonly onFailure?: 'keep' | 'compensate'
 }
 
 export interface ConfiguredStep {
@@ -63,7 +65,17 @@ export interface ConfiguredStep {
     readonly match: (answer: ConfiguredAnswer, context: object) => Promise<unknown>
   }
   readonly operation?: (context: object) => Promise<string>
+  readonly batch?: ConfiguredBatch
+  readonly compensate?: { readonly request: ConfiguredRequest; readonly idempotency?: IdempotencySettings }
   readonly parse?: (answer: ConfiguredAnswer, context: object) => Promise<unknown>
+}
+
+export interface ConfiguredBatch {
+  readonly size: number
+  readonly bytes?: number
+  /** Milliseconds. */
+  readonly linger?: number
+  readonly shape?: BatchShapeName
 }
 
 export interface ConfiguredRequest {

@@ -3,6 +3,7 @@
  * Schema for editors. It only says what may be written; `resolve.ts` turns it into settings.
  */
 import { z } from 'zod'
+import { BATCH_SHAPE_NAMES } from './batch-shapes.ts'
 import { PRESET_NAMES } from './preset-names.ts'
 import { errorRuleSchema } from './profile-rule-schema.ts'
 import { profileSchema } from './profile-schema.ts'
@@ -89,6 +90,21 @@ const request = closed({
   body: z.unknown().describe('Any data; texts may hold "{{ expressions }}".').optional(),
 })
 
+const batch = closed({
+  size: count('The most records in one call.', { atMost: 10_000 }),
+  bytes: size('The largest body of a call; a record that is larger alone is sent alone. Default: no limit.').optional(),
+  linger: duration('How long a record may wait for others, in the store. Default 50ms.', {
+    atMost: '1h',
+    positive: false,
+  }).optional(),
+  shape: choice(
+    BATCH_SHAPE_NAMES,
+    'How the API takes and answers several records. Default: what is known about the endpoint.',
+  ).optional(),
+}).describe(
+  'Gathers records into one call: `request.body` gives each record, `output` sees the part of the answer about it (R121).',
+)
+
 const step = closed({
   integration: name.describe('Name of the integration that is called.'),
   request: request.describe(
@@ -109,6 +125,15 @@ const step = closed({
     'Expression. Two runs for which it gives the same text have the effect once. Default: each its own.',
   ).optional(),
   output: text('Expression over `answer`: what following steps see. Default: the body of the answer.').optional(),
+  batch: batch.optional(),
+  compensate: closed({
+    request: request,
+    idempotency: idempotency.optional(),
+  })
+    .describe(
+      'Undoes the step; beside the rest, expressions see `output`, what the step gave. Needs `onFailure: compensate`.',
+    )
+    .optional(),
   maxAttempts: count("Overrides the integration's.", { atMost: 1000 }).optional(),
   maxAge: duration("Overrides the integration's.").optional(),
 })
@@ -118,6 +143,10 @@ const pipeline = closed({
     .record(name, step)
     .refine((steps) => Object.keys(steps).length > 0, { error: 'expected at least one step' })
     .describe('By name, in any order.'),
+  onFailure: choice(
+    ['keep', 'compensate'],
+    'When a step fails for good: keep what was done, or undo it, newest first (R029). Default keep.',
+  ).optional(),
 })
 
 export const configSchema = closed({

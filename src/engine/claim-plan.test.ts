@@ -34,6 +34,21 @@ describe('planClaims', () => {
     expect(Object.fromEntries(plan.map((entry) => [entry.lane, entry.limit]))).toEqual({ flood: 7, quiet: 3 })
   })
 
+  test('places are for calls; the store is asked for as many items as they carry', () => {
+    const lane = { lane: 'crm', limit: 10, laneConcurrency: 3, laneInFlight: 1, laneItemsPerCall: 100 }
+    const plan = planClaims(
+      [
+        { ...lane, endpoint: 'batch', itemsPerCall: 100 },
+        { ...lane, endpoint: 'one' },
+      ],
+      10,
+    )
+    expect(plan).toEqual([
+      { lane: 'crm', endpoint: 'batch', limit: 100, laneConcurrency: 300 },
+      { lane: 'crm', endpoint: 'one', limit: 1, laneConcurrency: 300 },
+    ])
+  })
+
   test('R058: with many more lanes than places, nobody is served twice before all were served once', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 60 }), (laneCount, capacity) => {

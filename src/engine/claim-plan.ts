@@ -6,18 +6,24 @@
 export interface ClaimCandidate {
   readonly lane: string
   readonly endpoint: string
-  /** The most this channel may start now: breaker, gate and limiter have been asked. */
+  /** The most calls this channel may start now: breaker, gate and limiter have been asked. */
   readonly limit: number
-  /** The most of its lane, over all workers. */
+  /** The most calls of its lane at the same time. */
   readonly laneConcurrency: number
-  /** Items of its lane that this worker holds. */
+  /** Calls of its lane that this worker has under way. */
   readonly laneInFlight: number
+  /** Items that share a call in this channel. Default 1. */
+  readonly itemsPerCall?: number
+  /** The most of any channel of its lane: the store counts items, not calls. Default 1. */
+  readonly laneItemsPerCall?: number
 }
 
 export interface PlannedClaim {
   readonly lane: string
   readonly endpoint: string
+  /** Items. */
   readonly limit: number
+  /** Items of the lane, over all workers. */
   readonly laneConcurrency: number
 }
 
@@ -27,8 +33,8 @@ interface Turn {
 }
 
 /**
- * Hands out `capacity` places to candidates in the order of their turns. In the plan, lanes stand in the order in which
- * they got their last place.
+ * Hands out `capacity` places, one for each call, to candidates in the order of their turns. In the plan, lanes stand in the
+ * order in which they got their last place.
  */
 export function planClaims(candidates: readonly ClaimCandidate[], capacity: number): PlannedClaim[] {
   const lanes = groupByLane(candidates)
@@ -111,7 +117,7 @@ function toPlanned({ candidate, taken }: Turn): PlannedClaim {
   return {
     lane: candidate.lane,
     endpoint: candidate.endpoint,
-    limit: taken,
-    laneConcurrency: candidate.laneConcurrency,
+    limit: taken * (candidate.itemsPerCall ?? 1),
+    laneConcurrency: candidate.laneConcurrency * (candidate.laneItemsPerCall ?? 1),
   }
 }

@@ -28,6 +28,7 @@ import type { AnyPipeline } from './pipeline.ts'
 import { wakeWhenHealthy } from './recovery.ts'
 import { createSettler } from './settler.ts'
 import { submitRecords } from './submit.ts'
+import { watchForUndo } from './undo.ts'
 import { type EngineWorker, FLUSH_LIMIT_MS, startWorker } from './worker.ts'
 
 export interface EngineParts {
@@ -104,11 +105,13 @@ export function createEngine(parts: EngineParts): Holdfast {
     const into = options?.transaction ? joined(parts, options.transaction) : ledger
     return { catalog, ledger: into, clock, events, newRunId, maxPayloadBytes: settings.maxPayloadBytes }
   }
+  const undo = watchForUndo({ ledger, catalog, clock, events, newRunId, wake: () => crew.wake() })
   let closing: Promise<void> | undefined
 
   async function close(): Promise<void> {
     await crew.stop()
     await settler.flushed(FLUSH_LIMIT_MS)
+    await undo.stop()
     watching[Symbol.dispose]()
     recovering[Symbol.dispose]()
     await healthLoop.stop()
@@ -150,6 +153,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     fetch: (name, options) => createFetch(inlineParts, catalog.integration(name), options),
     startWorker(options = {}) {
       openOrThrow()
+      undo.start()
       const worker = startWorker({
         id: newId(clock, random),
         ledger,
@@ -170,7 +174,15 @@ export function createEngine(parts: EngineParts): Holdfast {
       return worker
     },
     drain: (options) =>
-      drain({ ledger, clock, nextIdle: (limitMs, signal) => crew.nextIdle(clock, limitMs, signal) }, options),
+      drain(
+        {
+          ledger,
+          clock,
+          followedUp: undo.settled,
+          nextIdle: (limitMs, signal) => crew.nextIdle(clock, limitMs, signal),
+        },
+        options,
+      ),
     close() {
       closing ??= close()
       return closing

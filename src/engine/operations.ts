@@ -14,6 +14,7 @@ import { explainItem } from './explain.ts'
 import { replay } from './replay.ts'
 import { selectItems } from './selection.ts'
 import { suggestionsFrom } from './suggestions.ts'
+import { undoingOf } from './undo.ts'
 
 export interface OperationsParts {
   readonly ledger: Ledger
@@ -44,7 +45,7 @@ export function createOperations(parts: OperationsParts): Operations {
       const item = await ledger.item(itemId)
       if (!item) return undefined
       const lane = (await ledger.lanes()).find((candidate) => candidate.lane === item.lane)
-      return explainItem({ item, lane, nowMs: clock.wallMs() })
+      return explainItem({ item, lane, undoing: await undoingOf(parts, item), nowMs: clock.wallMs() })
     },
     replay: (request) => replay(parts, request),
     async discard(selection, reason, by) {

@@ -54,6 +54,8 @@ export interface Ledger {
   // --- work -------------------------------------------------------------------------------------------------------
   /** Channels that hold claimable items, with when the earliest is due. Cheap: one index probe per channel. */
   channels(): Promise<ChannelDue[]>
+  /** How many items of each channel are due, counted up to its `atMost`: is there enough for a whole call? */
+  countDue(channels: readonly DueQuestion[], nowMs: number): Promise<number[]>
   /**
    * Leases due items, in order of due time, oldest first. The claim is the write-ahead of the attempt (rule 5): on disk
    * before the promise resolves. Lanes whose gate is closed or that are suspended give nothing; a lane never has more
@@ -198,6 +200,12 @@ export interface ChannelDue {
   readonly lane: string
   readonly endpoint: string
   readonly earliestDueMs: number
+}
+
+export interface DueQuestion {
+  readonly lane: string
+  readonly endpoint: string
+  readonly atMost: number
 }
 
 export interface ClaimRequest {

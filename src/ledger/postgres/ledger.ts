@@ -106,6 +106,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
       return runs.length === 0 ? [] : submits.add(runs)
     },
     channels: claims.channels,
+    countDue: claims.countDue,
     claim: async (request) => {
       assertOpen()
       return work.claim(request)

@@ -126,6 +126,7 @@ export function createLedger(parts: LedgerParts): Ledger {
       return write(() => submit(runs))
     },
     channels: () => read(claims.channels),
+    countDue: (asked, nowMs) => read(() => claims.countDue(asked, nowMs)),
     claim: (request) => write(() => claims.claim(request)),
     reclaimExpired: (request) => write(() => claims.reclaimExpired(request)),
     extendLeases: (fences, leaseUntilMs) => write(() => claims.extendLeases(fences, leaseUntilMs)),
