@@ -62,7 +62,13 @@ export const apolloSamples: ProfileSamples = {
     { status: 422, headers: plenty, path, body: { error: 'You have insufficient credits to enrich this person.' } },
   ],
   'invalid-data': [
-    { status: 422, headers: plenty, path: '/contacts/{id}', method: 'PATCH', body: { error: 'Value is not a valid id: 12' } },
+    {
+      status: 422,
+      headers: plenty,
+      path: '/contacts/{id}',
+      method: 'PATCH',
+      body: { error: 'Value is not a valid id: 12' },
+    },
     { status: 400, headers: plenty, path, body: { error_message: 'Parameters misconfigured' } },
   ],
 }

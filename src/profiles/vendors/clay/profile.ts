@@ -71,7 +71,8 @@ export const clay: Profile = {
       id: 'table-full',
       status: [400, 403, 413, 422],
       endpoint: 'POST /v3/sources/webhook/{sourceId}',
-      message: '/(?:row|record|submission|webhook|source)s? limit|limit of [0-9,]{1,12} (?:rows|records|submissions)|table is full/',
+      message:
+        '/(?:row|record|submission|webhook|source)s? limit|limit of [0-9,]{1,12} (?:rows|records|submissions)|table is full/',
       class: 'configuration',
       reportAs: 'table_full',
       hint: 'An address takes 50,000 rows in its life, whatever is deleted: make a new source (and table), put its address in, then replay the group.',

@@ -118,7 +118,13 @@ export const googleRules: readonly ProfileRule[] = [
   {
     id: 'no-access',
     status: 403,
-    code: ['insufficientFilePermissions', 'forbidden', 'forbiddenForNonOrganizer', 'delegationDenied', 'PERMISSION_DENIED'],
+    code: [
+      'insufficientFilePermissions',
+      'forbidden',
+      'forbiddenForNonOrganizer',
+      'delegationDenied',
+      'PERMISSION_DENIED',
+    ],
     class: 'authorization',
     reportAs: 'no_access',
     hint: 'The user who connected (or the service account) may not do this here: share the file, calendar or dataset with it, or grant the role, then replay.',

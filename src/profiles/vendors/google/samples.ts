@@ -31,11 +31,22 @@ function errorInfo(why: string, service: string): Json {
 
 export const googleSamples: ProfileSamples = {
   'unregistered-calls': [
-    reason(403, 'dailyLimitExceededUnreg', 'Daily Limit for Unauthenticated Use Exceeded. Continued use requires signup.', files),
+    reason(
+      403,
+      'dailyLimitExceededUnreg',
+      'Daily Limit for Unauthenticated Use Exceeded. Continued use requires signup.',
+      files,
+    ),
   ],
   'daily-quota-spent': [
     reason(403, 'dailyLimitExceeded', 'Daily Limit Exceeded', files),
-    reason(403, 'quotaExceeded', 'The request cannot be completed because you have exceeded your quota.', '/youtube/v3/videos', 'youtube.quota'),
+    reason(
+      403,
+      'quotaExceeded',
+      'The request cannot be completed because you have exceeded your quota.',
+      '/youtube/v3/videos',
+      'youtube.quota',
+    ),
   ],
   'daily-quota-spent-by-message': [
     info(429, 'RESOURCE_EXHAUSTED', "Quota exceeded for quota metric 'Queries' and limit 'Queries per day'.", events),
@@ -55,9 +66,7 @@ export const googleSamples: ProfileSamples = {
       { '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: '31.5s' },
     ),
   ],
-  'storage-full': [
-    reason(403, 'storageQuotaExceeded', "The user's Drive storage quota has been exceeded.", files),
-  ],
+  'storage-full': [reason(403, 'storageQuotaExceeded', "The user's Drive storage quota has been exceeded.", files)],
   'api-not-enabled': [
     reason(403, 'accessNotConfigured', 'Access Not Configured. The API is not enabled for your project.', events),
     info(
@@ -82,8 +91,19 @@ export const googleSamples: ProfileSamples = {
     ),
   ],
   'no-access': [
-    reason(403, 'insufficientFilePermissions', 'The user does not have sufficient permissions for this file.', files, 'global'),
-    info(403, 'PERMISSION_DENIED', 'The caller does not have permission', '/v4/spreadsheets/{spreadsheetId}:batchUpdate'),
+    reason(
+      403,
+      'insufficientFilePermissions',
+      'The user does not have sufficient permissions for this file.',
+      files,
+      'global',
+    ),
+    info(
+      403,
+      'PERMISSION_DENIED',
+      'The caller does not have permission',
+      '/v4/spreadsheets/{spreadsheetId}:batchUpdate',
+    ),
   ],
   'grant-refused': [
     {
@@ -114,7 +134,13 @@ export const googleSamples: ProfileSamples = {
   aborted: [info(409, 'ABORTED', 'Too much contention on these documents. Please try again.', '/v1/documents:commit')],
   'changed-meanwhile': [
     {
-      ...reason(412, 'conditionNotMet', 'Precondition Failed', '/calendar/v3/calendars/{calendarId}/events/{eventId}', 'global'),
+      ...reason(
+        412,
+        'conditionNotMet',
+        'Precondition Failed',
+        '/calendar/v3/calendars/{calendarId}/events/{eventId}',
+        'global',
+      ),
       method: 'PATCH',
     },
   ],
@@ -126,7 +152,10 @@ export const googleSamples: ProfileSamples = {
         kind: 'bigquery#tableDataInsertAllResponse',
         insertErrors: [
           { index: 0, errors: [{ reason: 'stopped', location: '', debugInfo: '', message: '' }] },
-          { index: 1, errors: [{ reason: 'invalid', location: 'shoe_size', debugInfo: '', message: 'no such field: shoe_size.' }] },
+          {
+            index: 1,
+            errors: [{ reason: 'invalid', location: 'shoe_size', debugInfo: '', message: 'no such field: shoe_size.' }],
+          },
         ],
       },
     },

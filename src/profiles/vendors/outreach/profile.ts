@@ -116,7 +116,8 @@ export const outreach: Profile = {
     {
       id: 'unknown-attribute',
       status: [400, 422],
-      message: '/(?:unknown|unrecognized|invalid|unpermitted) (?:attribute|field|relationship|parameter)|not a valid (?:attribute|relationship)/',
+      message:
+        '/(?:unknown|unrecognized|invalid|unpermitted) (?:attribute|field|relationship|parameter)|not a valid (?:attribute|relationship)/',
       class: 'schema',
       hint: 'An attribute or relationship does not exist for this resource: correct the mapping (custom fields are custom1 to custom150), then replay the group.',
       source: REQUESTS,

@@ -1,7 +1,11 @@
 import type { ProfileSamples } from '../../../config/profile.ts'
 import type { RuleSample } from '../../../config/profile-rule.ts'
 
-const limits = { 'x-ratelimit-limit': '10000', 'x-ratelimit-remaining': '9120, 19011', 'x-ratelimit-reset': '1795363200' }
+const limits = {
+  'x-ratelimit-limit': '10000',
+  'x-ratelimit-remaining': '9120, 19011',
+  'x-ratelimit-reset': '1795363200',
+}
 
 function refusal(status: number, id: string, title: string, detail: string, pointer?: string): RuleSample {
   const error = { id, title, detail, ...(pointer !== undefined && { source: { pointer } }) }
@@ -28,15 +32,19 @@ export const outreachSamples: ProfileSamples = {
       path: '/oauth/token',
       body: {
         error: 'invalid_grant',
-        error_description: 'The provided authorization grant is invalid, expired, revoked, or was issued to another client.',
+        error_description:
+          'The provided authorization grant is invalid, expired, revoked, or was issued to another client.',
       },
     },
   ],
-  'token-expired': [
-    refusal(401, 'unauthorizedRequest', 'Unauthorized Request', 'The access token has expired.'),
-  ],
+  'token-expired': [refusal(401, 'unauthorizedRequest', 'Unauthorized Request', 'The access token has expired.')],
   'scope-missing': [
-    refusal(403, 'unauthorizedOauthScope', 'Unauthorized OAuth Scope', 'Your app needs one of: prospects.write, prospects.all.'),
+    refusal(
+      403,
+      'unauthorizedOauthScope',
+      'Unauthorized OAuth Scope',
+      'Your app needs one of: prospects.write, prospects.all.',
+    ),
   ],
   'wrong-content-type': [
     refusal(415, 'unsupportedMediaType', 'Unsupported Media Type', 'Content-Type must be application/vnd.api+json.'),
@@ -53,12 +61,24 @@ export const outreachSamples: ProfileSamples = {
   ],
   'sequence-refuses': [
     {
-      ...refusal(422, 'validationError', 'Validation Error', 'Prospect has opted out of emails.', '/data/relationships/prospect'),
+      ...refusal(
+        422,
+        'validationError',
+        'Validation Error',
+        'Prospect has opted out of emails.',
+        '/data/relationships/prospect',
+      ),
       path: '/sequenceStates',
     },
   ],
   'unknown-attribute': [
-    refusal(400, 'invalidRequestBody', 'Invalid Request Body', 'Unknown attribute: shoeSize.', '/data/attributes/shoeSize'),
+    refusal(
+      400,
+      'invalidRequestBody',
+      'Invalid Request Body',
+      'Unknown attribute: shoeSize.',
+      '/data/attributes/shoeSize',
+    ),
   ],
   'invalid-data': [
     refusal(422, 'validationError', 'Validation Error', 'First name is too long.', '/data/attributes/firstName'),

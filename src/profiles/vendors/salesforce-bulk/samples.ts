@@ -60,7 +60,9 @@ export const salesforceBulkSamples: ProfileSamples = {
   'row-no-access': [
     row('INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY:insufficient access rights on cross-reference id: 001SAMPLE:--'),
   ],
-  'row-unknown-field': [row('INVALID_FIELD_FOR_INSERT_UPDATE:Unable to create/update fields: CreatedDate:CreatedDate --')],
+  'row-unknown-field': [
+    row('INVALID_FIELD_FOR_INSERT_UPDATE:Unable to create/update fields: CreatedDate:CreatedDate --'),
+  ],
   'row-refused': [
     row('REQUIRED_FIELD_MISSING:Required fields are missing: [LastName]:LastName --'),
     row('INVALID_EMAIL_ADDRESS:Email: invalid email address: ada@:Email --'),

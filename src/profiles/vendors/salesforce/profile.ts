@@ -65,5 +65,14 @@ export const salesforce: Profile = {
     'GET /services/data/{version}/query/{locator}': QUERY,
     'POST /services/data/{version}/parameterizedSearch': { idempotency: 'safe' },
   },
-  redact: ['SSN__c', 'TaxId__c', 'Birthdate', 'MobilePhone', 'HomePhone', 'OtherPhone', 'sfdcSessionId', 'access_token'],
+  redact: [
+    'SSN__c',
+    'TaxId__c',
+    'Birthdate',
+    'MobilePhone',
+    'HomePhone',
+    'OtherPhone',
+    'sfdcSessionId',
+    'access_token',
+  ],
 }

@@ -87,10 +87,17 @@ export const salesforceSamples: ProfileSamples = {
     ),
   ],
   'value-taken': [
-    refusal(400, 'DUPLICATE_VALUE', 'duplicate value found: Customer_Number__c duplicates value on record with id: 003SAMPLE', [
-      'Customer_Number__c',
-    ]),
-    record(400, 'DUPLICATE_VALUE', 'duplicate value found: Customer_Number__c duplicates value on record with id: 003SAMPLE'),
+    refusal(
+      400,
+      'DUPLICATE_VALUE',
+      'duplicate value found: Customer_Number__c duplicates value on record with id: 003SAMPLE',
+      ['Customer_Number__c'],
+    ),
+    record(
+      400,
+      'DUPLICATE_VALUE',
+      'duplicate value found: Customer_Number__c duplicates value on record with id: 003SAMPLE',
+    ),
   ],
   'looks-like-duplicate': [
     {
@@ -185,7 +192,11 @@ export const salesforceSamples: ProfileSamples = {
         {
           success: false,
           errors: [
-            { statusCode: 'REQUIRED_FIELD_MISSING', message: 'Required fields are missing: [LastName]', fields: ['LastName'] },
+            {
+              statusCode: 'REQUIRED_FIELD_MISSING',
+              message: 'Required fields are missing: [LastName]',
+              fields: ['LastName'],
+            },
           ],
         },
       ],
@@ -212,7 +223,12 @@ export const salesforceSamples: ProfileSamples = {
       path: '/services/data/{version}/composite',
       body: {
         compositeResponse: [
-          { body: { id: '001SAMPLEAAAAAAAAA1', success: true, errors: [] }, httpHeaders: {}, httpStatusCode: 201, referenceId: 'account' },
+          {
+            body: { id: '001SAMPLEAAAAAAAAA1', success: true, errors: [] },
+            httpHeaders: {},
+            httpStatusCode: 201,
+            referenceId: 'account',
+          },
           {
             body: [{ errorCode: 'REQUIRED_FIELD_MISSING', message: 'Required fields are missing: [LastName]' }],
             httpHeaders: {},

@@ -138,5 +138,13 @@ export const salesloft: Profile = {
     'PATCH /accounts/{id}': BY_ID,
     'PATCH /tasks/{id}': BY_ID,
   },
-  redact: ['email_address', 'phone', 'mobile_phone', 'home_phone', 'personal_email_address', 'refresh_token', 'access_token'],
+  redact: [
+    'email_address',
+    'phone',
+    'mobile_phone',
+    'home_phone',
+    'personal_email_address',
+    'refresh_token',
+    'access_token',
+  ],
 }

@@ -45,13 +45,19 @@ export const shopifyGraphqlSamples: ProfileSamples = {
     refusal('MAX_COST_EXCEEDED', 'Query cost is 2402, which exceeds the single query max cost limit (1000).'),
   ],
   'failed-inside': [
-    refusal('INTERNAL_SERVER_ERROR', 'Internal error. Looks like something went wrong on our end. Request ID: sample-1', {
-      productUpdate: null,
-    }),
+    refusal(
+      'INTERNAL_SERVER_ERROR',
+      'Internal error. Looks like something went wrong on our end. Request ID: sample-1',
+      {
+        productUpdate: null,
+      },
+    ),
     refusal('TIMEOUT', 'Timeout'),
   ],
   'access-denied': [
-    refusal('ACCESS_DENIED', 'Access denied for orders field. Required access: `read_orders` access scope.', { orders: null }),
+    refusal('ACCESS_DENIED', 'Access denied for orders field. Required access: `read_orders` access scope.', {
+      orders: null,
+    }),
   ],
   'shop-inactive': [refusal('SHOP_INACTIVE', 'The shop is not active.')],
   'idempotency-under-way': [
@@ -86,7 +92,14 @@ export const shopifyGraphqlSamples: ProfileSamples = {
     {
       status: 200,
       path,
-      body: { data: { customerCreate: { customer: null, customerUserErrors: [{ field: ['input', 'email'], message: 'Email is invalid' }] } } },
+      body: {
+        data: {
+          customerCreate: {
+            customer: null,
+            customerUserErrors: [{ field: ['input', 'email'], message: 'Email is invalid' }],
+          },
+        },
+      },
     },
   ],
   'query-wrong': [
@@ -105,6 +118,10 @@ export const shopifyGraphqlSamples: ProfileSamples = {
     },
   ],
   'call-failed': [
-    { status: 200, path, body: { data: { product: null }, errors: [{ message: 'Could not be resolved', path: ['product'] }] } },
+    {
+      status: 200,
+      path,
+      body: { data: { product: null }, errors: [{ message: 'Could not be resolved', path: ['product'] }] },
+    },
   ],
 }

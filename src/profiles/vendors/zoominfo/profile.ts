@@ -95,7 +95,8 @@ export const zoominfo: Profile = {
     {
       id: 'credits-spent',
       status: [402, 403],
-      message: '/(?:credit|usage|record|unique id|request) limit|out of credits|(?:insufficient|not enough|no) credits/',
+      message:
+        '/(?:credit|usage|record|unique id|request) limit|out of credits|(?:insufficient|not enough|no) credits/',
       class: 'authorization',
       reportAs: 'credits_spent',
       hint: 'The credits of the contract are used up: buy some or wait for its renewal, then replay the group. Searches go on without.',
