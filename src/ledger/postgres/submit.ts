@@ -1,7 +1,7 @@
 /** `submit` of the port: the runs of many calls in one statement. */
 import { dependentsOf, idTaken } from '../new-runs.ts'
 import type { NewItem, NewRun, SubmitReceipt } from '../port.ts'
-import { column, prepare, type Scalar, type Session, storable } from './connection.ts'
+import { type Column, column, prepare, type Session, storable } from './connection.ts'
 import type { Names } from './names.ts'
 
 export interface Submit {
@@ -165,7 +165,7 @@ function firstOfEach(runs: readonly NewRun[]): NewRun[] {
   })
 }
 
-function runColumns(runs: readonly NewRun[], names: Names): (readonly Scalar[] | null)[] {
+function runColumns(runs: readonly NewRun[], names: Names): Column[] {
   return [
     column(runs, (run) => run.id),
     column(runs, (run) => run.tenant),
@@ -187,7 +187,7 @@ function stepsOf(runs: readonly NewRun[]): NewStep[] {
   )
 }
 
-function itemColumns(steps: readonly NewStep[], names: Names): (readonly Scalar[] | null)[] {
+function itemColumns(steps: readonly NewStep[], names: Names): Column[] {
   return [
     column(steps, ({ item }) => item.step),
     column(steps, ({ position }) => position),
