@@ -25,7 +25,10 @@ interface Channel {
 export interface ChannelBoard {
   /** Asks the ledger what is due, where something may have changed. */
   refresh(): Promise<void>
+  /** What to claim; its places count as taken until it is {@link answered}. */
   plan(capacity: number): PlannedClaim[]
+  /** The claim has its answer, or has failed. */
+  answered(plan: readonly PlannedClaim[]): void
   claimed(plan: readonly PlannedClaim[], items: readonly ClaimedItem[]): void
   started(item: ClaimedItem): void
   ended(item: ClaimedItem): void
@@ -81,7 +84,9 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       const candidate = candidateFor(channel, capacity, nowMs)
       if (candidate) candidates.push(candidate)
     }
-    return planClaims(candidates, capacity, turn++)
+    const planned = planClaims(candidates, capacity, turn++)
+    for (const { lane, limit } of planned) add(laneInFlight, lane, limit)
+    return planned
   }
 
   function candidateFor(channel: Channel, capacity: number, nowMs: number): ClaimCandidate | undefined {
@@ -122,6 +127,9 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   return {
     refresh,
     plan,
+    answered(planned) {
+      for (const { lane, limit } of planned) add(laneInFlight, lane, -limit)
+    },
     claimed,
     started(item) {
       add(laneInFlight, item.lane, 1)

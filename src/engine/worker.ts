@@ -10,6 +10,7 @@ import type { ClaimedItem, Ledger, Settlement, SettleReceipt } from '../ledger/p
 import type { Worker } from './api.ts'
 import type { Catalog } from './catalog.ts'
 import { createChannelBoard } from './channel-board.ts'
+import type { PlannedClaim } from './claim-plan.ts'
 import type { EngineSettings } from './defaults.ts'
 import { type Claim, type ExecuteParts, executeClaim } from './execute.ts'
 import { itemRefOf, settledEvent } from './item-events.ts'
@@ -57,7 +58,15 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   const leases = createLeaseKeeper({ ...parts, running, onTakenOver: startAll })
   let stopping = false
   let stopped: Promise<void> | undefined
-  let turn: Promise<void> | undefined
+  const turns = new Set<Promise<void>>()
+  /** Turns that have not come to their end; their promises settle a little later. */
+  let turnsUnderWay = 0
+  /** A turn is finding out what to claim. */
+  let looking = false
+  /** Places that claims under way may fill. */
+  let asked = 0
+  /** The newest claim got all that it asked for. */
+  let plenty = false
   /** Something changed while a turn was under way: it may have looked too early. */
   let turnMissed = false
   let turnScheduled = false
@@ -75,20 +84,30 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     clock.nextTurn(() => {
       turnScheduled = false
       if (stopping) return
-      if (turn) {
+      if (looking || turnsUnderWay >= mostTurns()) {
         turnMissed = true
         return
       }
-      turn = takeTurn().finally(() => {
-        turn = undefined
-      })
+      const turn = takeTurn().finally(() => turns.delete(turn))
+      turns.add(turn)
     })
+  }
+
+  /** While there is plenty of work, two, each for half of the places: the store is busy with one while the other's code runs. */
+  function mostTurns(): number {
+    return ledger.isRemote && plenty && parts.concurrency >= LEAST_TO_SHARE ? 2 : 1
+  }
+
+  function freePlaces(): number {
+    const free = parts.concurrency - running.size - asked
+    return mostTurns() === 1 ? free : Math.min(free, Math.ceil(parts.concurrency / 2))
   }
 
   async function takeTurn(): Promise<void> {
     timer?.cancel()
     timer = undefined
     turnMissed = false
+    turnsUnderWay += 1
     let again = false
     try {
       again = await claimOnce()
@@ -98,29 +117,47 @@ export function startWorker(parts: WorkerParts): EngineWorker {
       events.emit('engine.trouble', clock.wallMs(), { where: 'claim', message: messageOf(error), cause: error })
       if (isHoldfastError(error) && BROKEN_STORE.has(error.code)) parts.onStoreBroken(error)
     }
+    turnsUnderWay -= 1
     if (again || turnMissed) scheduleTurn()
-    else rest()
+    else if (turnsUnderWay === 0) rest()
   }
 
   /** True where another turn should follow at once. */
   async function claimOnce(): Promise<boolean> {
-    const capacity = parts.concurrency - running.size
-    if (capacity <= 0) return false
-    await board.refresh()
-    if (stopping) return false
-    const plan = board.plan(capacity)
-    if (plan.length === 0) return board.isDirty()
+    const plan = await planOnce()
+    if (plan.length === 0) return board.isDirty() && freePlaces() > 0
+    const limit = plan.reduce((sum, part) => sum + part.limit, 0)
+    asked += limit
+    if (mostTurns() > 1) scheduleTurn()
     const nowMs = clock.wallMs()
     const leaseFromMs = clock.monotonicMs()
-    const claimed = await ledger.claim({
-      workerId: parts.id,
-      nowMs,
-      leaseUntilMs: nowMs + settings.leaseMs,
-      channels: plan,
-    })
-    board.claimed(plan, claimed)
-    startAll(claimed, leaseFromMs)
-    return claimed.length > 0 || board.isDirty()
+    try {
+      const claimed = await ledger.claim({
+        workerId: parts.id,
+        nowMs,
+        leaseUntilMs: nowMs + settings.leaseMs,
+        channels: plan,
+      })
+      plenty = claimed.length >= limit
+      board.claimed(plan, claimed)
+      startAll(claimed, leaseFromMs)
+      return claimed.length > 0 || board.isDirty()
+    } finally {
+      asked -= limit
+      board.answered(plan)
+    }
+  }
+
+  async function planOnce(): Promise<PlannedClaim[]> {
+    if (freePlaces() <= 0) return []
+    looking = true
+    try {
+      await board.refresh()
+      const free = freePlaces()
+      return stopping || free <= 0 ? [] : board.plan(free)
+    } finally {
+      looking = false
+    }
   }
 
   function startAll(claimed: readonly ClaimedItem[], leaseFromMs: number): void {
@@ -236,7 +273,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
 
   async function stop(graceMs: number): Promise<void> {
     stopping = true
-    await turn
+    await Promise.all(turns)
     timer?.cancel()
     leases.stopTakingOver()
     const released = running.size
@@ -295,6 +332,9 @@ async function holdProcessOpen(clock: Clock, ended: AbortSignal): Promise<void> 
     await clock.sleep(HOUR_MS, ended).catch(() => undefined)
   }
 }
+
+/** With fewer places, two halves would cost more commits than they save. */
+const LEAST_TO_SHARE = 32
 
 /** Far below what a turn of the event loop should take, far above what one write should carry. */
 const SLICE = 100

@@ -40,6 +40,8 @@ export type * from './records.ts'
 export interface Ledger {
   /** What and where, for messages: `sqlite:./holdfast.db`. Never contains a password. */
   readonly description: string
+  /** It works elsewhere, while the code of its caller goes on: more than one call at a time pays. */
+  readonly isRemote: boolean
 
   // --- in ---------------------------------------------------------------------------------------------------------
   /**

@@ -101,6 +101,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
 
   return {
     description,
+    isRemote: true,
     submit: async (runs) => {
       assertOpen()
       assertRuns(runs)

@@ -105,6 +105,7 @@ export function createLedger(parts: LedgerParts): Ledger {
 
   return {
     description,
+    isRemote: false,
     // Not async: of the calls that share a commit, each is to hear of it in its turn.
     submit: (runs) => {
       try {

@@ -89,4 +89,4 @@ export type StoreFact = {
 }[LedgerMethod]
 
 /** Everything but what neither reads nor writes records. */
-export type LedgerMethod = Exclude<keyof Ledger, 'description' | 'watch' | 'close' | 'audit'>
+export type LedgerMethod = Exclude<keyof Ledger, 'description' | 'isRemote' | 'watch' | 'close' | 'audit'>

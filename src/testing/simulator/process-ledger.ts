@@ -69,6 +69,7 @@ export function createProcessLedger(parts: ProcessLedgerParts): Ledger {
   return {
     ...(methods as unknown as Pick<Ledger, LedgerMethod>),
     description: connection.description,
+    isRemote: connection.isRemote,
     audit: () => connection.audit(),
     watch,
     close: () => (gate.leave() ? connection.close() : never()),
