@@ -333,8 +333,8 @@ async function holdProcessOpen(clock: Clock, ended: AbortSignal): Promise<void> 
   }
 }
 
-/** With fewer places, two halves would cost more commits than they save. */
-const LEAST_TO_SHARE = 32
+/** With fewer places, what twice as many transactions cost is more than what working side by side saves. */
+const LEAST_TO_SHARE = 256
 
 /** Far below what a turn of the event loop should take, far above what one write should carry. */
 const SLICE = 100
