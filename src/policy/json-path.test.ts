@@ -45,13 +45,13 @@ describe('R024: where things stand in a body', () => {
 describe('someJsonAt', () => {
   const records = Array.from({ length: 200 }, (_, index) => ({ success: index !== 150 }))
 
-  it('R121: one failed record of two hundred does not hide behind the good ones', () => {
+  test('R121: one failed record of two hundred does not hide behind the good ones', () => {
     expect(someJsonAt(records, '[].success', (value) => value === false)).toBe(true)
     expect(someJsonAt({ results: records }, 'results[].success', (value) => value === false)).toBe(true)
     expect(someJsonAt(records.slice(0, 150), '[].success', (value) => value === false)).toBe(false)
   })
 
-  it('ends early, and ends with a body made to be walked for ever', () => {
+  test('ends early, and ends with a body made to be walked for ever', () => {
     let asked = 0
     someJsonAt(records, '[].success', () => ++asked === 3)
     expect(asked).toBe(3)
