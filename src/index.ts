@@ -42,3 +42,5 @@ export type {
   RunRecord,
 } from './ledger/port.ts'
 export { type HoldfastOptions, holdfast } from './system/open.ts'
+export { type IdempotentOptions, idempotent } from './webhooks/idempotent.ts'
+export type { WebhookHandlerOptions, WebhookReceiver } from './webhooks/receiver.ts'

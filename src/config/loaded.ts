@@ -3,6 +3,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { BatchShapeName } from './batch-shapes.ts'
 import type { Profile } from './profile.ts'
 import type { IdempotencySettings, IntegrationSettings } from './settings.ts'
+import type { WebhookSettings } from './webhook-settings.ts'
 
 export interface LoadedConfig {
   /** The file it came from; `undefined` where it was given as a value. */
@@ -12,6 +13,7 @@ export interface LoadedConfig {
   /** Those of the configuration, then those that come with Holdfast. */
   readonly profiles: readonly Profile[]
   readonly pipelines: readonly ConfiguredPipeline[]
+  readonly webhooks: readonly WebhookSettings[]
   readonly worker: WorkerSettings
   /** Ended runs older than this are forgotten. `undefined`: nothing is. */
   readonly retentionMs: number | undefined

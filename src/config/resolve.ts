@@ -13,6 +13,7 @@ import { parseSize } from './quantities.ts'
 import { configSchema, type WrittenConfig } from './schema.ts'
 import { problemsOf } from './schema-problems.ts'
 import type { IntegrationSettings } from './settings.ts'
+import { webhookSettings } from './webhooks.ts'
 
 export interface ResolveOptions {
   /** Where `${NAME}` is looked up. Nothing here reads the process's own environment. */
@@ -52,20 +53,24 @@ export function resolveConfig(input: ConfigInput | unknown, options: ResolveOpti
   if (keys.length === 0 && options.missingCredentials !== 'allow') problems.push(...withoutKey(integrations))
   const names = new Set(integrations.map(({ name }) => name))
   const declarative = buildPipelines(written.pipelines ?? {}, names, problems)
+  const pipelines = [...declarative, ...codePipelines]
+  const maxPayloadBytes = parseSize(written.maxPayload ?? '4MiB')
+  const webhooks = webhookSettings(written.webhooks ?? {}, pipelines, maxPayloadBytes, problems)
   if (problems.length > 0) throw configError(source, problems, options.locate)
   return {
     file: options.file,
     store: storeSettings(written.store ?? 'sqlite:./holdfast.db', options.baseDirectory),
     integrations,
     profiles,
-    pipelines: [...declarative, ...codePipelines],
+    pipelines,
+    webhooks,
     worker: {
       concurrency: written.worker?.concurrency ?? 100,
       leaseMs: durationMs(written.worker?.lease ?? '30s'),
       pollMs: durationMs(written.worker?.poll ?? '250ms'),
     },
     retentionMs: written.retention === undefined ? undefined : durationMs(written.retention),
-    maxPayloadBytes: parseSize(written.maxPayload ?? '4MiB'),
+    maxPayloadBytes,
     keys,
     setup,
   }
@@ -90,6 +95,7 @@ function checkedConfig(data: unknown, options: ResolveOptions, problems: Problem
 }
 
 function isCredential(path: Path): boolean {
+  if (path[0] === 'webhooks') return path[2] === 'secret'
   return path.includes('auth') || path.includes('headers') || path[0] === 'keys'
 }
 

@@ -24,6 +24,7 @@ import {
   text,
 } from './schema-parts.ts'
 import { endpoint, endpointPolicies, idempotency, limits, retryBudget } from './schema-policies.ts'
+import { webhook } from './schema-webhooks.ts'
 
 const integration = closed({
   profile: z
@@ -178,7 +179,10 @@ export const configSchema = closed({
     'What stored credentials are encrypted with: 32 bytes as base64 or 64 hex digits, best as "${NAME}", or "file:PATH". The first encrypts, all decrypt. Default: the variable HOLDFAST_KEY, where it is set.',
   ).optional(),
   maxPayload: size('The largest record that is accepted. Default 4MiB.').optional(),
-  webhooks: notYet('webhooks'),
+  webhooks: z
+    .record(name, webhook)
+    .describe('Who may send events, by name: each is verified, stored, then run.')
+    .optional(),
   alerts: notYet('alerts'),
 })
 

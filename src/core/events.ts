@@ -52,6 +52,22 @@ export interface EventCatalogue {
     parked: boolean
     retryAtMs?: number
   }
+  /** Verified, on disk, and answered. */
+  'webhook.received': {
+    source: string
+    provider: string
+    events: number
+    accepted: number
+    duplicates: number
+    /** Of the duplicates: with other content than before. */
+    changed: number
+    /** Of the accepted: refused by the pipeline's schema, and on their way to the dead letters (R144). */
+    unreadable: number
+  }
+  /** Somebody sent what was not believed, or too much of it; the sender is not told why. */
+  'webhook.refused': { source: string; provider: string; reason: string }
+  /** A provider asked whether somebody is there. `hasSecret`: it sent one, for `onSecret` of the handler. */
+  'webhook.handshake': { source: string; provider: string; hasSecret: boolean }
   'worker.started': { workerId: string }
   'worker.stopped': { workerId: string; released: number }
   /** A part of the engine failed and goes on: the store was busy, an observer threw, ... */

@@ -19,6 +19,8 @@ import type {
   RunRecord,
 } from '../ledger/port.ts'
 import type { PostgresClient } from '../ledger/postgres/driver.ts'
+import type { IdempotencyStore } from '../webhooks/idempotency-store.ts'
+import type { WebhookHandlerOptions, WebhookReceiver } from '../webhooks/receiver.ts'
 import type { PipelineOf } from './pipeline.ts'
 import type { Suggestion } from './suggestions.ts'
 
@@ -49,6 +51,17 @@ export interface Holdfast extends AsyncDisposable {
   client(integration: string, options?: ClientOptions): Client
   /** A drop-in `fetch` for SDKs that take one. */
   fetch(integration: string, options?: ClientOptions): typeof globalThis.fetch
+
+  /**
+   * Takes the webhooks of one source, of `webhooks` in the configuration: verified, on disk, then 200 (R154, R155). 401 where
+   * the signature is not good, 413 too large, 503 where it could not be stored.
+   * @throws HoldfastError `unknown_webhook`, `webhook_secret_invalid`
+   */
+  webhookHandler(source: string, options?: WebhookHandlerOptions): (request: Request) => Promise<Response>
+  /** The same for servers that read requests themselves. */
+  webhookReceiver(source: string, options?: WebhookHandlerOptions): WebhookReceiver
+  /** What `idempotent(handler, { store: hf })` keeps its keys and answers in. */
+  readonly idempotency: IdempotencyStore
 
   /** Starts working on items in this process. */
   startWorker(options?: WorkerOptions): Worker

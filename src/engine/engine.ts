@@ -11,12 +11,14 @@ import { createHealth } from '../client/health-registry.ts'
 import { createInlineCaller } from '../client/inline.ts'
 import type { Transport } from '../client/transport.ts'
 import type { IntegrationSettings } from '../config/settings.ts'
+import type { WebhookSettings } from '../config/webhook-settings.ts'
 import type { Clock } from '../core/clock.ts'
 import { configurationError, HoldfastError, messageOf } from '../core/errors.ts'
 import { createEventBus, type EventBus } from '../core/events.ts'
 import { createIdSource, newId } from '../core/ids.ts'
 import type { Random } from '../core/random.ts'
 import type { Ledger } from '../ledger/port.ts'
+import { createIdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { Holdfast, TransactionOptions } from './api.ts'
 import { type Catalog, createCatalog } from './catalog.ts'
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './defaults.ts'
@@ -29,6 +31,7 @@ import { wakeWhenHealthy } from './recovery.ts'
 import { createSettler } from './settler.ts'
 import { submitRecords } from './submit.ts'
 import { watchForUndo } from './undo.ts'
+import { createWebhookDesk, intakePipelines } from './webhooks.ts'
 import { type EngineWorker, FLUSH_LIMIT_MS, startWorker } from './worker.ts'
 
 export interface EngineParts {
@@ -40,6 +43,8 @@ export interface EngineParts {
   readonly transport: Transport
   readonly integrations: readonly IntegrationSettings[]
   readonly pipelines: readonly AnyPipeline[]
+  /** Who may send events. Default nobody. */
+  readonly webhooks?: readonly WebhookSettings[]
   readonly settings?: Partial<EngineSettings>
   /** Of stored credentials. Default one without a key: nothing can be stored. */
   readonly cipher?: Cipher
@@ -60,7 +65,11 @@ export function createEngine(parts: EngineParts): Holdfast {
       cause: error,
     })
   })
-  const catalog = createCatalog(parts.integrations, parts.pipelines)
+  const webhooks = parts.webhooks ?? []
+  const catalog = createCatalog(parts.integrations, [
+    ...parts.pipelines,
+    ...intakePipelines(webhooks, () => submitParts()),
+  ])
   const processId = newId(clock, random)
   const health = createHealth({ ledger, clock, random, events, workerId: processId })
   const credentials = createCredentials({
@@ -106,6 +115,16 @@ export function createEngine(parts: EngineParts): Holdfast {
     return { catalog, ledger: into, clock, events, newRunId, maxPayloadBytes: settings.maxPayloadBytes }
   }
   const undo = watchForUndo({ ledger, catalog, clock, events, newRunId, wake: () => crew.wake() })
+  const desk = createWebhookDesk({
+    webhooks,
+    clock,
+    events,
+    submitParts() {
+      openOrThrow()
+      return submitParts()
+    },
+    wake: () => crew.wake(),
+  })
   let closing: Promise<void> | undefined
 
   async function close(): Promise<void> {
@@ -134,6 +153,7 @@ export function createEngine(parts: EngineParts): Holdfast {
   const holdfast: Holdfast = {
     events,
     operations,
+    idempotency: createIdempotencyStore({ ledger, clock, events, newId: inlineParts.newId }),
     async submit(pipeline, input, options) {
       openOrThrow()
       const [receipt] = await submitRecords(submitParts(options), pipelineOf(catalog, pipeline), [
@@ -149,6 +169,8 @@ export function createEngine(parts: EngineParts): Holdfast {
       crew.wake()
       return receipts
     },
+    webhookReceiver: (source, options) => desk.receiver(source, options),
+    webhookHandler: (source, options) => desk.receiver(source, options).handle,
     client: (name, options) => createInlineCaller(inlineParts, catalog.integration(name), options),
     fetch: (name, options) => createFetch(inlineParts, catalog.integration(name), options),
     startWorker(options = {}) {

@@ -22,6 +22,8 @@ export interface SubmitParts {
 export interface SubmitRecord {
   readonly input: unknown
   readonly options?: SubmitOptions
+  /** The JSON text of `input`, where it came as text: stored as it is, unless a schema makes something else of it. */
+  readonly text?: string
 }
 
 /**
@@ -33,7 +35,7 @@ export async function submitRecords(
   pipeline: AnyPipeline,
   records: readonly SubmitRecord[],
 ): Promise<(Submitted | Refused)[]> {
-  const prepared = await prepareAll(targetOf(parts, pipeline), records)
+  const prepared = await prepareRuns(parts, pipeline, records)
   const runs = prepared.filter((entry): entry is NewRun => !isHoldfastError(entry))
   const receipts = runs.length > 0 ? await parts.ledger.submit(runs) : []
   let next = 0
@@ -47,7 +49,7 @@ export async function submitRecords(
   })
 }
 
-function announce({ clock, events }: SubmitParts, run: NewRun): void {
+export function announce({ clock, events }: SubmitParts, run: NewRun): void {
   if (!events.wants('run.accepted')) return
   const { id: runId, pipeline, tenant, key = runId, items } = run
   events.emit('run.accepted', clock.wallMs(), { runId, pipeline, tenant, key, items: items.length })
@@ -92,13 +94,18 @@ function newItem(plan: StepPlan, tenant: string, nowMs: number): NewItem {
   }
 }
 
-/** Without a schema there is nothing to wait for, and a promise per record would cost more than the rest. */
-async function prepareAll(
-  target: Target,
+/**
+ * What is to be stored for each record, or why it cannot be. Without a schema there is nothing to wait for, and a promise per
+ * record would cost more than the rest.
+ */
+export async function prepareRuns(
+  parts: SubmitParts,
+  pipeline: AnyPipeline,
   records: readonly SubmitRecord[],
 ): Promise<readonly (NewRun | HoldfastError)[]> {
-  const schema = target.pipeline.inputSchema
-  if (!schema) return records.map((record) => prepare(target, record.input, record.options))
+  const target = targetOf(parts, pipeline)
+  const schema = pipeline.inputSchema
+  if (!schema) return records.map((record) => prepare(target, record.input, record.options, record.text))
   return Promise.all(records.map((record) => check(target, schema, record)))
 }
 
@@ -116,10 +123,10 @@ async function check(
   }
 }
 
-function prepare(target: Target, value: unknown, options: SubmitOptions = {}): NewRun | HoldfastError {
+function prepare(target: Target, value: unknown, options: SubmitOptions = {}, text?: string): NewRun | HoldfastError {
   const { parts, pipeline } = target
   try {
-    const input = toJson(value)
+    const input = text ?? toJson(value)
     const bytes = Buffer.byteLength(input)
     if (bytes > parts.maxPayloadBytes) return tooLarge(pipeline.name, bytes, parts.maxPayloadBytes)
     return layOut(target, input, options)

@@ -44,6 +44,7 @@ export async function openHoldfast(config: LoadedConfig): Promise<Holdfast> {
       transport: createUndiciTransport({ clock }),
       integrations: config.integrations,
       pipelines: config.pipelines as readonly AnyPipeline[],
+      webhooks: config.webhooks,
       cipher: openCipher(config),
       settings: {
         leaseMs: config.worker.leaseMs,

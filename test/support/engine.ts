@@ -26,6 +26,7 @@ export interface TestEngine {
 export interface TestEngineOptions {
   readonly integrations?: ConfigInput['integrations']
   readonly pipelines?: readonly unknown[]
+  readonly webhooks?: ConfigInput['webhooks']
   readonly settings?: Partial<EngineSettings>
   readonly reply?: ScriptedApi['reply']
   readonly seed?: string
@@ -44,7 +45,11 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
   const watchEveryMs = options.settings?.pollMs ?? 200
   const ledger = await openSqliteLedger({ path: options.path ?? ':memory:', clock, watchEveryMs })
   const config = resolveConfig(
-    { integrations: options.integrations ?? CRM, pipelines: options.pipelines ?? [] },
+    {
+      integrations: options.integrations ?? CRM,
+      pipelines: options.pipelines ?? [],
+      ...(options.webhooks && { webhooks: options.webhooks }),
+    },
     { env: {}, baseDirectory: '/' },
   )
   const hf = createEngine({
@@ -54,6 +59,7 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
     transport: api,
     integrations: config.integrations,
     pipelines: config.pipelines as readonly AnyPipeline[],
+    webhooks: config.webhooks,
     ...(options.settings && { settings: options.settings }),
   })
   const events: HoldfastEvent[] = []

@@ -51,6 +51,7 @@ export async function startTestbedProcess(parts: TestbedProcessParts): Promise<T
     transport: network.transport({ clock, deliver: gate.enter }),
     integrations: config.integrations,
     pipelines: config.pipelines as readonly AnyPipeline[],
+    webhooks: config.webhooks,
     cipher: createCipher(config.keys.length > 0 ? config.keys : [NO_SECRET], random),
     settings: {
       leaseMs: config.worker.leaseMs,

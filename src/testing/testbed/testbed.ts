@@ -22,7 +22,7 @@ import { startTestbedProcess, type TestbedProcess, type TestbedProcessParts } fr
 
 /** The pieces of a configuration that a testbed takes; a whole one may be spread into it. */
 export interface TestbedOptions<Api extends string = string>
-  extends Pick<ConfigInput, 'integrations' | 'profiles' | 'pipelines' | 'worker' | 'maxPayload'> {
+  extends Pick<ConfigInput, 'integrations' | 'profiles' | 'pipelines' | 'webhooks' | 'worker' | 'maxPayload'> {
   /** The twin of each integration, by its name; it is reached under the integration's own `baseUrl`. */
   readonly apis: Readonly<Record<Api, SimulatedTwinOptions>>
   /** What `${NAME}` in the configuration stands for. Default nothing; credentials may then be missing. */
@@ -156,11 +156,20 @@ export async function createTestbed<const Api extends string>(options: TestbedOp
   return testbed
 }
 
-function configOf({ integrations, profiles, pipelines, worker, maxPayload, env = {} }: TestbedOptions): LoadedConfig {
+function configOf({
+  integrations,
+  profiles,
+  pipelines,
+  webhooks,
+  worker,
+  maxPayload,
+  env = {},
+}: TestbedOptions): LoadedConfig {
   const given = {
     ...(integrations && { integrations }),
     ...(profiles && { profiles }),
     ...(pipelines && { pipelines }),
+    ...(webhooks && { webhooks }),
     worker: { poll: POLL, ...worker },
     ...(maxPayload !== undefined && { maxPayload }),
   }
