@@ -3,7 +3,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Clock } from '../core/clock.ts'
 import { configurationError, HoldfastError, isHoldfastError, messageOf } from '../core/errors.ts'
 import type { EventBus } from '../core/events.ts'
-import { fingerprintOfJson, toJson } from '../core/json.ts'
+import { fingerprintOfJson, sha256Hex, toJson } from '../core/json.ts'
 import { validate } from '../core/schema.ts'
 import type { Ledger, NewItem, NewRun } from '../ledger/port.ts'
 import type { Refused, SubmitOptions, Submitted } from './api.ts'
@@ -129,14 +129,21 @@ function prepare(target: Target, value: unknown, options: SubmitOptions = {}, te
     const input = text ?? toJson(value)
     const bytes = Buffer.byteLength(input)
     if (bytes > parts.maxPayloadBytes) return tooLarge(pipeline.name, bytes, parts.maxPayloadBytes)
-    return layOut(target, input, options)
+    // Text is compared as text: making it canonical would cost more than all the rest.
+    const fingerprint = text === undefined ? fingerprintOfJson : sha256Hex
+    return layOut(target, input, options, fingerprint)
   } catch (error) {
     if (isHoldfastError(error)) return error
     throw error
   }
 }
 
-function layOut({ parts, pipeline, nowMs, itemsFor }: Target, input: string, options: SubmitOptions): NewRun {
+function layOut(
+  { parts, pipeline, nowMs, itemsFor }: Target,
+  input: string,
+  options: SubmitOptions,
+  fingerprint: (input: string) => string,
+): NewRun {
   const id = parts.newRunId()
   const tenant = options.tenant ?? 'default'
   return {
@@ -144,7 +151,7 @@ function layOut({ parts, pipeline, nowMs, itemsFor }: Target, input: string, opt
     tenant,
     pipeline: pipeline.name,
     // Without a key nothing can be its duplicate: then there is nothing to compare.
-    ...(options.key !== undefined && { key: options.key, inputFingerprint: fingerprintOfJson(input) }),
+    ...(options.key !== undefined && { key: options.key, inputFingerprint: fingerprint(input) }),
     input,
     labels: options.labels ?? NO_LABELS,
     batch: options.batch ?? 'default',

@@ -3,7 +3,7 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { TimestampUnit } from '../config/webhook-settings.ts'
 import type { ReadRequest } from './request.ts'
 import { type Checked, type EventFacts, type Key, refused, type ToSign, type WebhookScheme } from './scheme.ts'
-import { base64Key, textKey } from './secrets.ts'
+import { base64Key, invalidSecret, textKey } from './secrets.ts'
 import { jsonOf, valueAt } from './values.ts'
 
 export interface MacFacts extends Pick<WebhookScheme, 'handshake' | 'unsignedHandshake' | 'acknowledgement'> {
@@ -40,6 +40,7 @@ export interface MacFacts extends Pick<WebhookScheme, 'handshake' | 'unsignedHan
 /** More than any sender has: a header full of signatures must not buy work. */
 const MOST_CANDIDATES = 20
 
+type SharedKey = Extract<Key, { kind: 'shared' }>
 type Piece = { readonly text: string } | { readonly field: Field }
 type Field = 'body' | 'timestamp' | 'id' | 'method' | 'url'
 type Fields = Readonly<Record<Field, Uint8Array | string>>
@@ -130,15 +131,15 @@ function matches(
   candidates: readonly string[],
 ): boolean {
   return keys.some((key) => {
+    if (key.kind !== 'shared') return false
     const expected = macOf(facts, pieces, fields, key)
     return candidates.some((candidate) => sameText(candidate, expected))
   })
 }
 
-function macOf(facts: MacFacts, pieces: readonly Piece[], fields: Fields, key: Key): string {
+function macOf(facts: MacFacts, pieces: readonly Piece[], fields: Fields, key: SharedKey): string {
   const { algorithm = 'sha256', encoding = 'hex', keyed = 'hmac' } = facts
-  const secret = key.kind === 'shared' ? key.bytes : new Uint8Array()
-  const mac = keyed === 'hmac' ? createHmac(algorithm, secret) : createHash(algorithm).update(secret)
+  const mac = keyed === 'hmac' ? createHmac(algorithm, key.key) : createHash(algorithm).update(key.bytes)
   for (const piece of pieces) mac.update('text' in piece ? piece.text : fields[piece.field])
   return mac.digest(encoding)
 }
@@ -153,7 +154,8 @@ function sign(facts: MacFacts, pieces: readonly Piece[], key: Key, request: ToSi
   const { timestamp: where, prefix = '', separator = ',' } = facts
   const timestamp = where ? writtenTime(request.timestampMs, where.unit) : ''
   const [fields] = texts(facts, { ...request, timestamp })
-  const mac = `${prefix}${fields ? macOf(facts, pieces, fields, key) : ''}`
+  if (!fields || key.kind !== 'shared') throw invalidSecret('it is of another kind than the provider signs with')
+  const mac = `${prefix}${macOf(facts, pieces, fields, key)}`
   const entry = where && 'entry' in where ? `${where.entry}${timestamp}${separator}` : ''
   return {
     [facts.headers[0] as string]: `${entry}${mac}`,

@@ -1,5 +1,5 @@
 /** Secrets as people paste them, decoded strictly: a slip is told at start, not by the first refused event. */
-import { createPrivateKey, createPublicKey } from 'node:crypto'
+import { createPrivateKey, createPublicKey, createSecretKey } from 'node:crypto'
 import { configurationError, type HoldfastError } from '../core/errors.ts'
 import type { Key } from './scheme.ts'
 
@@ -10,17 +10,21 @@ const ED25519_BYTES = 32
 
 export function textKey(secret: string): Key {
   if (secret === '') throw invalidSecret('it is empty')
-  return { kind: 'shared', bytes: Buffer.from(secret, 'utf8') }
+  return sharedKey(Buffer.from(secret, 'utf8'))
 }
 
 export function base64Key(secret: string): Key {
-  return { kind: 'shared', bytes: decodeBase64(secret) }
+  return sharedKey(decodeBase64(secret))
+}
+
+function sharedKey(bytes: Uint8Array): Key {
+  return { kind: 'shared', bytes, key: createSecretKey(bytes) }
 }
 
 /** `whsec_` and base64, `whpk_` (verifies) or `whsk_` (signs) and an ed25519 key, or base64 alone. */
 export function standardKey(secret: string): Key {
-  if (secret.startsWith('whpk_')) return { kind: 'key', key: ed25519Public(decodeBase64(secret.slice(5))) }
-  if (secret.startsWith('whsk_')) return { kind: 'key', key: ed25519Private(decodeBase64(secret.slice(5))) }
+  if (secret.startsWith('whpk_')) return { kind: 'pair', key: ed25519Public(decodeBase64(secret.slice(5))) }
+  if (secret.startsWith('whsk_')) return { kind: 'pair', key: ed25519Private(decodeBase64(secret.slice(5))) }
   return base64Key(secret.startsWith('whsec_') ? secret.slice(6) : secret)
 }
 
@@ -31,7 +35,7 @@ export function spkiKey(secret: string): Key {
       ? createPublicKey(secret)
       : createPublicKey({ key: Buffer.from(decodeBase64(secret)), format: 'der', type: 'spki' })
     if (key.asymmetricKeyType !== 'ec') throw invalidSecret('it is no elliptic curve key')
-    return { kind: 'key', key }
+    return { kind: 'pair', key }
   } catch (cause) {
     throw invalidSecret('it is no public key: base64 of its DER form, or PEM', cause)
   }

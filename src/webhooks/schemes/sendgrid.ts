@@ -28,7 +28,7 @@ function check(request: ReadRequest, keys: readonly Key[]): Checked {
   // One signature has one spelling.
   if (bytes.toString('base64') !== signature) return refused('signature_malformed')
   const signed = Buffer.concat([Buffer.from(timestamp), request.body])
-  const isGood = keys.some((key) => key.kind === 'key' && isSignedWith(key.key, signed, bytes))
+  const isGood = keys.some((key) => key.kind === 'pair' && isSignedWith(key.key, signed, bytes))
   if (!isGood) return refused('signature_mismatch')
   const timestampMs = parseTimestamp(timestamp, 'seconds')
   return timestampMs === undefined ? refused('timestamp_malformed') : { ok: true, timestampMs }

@@ -1,4 +1,4 @@
-import { createHmac, createPublicKey, sign as signBytes, verify } from 'node:crypto'
+import { createHmac, createPublicKey, type KeyObject, sign as signBytes, verify } from 'node:crypto'
 import { parseTimestamp, sameText } from '../mac-scheme.ts'
 import type { ReadRequest } from '../request.ts'
 import { type Checked, type EventFacts, type Key, refused, type ToSign, type WebhookScheme } from '../scheme.ts'
@@ -52,7 +52,7 @@ function check(request: ReadRequest, family: string, keys: readonly Key[]): Chec
 }
 
 function isGood(key: Key, signed: Uint8Array, candidate: string): boolean {
-  if (key.kind === 'shared') return sameText(candidate, hmacEntry(key.bytes, signed))
+  if (key.kind === 'shared') return sameText(candidate, hmacEntry(key.key, signed))
   if (!candidate.startsWith('v1a,')) return false
   const text = candidate.slice('v1a,'.length)
   const signature = Buffer.from(text, 'base64')
@@ -62,7 +62,7 @@ function isGood(key: Key, signed: Uint8Array, candidate: string): boolean {
   return verify(null, signed, publicKey, signature)
 }
 
-function hmacEntry(secret: Uint8Array, signed: Uint8Array): string {
+function hmacEntry(secret: KeyObject, signed: Uint8Array): string {
   return `v1,${createHmac('sha256', secret).update(signed).digest('base64')}`
 }
 
@@ -75,7 +75,7 @@ function sign(key: Key, { id, timestampMs, body }: ToSign, family: string): Reco
   const signed = signedBytes(id, timestamp, body)
   const signature =
     key.kind === 'shared'
-      ? hmacEntry(key.bytes, signed)
+      ? hmacEntry(key.key, signed)
       : `v1a,${signBytes(null, Buffer.from(signed), key.key).toString('base64')}`
   return {
     [`${family}-id`]: id,
