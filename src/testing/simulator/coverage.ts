@@ -252,7 +252,8 @@ const API: Readonly<Record<ApiTroubleKind, true>> = {
   unauthorized: true,
   throttled: true,
 }
-const EVENTS: Readonly<Record<EventName, true>> = {
+/** No SDK runs in the simulator. */
+const EVENTS: Readonly<Record<Exclude<EventName, 'nested_retries.detected'>, true>> = {
   'run.accepted': true,
   'item.claimed': true,
   'item.settled': true,

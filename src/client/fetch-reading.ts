@@ -1,0 +1,23 @@
+/** Which good answers have to be read before it is known that they are good. */
+import type { IntegrationSettings } from '../config/settings.ts'
+import type { Answer, OutboundCall } from './call.ts'
+
+type Headers = Answer['headers']
+
+const HTML_TYPE = /^\s*(?:text\/html|application\/xhtml\+xml)\s*(?:;|$)/i
+const JSON_TYPE = /^[^;]*[/+]json\s*(?:;|$)/i
+
+/** A sign-in or error page of something in between, where the caller takes JSON and nothing else (R027). */
+export function isPageForJson({ headers, method }: OutboundCall, status: number, answered: Headers): boolean {
+  if (status >= 300 || method === 'HEAD' || !HTML_TYPE.test(answered['content-type'] ?? '')) return false
+  const accept = headers['accept'] ?? ''
+  return accept.includes('json') && !accept.includes('html') && !accept.includes('*/*')
+}
+
+/** JSON of an API that says 200 and means an error, as a rule of the integration tells. Streams of events are not JSON. */
+export function hidesFailure({ errors }: IntegrationSettings, status: number, answered: Headers): boolean {
+  if (errors.length === 0 || !JSON_TYPE.test(answered['content-type'] ?? '')) return false
+  return errors.some((rule) =>
+    rule.status === undefined ? rule.code !== undefined : [rule.status].flat().includes(status),
+  )
+}
