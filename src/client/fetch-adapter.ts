@@ -5,7 +5,7 @@ import { classifyAnswer, classifyMalformed, classifyNetworkFault } from '../poli
 import { type AttemptParts, attemptWith, factsOf, type Judged, obeyBackpressure } from './attempt.ts'
 import { type Answer, type AttemptResult, DEFAULT_TENANT, laneName, type OutboundCall } from './call.ts'
 import type { ClientOptions } from './client-types.ts'
-import { hidesFailure, isPageForJson } from './fetch-reading.ts'
+import { hidesFailure, isPageForJson, isShortJson } from './fetch-reading.ts'
 import { redirected, redirectTarget } from './fetch-redirect.ts'
 import { toResponse } from './fetch-response.ts'
 import { readAnswer } from './incoming.ts'
@@ -19,8 +19,8 @@ import { eitherSignal } from './waiting.ts'
 
 /** Request bodies up to this size can be sent again; larger ones, and streams, are sent once. */
 const REPLAYABLE_BODY_BYTES = 8 * 1024 * 1024
-/** As much of an error's body is read to understand it; the caller gets all of it. */
-const ERROR_BODY_BYTES = 256 * 1024
+/** As much of an answer is read to understand it, where it may be an error; the caller gets all of it. */
+const READ_AHEAD_BYTES = 256 * 1024
 const IDEMPOTENCY_HEADER = 'idempotency-key'
 const KEY_LIFETIME_MS = 24 * 3_600_000
 /** Ours to say, or the connection's: a caller's copy of them would contradict what is sent. */
@@ -218,18 +218,23 @@ async function judgeStream(call: OutboundCall, parts: AttemptParts, raw: Transpo
   const receivedAtMs = parts.clock.wallMs()
   const { status, headers, stream } = raw
   const isPage = isPageForJson(call, status, headers)
-  if (!stream || (status < 400 && !isPage && !hidesFailure(call.integration, status, headers))) {
+  const mayBeBad = status >= 400 || isPage || hidesFailure(call.integration, status, headers)
+  if (!stream || !(mayBeBad || isShortJson(call, headers, READ_AHEAD_BYTES))) {
     obeyBackpressure(call, parts, headers, receivedAtMs)
     return { answer: { status, headers, data: stream } }
   }
   let buffered: { bytes: Uint8Array; whole: ReadableStream<Uint8Array> }
   try {
-    buffered = await prebuffer(stream, ERROR_BODY_BYTES)
+    buffered = await prebuffer(stream, READ_AHEAD_BYTES)
   } catch (error) {
     const message = error instanceof Error ? error.message : 'the body of the answer broke off'
     const fault = { code: 'terminated', phase: 'reading_body' as const, status, message }
     const cancelledByCaller = call.signal?.aborted === true
     return { failure: classifyNetworkFault(factsOf(call), { ...fault, cancelledByCaller }) }
+  }
+  if (!mayBeBad) {
+    obeyBackpressure(call, parts, headers, receivedAtMs)
+    return { answer: { status, headers, data: buffered.whole } }
   }
   const read = readAnswer({ ...raw, body: buffered.bytes })
   const answer: Answer = { status, headers, data: buffered.whole }

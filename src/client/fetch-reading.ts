@@ -1,5 +1,6 @@
 /** Which good answers have to be read before it is known that they are good. */
 import type { IntegrationSettings } from '../config/settings.ts'
+import { isRepeatable } from '../policy/classify.ts'
 import type { Answer, OutboundCall } from './call.ts'
 
 type Headers = Answer['headers']
@@ -20,4 +21,14 @@ export function hidesFailure({ errors }: IntegrationSettings, status: number, an
   return errors.some((rule) =>
     rule.status === undefined ? rule.code !== undefined : [rule.status].flat().includes(status),
   )
+}
+
+/**
+ * Worth reading ahead, so that one that is cut short can be asked for again while nobody has seen half of it. Only where its
+ * length is told: JSON that comes piece by piece may never end.
+ */
+export function isShortJson({ endpoint, method }: OutboundCall, answered: Headers, limitBytes: number): boolean {
+  const length = Number(answered['content-length'] ?? Number.NaN)
+  const isJson = JSON_TYPE.test(answered['content-type'] ?? '')
+  return isJson && length <= limitBytes && method !== 'HEAD' && isRepeatable(endpoint.idempotency)
 }

@@ -1,4 +1,7 @@
 /** Redirects as the Fetch standard has them ("HTTP-redirect fetch"), below the integration's own origin only. */
+import { HoldfastError } from '../core/errors.ts'
+import { effectOf } from '../policy/classify-shared.ts'
+import { factsOf } from './attempt.ts'
 import type { Answer, OutboundCall } from './call.ts'
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
@@ -15,14 +18,14 @@ export async function redirectTarget(
   { call, request, url, redirects }: { call: OutboundCall; request: Request; url: URL; redirects: number },
 ): Promise<URL | undefined> {
   if (!REDIRECTS.has(answer.status) || request.redirect === 'manual') return undefined
-  if (request.redirect === 'error') return refuse(answer, 'unexpected redirect')
+  if (request.redirect === 'error') return refuse(call, answer, 'unexpected redirect')
   const location = answer.headers['location']
   const target = location === undefined ? null : URL.parse(location, url.href)
   if (!target || target.origin !== url.origin) return undefined
-  if (redirects >= MOST_REDIRECTS) return refuse(answer, 'redirect count exceeded')
-  if (target.username !== '' || target.password !== '') return refuse(answer, 'URL with credentials')
+  if (redirects >= MOST_REDIRECTS) return refuse(call, answer, 'redirect count exceeded')
+  if (target.username !== '' || target.password !== '') return refuse(call, answer, 'URL with credentials')
   if (answer.status !== 303 && call.body instanceof ReadableStream) {
-    return refuse(answer, 'the body is a stream, which cannot be sent again')
+    return refuse(call, answer, 'the body is a stream, which cannot be sent again')
   }
   await discard(answer)
   if (target.hash === '') target.hash = url.hash
@@ -48,9 +51,17 @@ export function redirected(
   return { request: next, body: becomesGet ? undefined : call.body }
 }
 
-async function refuse(answer: Answer, why: string): Promise<never> {
+async function refuse(call: OutboundCall, answer: Answer, why: string): Promise<never> {
   await discard(answer)
-  throw new TypeError('fetch failed', { cause: new Error(why) })
+  const cause = new HoldfastError({
+    code: 'redirect_refused',
+    class: 'unknown',
+    certainty: effectOf(factsOf(call), 'maybe_applied'),
+    message: `${call.endpoint.endpoint} was answered ${answer.status}, a redirect that is not followed: ${why}`,
+    hint: 'Check the baseUrl of the integration and that of the SDK: APIs redirect where the address is not quite right.',
+    details: { status: answer.status, endpoint: call.endpoint.endpoint },
+  })
+  throw new TypeError('fetch failed', { cause })
 }
 
 async function discard({ data }: Answer): Promise<void> {

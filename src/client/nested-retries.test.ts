@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { EndpointSettings } from '../config/settings.ts'
 import type { Clock } from '../core/clock.ts'
 import { systemClock } from '../system/system-clock.ts'
+import type { ClientOptions } from './client-types.ts'
 import { createFetch } from './fetch-adapter.ts'
 import { type RawRequest, rawServer, testEndpoint, testIntegration, testParts } from './test-kit.ts'
 
@@ -17,11 +18,14 @@ async function setUp(onRequest: (request: RawRequest) => void, endpoint: Partial
   const settings = testEndpoint('POST /x', endpoint)
   const once = { ...settings, retry: { ...settings.retry, maxAttempts: 1 } }
   const integration = testIntegration(server.url, { endpoints: { 'POST /x': once } })
-  const fetch = createFetch(parts, integration)
   return {
     server,
-    send: (headers: Record<string, string> = {}, init: RequestInit = {}) =>
-      fetch(`${server.url}/x`, { method: 'POST', body: 'pay', ...init, headers }).then(
+    send: (headers: Record<string, string> = {}, init: RequestInit = {}, options: ClientOptions = {}) =>
+      createFetch(
+        parts,
+        integration,
+        options,
+      )(`${server.url}/x`, { method: 'POST', body: 'pay', ...init, headers }).then(
         (response) => response.status,
         (error: { cause?: unknown }) => error.cause ?? error,
       ),
@@ -44,18 +48,19 @@ const answers =
   ({ socket, number }: RawRequest) =>
     socket.write(answer(statuses[number - 1] ?? 200))
 
-describe('retries of an SDK on top of ours', () => {
+describe('trap 3: retries of an SDK on top of ours', () => {
   test('rule 3: a repeat that the SDK numbers gets the error it had; nothing is sent, and it is reported once', async () => {
     await using set = await setUp(resets)
-    const first = await set.send({ 'x-stainless-retry-count': '0', 'user-agent': 'OpenAI/JS 7' })
+    const agent = { 'user-agent': 'OpenAI/JS 7' }
+    const first = await set.send({ 'x-stainless-retry-count': '0', ...agent })
     expect(first).toMatchObject({ code: 'ECONNRESET', certainty: 'maybe_applied' })
     expect(set.detected()).toEqual([])
-    expect(await set.send({ 'x-stainless-retry-count': '1', 'user-agent': 'OpenAI/JS 7' })).toBe(first)
+    expect(await set.send({ 'x-stainless-retry-count': '1', ...agent })).toBe(first)
     // The SDK waits longer and longer: each repeat keeps the memory alive.
     set.pass(9000)
-    expect(await set.send({ 'x-stainless-retry-count': '2' })).toBe(first)
+    expect(await set.send({ 'x-stainless-retry-count': '2', ...agent })).toBe(first)
     set.pass(9000)
-    expect(await set.send({ 'x-stainless-retry-count': '3' })).toBe(first)
+    expect(await set.send({ 'x-stainless-retry-count': '3', ...agent })).toBe(first)
     expect(set.server.requests).toHaveLength(1)
     expect(set.detected()).toMatchObject([
       {
@@ -162,6 +167,16 @@ describe('what is no retry', () => {
     await set.send({}, { body: 'late' })
     expect(set.server.requests).toHaveLength(9)
     expect(set.detected()).toEqual([])
+  })
+
+  test('the same request for another account, or of another tenant', async () => {
+    await using set = await setUp(resets)
+    const numbered = { 'x-stainless-retry-count': '1' }
+    const first = await set.send({ 'stripe-account': 'acct_1' })
+    expect(await set.send({ 'stripe-account': 'acct_2', ...numbered })).not.toBe(first)
+    expect(await set.send({ 'stripe-account': 'acct_1', ...numbered }, {}, { tenant: 'acme' })).not.toBe(first)
+    expect(await set.send({ 'stripe-account': 'acct_1', ...numbered })).toBe(first)
+    expect(set.server.requests).toHaveLength(3)
   })
 
   test('a caller who cancels and asks again', async () => {

@@ -163,10 +163,26 @@ function isCounted({ headers }: OutboundCall): boolean {
   return count !== undefined && count !== '0'
 }
 
-function operationOf({ method, path, body }: OutboundCall, ownKey: string | undefined): string {
-  const hash = createHash('sha256').update(`${method} ${path}\n${ownKey ?? ''}\n`)
-  if (typeof body === 'string' || body instanceof Uint8Array) hash.update(body)
-  return hash.digest('base64')
+/** These differ from try to try of one operation. */
+const VARYING_HEADERS =
+  /^(?:x-stainless-.*|x-stripe-client-telemetry|traceparent|tracestate|x-correlation-id|content-type)$/
+
+/** Equal for all tries of one operation, and for no other: the account it is for stands in some header, whichever. */
+function operationOf(call: OutboundCall, ownKey: string | undefined): string {
+  const { idempotency } = call.endpoint
+  const keyHeader = idempotency.kind === 'key' ? idempotency.header.toLowerCase() : undefined
+  const hash = createHash('sha256').update(`${call.lane} ${call.method} ${call.path}\n${ownKey ?? ''}\n`)
+  for (const name of Object.keys(call.headers).sort()) {
+    if (name !== keyHeader && !VARYING_HEADERS.test(name)) hash.update(`${name}: ${call.headers[name]}\n`)
+  }
+  return hash.update(comparableBody(call)).digest('base64')
+}
+
+/** A form gets another boundary each time it is written. */
+function comparableBody({ body, headers }: OutboundCall): string | Uint8Array {
+  if (typeof body !== 'string' && !(body instanceof Uint8Array)) return ''
+  const boundary = /boundary="?([^";]+)/.exec(headers['content-type'] ?? '')?.[1]
+  return boundary === undefined ? body : Buffer.from(body).toString('latin1').replaceAll(boundary, '')
 }
 
 const SDKS: readonly { readonly userAgent: RegExp; readonly name: string; readonly fix: string }[] = [

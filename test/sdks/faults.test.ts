@@ -23,10 +23,11 @@ const OVERCOME: Record<string, FaultInput> = {
   'executed, then lost': 'executed_then_reset',
   'hang past the timeout': 'hang',
   'headers cut off': 'cut_headers',
+  'a body cut short': 'truncated_body',
 }
 
 describe.each(SDKS)('$api', ({ api, routes, client, readRoute, writeRoute, keyed, errors }) => {
-  test.each(Object.entries(OVERCOME))('R035: a read meets %s, and succeeds', async (_name, fault) => {
+  test.each(Object.entries(OVERCOME))('a read meets %s, and succeeds', async (_name, fault) => {
     await using bench = await openTwinBench(api, routes, { timeouts: QUICK })
     const { read } = client(bench)
     const expected = await read()

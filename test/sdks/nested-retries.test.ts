@@ -18,7 +18,7 @@ async function arrived(api: Api, call: 'read' | 'write', fault: FaultInput) {
   return { requests: requests.total, effects: effects.length, detected: bench.detected, error }
 }
 
-describe('turned off by the answer: the SDK asks the server whether to retry', () => {
+describe('trap 3: turned off by the answer: the SDK asks the server whether to retry', () => {
   test.each(['stripe', 'openai', 'anthropic'] as const)('%s makes three tries, not nine', async (api) => {
     const { requests, detected, error } = await arrived(api, 'read', down)
     expect(requests).toBe(3)
@@ -27,7 +27,7 @@ describe('turned off by the answer: the SDK asks the server whether to retry', (
   })
 })
 
-describe('noticed, and answered with what is known already', () => {
+describe('trap 3: noticed, and answered with what is known already', () => {
   test.each(['openai', 'anthropic'] as const)('rule 3: %s repeats writes blindly; they happen once', async (api) => {
     const { requests, effects, detected, error } = await arrived(api, 'write', 'executed_then_reset')
     expect([requests, effects]).toEqual([1, 1])
@@ -48,7 +48,7 @@ describe('noticed, and answered with what is known already', () => {
   })
 })
 
-describe('noticed, but nothing tells them from calls of your own', () => {
+describe('trap 3: noticed, but nothing tells them from calls of your own', () => {
   test('stripe: reads after a broken connection', async () => {
     const { requests, detected } = await arrived('stripe', 'read', 'reset_before_executing')
     expect(requests).toBe(9)
