@@ -149,6 +149,12 @@ function form(): FormData {
 }
 
 const streamed = () => ReadableStream.from([Buffer.from('in '), Buffer.from('pieces')]) as ReadableStream
+const failing = () =>
+  new ReadableStream({
+    pull() {
+      throw new Error('the disk is gone')
+    },
+  })
 const half = (init: RequestInit): RequestInit => ({ ...init, duplex: 'half' }) as RequestInit
 
 const CASES: Record<string, [path: string, init?: () => RequestInit]> = {
@@ -172,6 +178,7 @@ const CASES: Record<string, [path: string, init?: () => RequestInit]> = {
   'a DataView': ['/echo', () => ({ method: 'POST', body: new DataView(new Uint8Array([7, 8, 9]).buffer, 1) })],
   'a form': ['/echo', () => ({ method: 'POST', body: form() })],
   'a stream': ['/echo', () => half({ method: 'POST', body: streamed() })],
+  'a stream that fails': ['/echo', () => half({ method: 'POST', body: failing() })],
   'a DELETE with a body': ['/echo', () => ({ method: 'DELETE', body: '{}' })],
   'a GET with a body is refused': ['/echo', () => ({ method: 'GET', body: 'x' })],
   'a wrong header is refused': ['/echo', () => ({ headers: { 'x-wrong': 'line\nbreak' } })],
@@ -240,6 +247,29 @@ describe('the same as the platform', () => {
     const request = new Request(`${base}/echo`, { method: 'POST', body: 'x' })
     await request.text()
     await expect(ours(request)).rejects.toThrow(TypeError)
+  })
+
+  test('an abort ends a call whose body is still being read', async () => {
+    for (const fetch of [ours, globalThis.fetch]) {
+      const controller = new AbortController()
+      const cancelled = Promise.withResolvers<unknown>()
+      const reading = Promise.withResolvers<void>()
+      const body = new ReadableStream({
+        pull() {
+          reading.resolve()
+          return new Promise(() => {})
+        },
+        cancel: (reason) => cancelled.resolve(reason),
+      })
+      const request = new Request(`${base}/echo`, half({ method: 'POST', body }))
+      const call = fetch(request, { signal: controller.signal }).catch((thrown: unknown) => thrown)
+      await reading.promise
+      const reason = new Error('enough')
+      controller.abort(reason)
+      expect(await call).toBe(reason)
+      // The platform leaves the body as it is.
+      if (fetch === ours) expect(await cancelled.promise).toBe(reason)
+    }
   })
 
   test('a Request that is sent is used, and its signal counts', async () => {
