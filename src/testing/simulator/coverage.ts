@@ -252,11 +252,12 @@ const API: Readonly<Record<ApiTroubleKind, true>> = {
   unauthorized: true,
   throttled: true,
 }
-/** No SDK runs in the simulator. */
-const EVENTS: Readonly<Record<Exclude<EventName, 'nested_retries.detected'>, true>> = {
+/** No API of the simulator gives out tokens, and no SDK runs in it. */
+const EVENTS: Readonly<Record<Exclude<EventName, 'credential.renewed' | 'nested_retries.detected'>, true>> = {
   'run.accepted': true,
   'item.claimed': true,
   'item.settled': true,
+  'failure.unseen': true,
   'item.lease_lost': true,
   'call.ended': true,
   'call.held': true,
@@ -264,6 +265,7 @@ const EVENTS: Readonly<Record<Exclude<EventName, 'nested_retries.detected'>, tru
   'breaker.changed': true,
   'lane.suspended': true,
   'lane.resumed': true,
+  'credential.failed': true,
   'worker.started': true,
   'worker.stopped': true,
   'engine.trouble': true,
