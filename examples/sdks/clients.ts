@@ -7,34 +7,14 @@ import type { ConfigInput, Holdfast } from 'holdfast'
 import OpenAI, { type ClientOptions as OpenAIOptions } from 'openai'
 import Stripe from 'stripe'
 
-/** A model may think for minutes before its first byte. */
-const patient = { headers: '10m', body: '2m', total: '10m' } as const
-
 export const integrations = {
-  stripe: { baseUrl: 'https://api.stripe.com' },
-  openai: {
-    baseUrl: 'https://api.openai.com/v1',
-    timeouts: patient,
-    // A second answer costs tokens and changes nothing.
-    endpoints: { 'POST /chat/completions': { idempotency: 'safe' }, 'POST /responses': { idempotency: 'safe' } },
-  },
-  anthropic: {
-    baseUrl: 'https://api.anthropic.com',
-    timeouts: patient,
-    endpoints: { 'POST /v1/messages': { idempotency: 'safe' } },
-  },
-  github: { baseUrl: 'https://api.github.com' },
-  notion: { baseUrl: 'https://api.notion.com' },
-  slack: {
-    baseUrl: 'https://slack.com',
-    // Slack answers 200 and means an error.
-    errors: [
-      { code: 'ratelimited', class: 'rate_limited' },
-      { code: 'internal_error', class: 'transient' },
-    ],
-    endpoints: { 'POST /api/auth.test': { idempotency: 'safe' } },
-  },
-} satisfies NonNullable<ConfigInput['integrations']>
+  stripe: { profile: 'stripe' },
+  openai: { profile: 'openai' },
+  anthropic: { profile: 'anthropic' },
+  github: { profile: 'github' },
+  notion: { profile: 'notion' },
+  slack: { profile: 'slack' },
+} satisfies ConfigInput['integrations']
 
 export function stripe(hf: Holdfast, apiKey: string, options?: Stripe.StripeConfig): Stripe {
   const httpClient = Stripe.createFetchHttpClient(hf.fetch('stripe'))

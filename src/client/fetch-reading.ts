@@ -1,6 +1,7 @@
 /** Which good answers have to be read before it is known that they are good. */
 import type { IntegrationSettings } from '../config/settings.ts'
 import { isRepeatable } from '../policy/classify.ts'
+import { rulesForStatus } from '../policy/classify-rules.ts'
 import type { Answer, OutboundCall } from './call.ts'
 
 type Headers = Answer['headers']
@@ -17,10 +18,7 @@ export function isPageForJson({ headers, method }: OutboundCall, status: number,
 
 /** JSON of an API that says 200 and means an error, as a rule of the integration tells. Streams of events are not JSON. */
 export function hidesFailure({ errors }: IntegrationSettings, status: number, answered: Headers): boolean {
-  if (errors.length === 0 || !JSON_TYPE.test(answered['content-type'] ?? '')) return false
-  return errors.some((rule) =>
-    rule.status === undefined ? rule.code !== undefined : [rule.status].flat().includes(status),
-  )
+  return JSON_TYPE.test(answered['content-type'] ?? '') && rulesForStatus(errors, status).length > 0
 }
 
 /**

@@ -34,7 +34,7 @@ test('docs/sdks.md shows the clients and integrations that the suite runs', () =
   const clients = lines.map((line) => line.replace(/^return /, ''))
   expect(clients.filter((line) => line.startsWith('new '))).toHaveLength(6)
   for (const line of clients) expect(page).toContain(`\n${line}\n`)
-  const [integrations = ''] = /^const patient[\s\S]+?^}/m.exec(source) ?? []
+  const [integrations = ''] = /^export const integrations[\s\S]+?^}/m.exec(source) ?? []
   expect(integrations).not.toBe('')
   expect(page).toContain(integrations.replace('export ', ''))
   expect(read('README.md')).toContain(clients.find((line) => line.startsWith('new OpenAI')) as string)

@@ -4,7 +4,7 @@ import net, { type AddressInfo, type Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { anthropic, github, openai } from '../../examples/sdks/clients.ts'
 import { systemClock } from '../../src/system/system-clock.ts'
-import { type Api, type Bench, openBench, openTwinBench, type TwinBench, thrownBy } from './support/bench.ts'
+import { type Api, type Bench, openBench, openTwinBench, SILENT, type TwinBench, thrownBy } from './support/bench.ts'
 import { SDKS } from './support/catalogue.ts'
 import { startStreamServer } from './support/stream-server.ts'
 
@@ -19,7 +19,7 @@ const ABORTABLE: readonly Abortable[] = [
   {
     api: 'openai',
     thrown: 'APIUserAbortError',
-    read: ({ hf, baseUrl }, signal) => openai(hf, 'k', { baseURL: baseUrl }).models.retrieve('gpt', { signal }),
+    read: ({ hf, baseUrl }, signal) => openai(hf, 'k', { baseURL: `${baseUrl}/v1` }).models.retrieve('gpt', { signal }),
   },
   {
     api: 'anthropic',
@@ -34,7 +34,6 @@ const ABORTABLE: readonly Abortable[] = [
   },
 ]
 const quiet = () => {}
-const SILENT = { debug: quiet, info: quiet, warn: quiet, error: quiet }
 
 const routesOf = (api: Api) => SDKS.find((sdk) => sdk.api === api)?.routes ?? []
 const turn = () => new Promise<void>((resolve) => systemClock.nextTurn(resolve))

@@ -29,7 +29,7 @@ const STREAMING: readonly Streaming[] = [
     last: 'data: [DONE]\n\n',
     async begin(bench) {
       // Its own retries stay on: they must change nothing.
-      const client = openai(bench.hf, 'sk-1', { baseURL: bench.baseUrl, maxRetries: 2 })
+      const client = openai(bench.hf, 'sk-1', { baseURL: `${bench.baseUrl}/v1`, maxRetries: 2 })
       const stream = await client.chat.completions.create({ model: 'gpt', messages: question, stream: true })
       const texts = textsOf(stream, ({ choices }) => choices[0]?.delta.content ?? undefined)
       return { texts, abort: () => stream.controller.abort() }

@@ -6,7 +6,7 @@ import { LogLevel } from '@slack/web-api'
 import { describe, expect, test } from 'vitest'
 import { github, openai, slack, stripe } from '../../examples/sdks/clients.ts'
 import { route } from '../../src/testing/twin/route.ts'
-import { holdfastErrorIn, openTwinBench, type TwinBench, thrownBy } from './support/bench.ts'
+import { holdfastErrorIn, openTwinBench, SILENT, type TwinBench, thrownBy } from './support/bench.ts'
 
 const batch = { input_file_id: 'file_1', endpoint: '/v1/embeddings', completion_window: '24h' } as const
 const honoured = (path: string) =>
@@ -19,10 +19,10 @@ function stripeAt({ hf, baseUrl }: TwinBench, options = {}) {
 
 describe('R080, R081: idempotency keys', () => {
   test('one is added where the vendor honours it, the same for all tries', async () => {
-    const endpoints = { 'POST /batches': { idempotency: { key: 'Idempotency-Key' } } } as const
+    const endpoints = { 'POST /v1/batches': { idempotency: { key: 'Idempotency-Key' } } } as const
     await using bench = await openTwinBench('openai', [honoured('/v1/batches')], { endpoints })
     bench.twin.script('POST /v1/batches', ['executed_then_reset', 'executed_then_reset'])
-    const client = openai(bench.hf, 'sk-1', { baseURL: bench.baseUrl })
+    const client = openai(bench.hf, 'sk-1', { baseURL: `${bench.baseUrl}/v1` })
     expect((await client.batches.create(batch)).id).toBe('made_1')
     expect(bench.twin.requests.total).toBe(3)
     expect(bench.twin.effects).toMatchObject([{ idempotencyKey: expect.stringMatching(/^\S{20,}$/) }])
@@ -32,9 +32,9 @@ describe('R080, R081: idempotency keys', () => {
   })
 
   test("the caller's own is kept", async () => {
-    const endpoints = { 'POST /batches': { idempotency: { key: 'Idempotency-Key' } } } as const
+    const endpoints = { 'POST /v1/batches': { idempotency: { key: 'Idempotency-Key' } } } as const
     await using bench = await openTwinBench('openai', [honoured('/v1/batches')], { endpoints })
-    const client = openai(bench.hf, 'sk-1', { baseURL: bench.baseUrl })
+    const client = openai(bench.hf, 'sk-1', { baseURL: `${bench.baseUrl}/v1` })
     bench.twin.script('POST /v1/batches', ['executed_then_reset'])
     await client.batches.create(batch, { headers: { 'Idempotency-Key': 'order-17' } })
     expect(bench.twin.requests.total).toBe(2)
@@ -64,7 +64,7 @@ describe('uploads', () => {
   test('a file in memory is sent whole, and again where nothing was done', async () => {
     await using bench = await openTwinBench('openai', [files])
     bench.twin.script('POST /v1/files', [busy])
-    const client = openai(bench.hf, 'sk-1', { baseURL: bench.baseUrl })
+    const client = openai(bench.hf, 'sk-1', { baseURL: `${bench.baseUrl}/v1` })
     const file = new File(['{"line":1}\n'], 'input.jsonl', { type: 'application/jsonl' })
     const made = (await client.files.create({ file, purpose: 'batch' })) as unknown as Record<string, string>
     expect(made['type']).toMatch(/^multipart\/form-data; boundary=/)
@@ -77,7 +77,7 @@ describe('uploads', () => {
   test("rule 3: the SDK's own retries do not send a file twice, though each writes another form", async () => {
     await using bench = await openTwinBench('openai', [files])
     bench.twin.disturb({ fault: 'executed_then_reset' })
-    const client = openai(bench.hf, 'sk-1', { baseURL: bench.baseUrl, maxRetries: 1 })
+    const client = openai(bench.hf, 'sk-1', { baseURL: `${bench.baseUrl}/v1`, maxRetries: 1 })
     const error = await thrownBy(client.files.create({ file: new File(['{}'], 'a.jsonl'), purpose: 'batch' }))
     expect(holdfastErrorIn(error)).toMatchObject({ code: 'ECONNRESET', certainty: 'maybe_applied' })
     expect(bench.twin.requests.total).toBe(1)
@@ -89,7 +89,7 @@ describe('uploads', () => {
     writeFileSync(path, `${'x'.repeat(1023)}\n`.repeat(10_240))
     try {
       await using bench = await openTwinBench('openai', [files])
-      const client = openai(bench.hf, 'sk-1', { baseURL: bench.baseUrl })
+      const client = openai(bench.hf, 'sk-1', { baseURL: `${bench.baseUrl}/v1` })
       await client.files.create({ file: createReadStream(path), purpose: 'batch' })
       expect(bench.twin.effects).toHaveLength(1)
       bench.twin.script('POST /v1/files', [busy])
@@ -107,7 +107,7 @@ describe('200 with an error inside', () => {
   const refused = (error: string, headers = {}) =>
     ({ kind: 'status', status: 200, headers, body: { ok: false, error } }) as const
   const at = ({ hf, baseUrl }: TwinBench) =>
-    slack(hf, 'xoxb-1', { slackApiUrl: `${baseUrl}/api/`, logLevel: LogLevel.ERROR })
+    slack(hf, 'xoxb-1', { slackApiUrl: `${baseUrl}/`, logLevel: LogLevel.ERROR })
   const message = { channel: 'C1', text: 'hello' }
 
   test("R046: Slack's `ratelimited` closes the gate; the message is sent after it", async () => {
@@ -137,12 +137,12 @@ describe('200 with an error inside', () => {
   })
 })
 
-test('what docs/sdks.md warns of: a write of Octokit whose answer breaks off has an empty result', async () => {
+test('R027: where Octokit would make an empty result of an answer that breaks off, it is an error', async () => {
   const issues = route('POST', '/repos/{owner}/{repo}/issues', { apply: () => ({ status: 200, body: { number: 42 } }) })
   await using bench = await openTwinBench('github', [issues])
   bench.twin.disturb({ fault: 'truncated_body' })
-  const client = github(bench.hf, 'ghp_1', { baseUrl: bench.baseUrl })
-  const { data } = await client.issues.create({ owner: 'ada', repo: 'engine', title: 'Broken' })
-  expect(data).toBe('')
+  const client = github(bench.hf, 'ghp_1', { baseUrl: bench.baseUrl, log: SILENT })
+  const error = await thrownBy(client.issues.create({ owner: 'ada', repo: 'engine', title: 'Broken' }))
+  expect(holdfastErrorIn(error)).toMatchObject({ code: 'terminated', certainty: 'maybe_applied' })
   expect(bench.twin.requests.total).toBe(1)
 })

@@ -4,6 +4,7 @@ import { isHoldfastError } from '../../../src/core/errors.ts'
 import type { EventOf } from '../../../src/core/events.ts'
 import { seededRandom } from '../../../src/core/random.ts'
 import { type Holdfast, type HoldfastError, holdfast, type NamedIntegration } from '../../../src/index.ts'
+import { BUILT_IN_PROFILES } from '../../../src/profiles/index.ts'
 import { systemClock } from '../../../src/system/system-clock.ts'
 import type { TwinRoute } from '../../../src/testing/twin/route.ts'
 import { startTwin, type Twin } from '../../../src/testing/twin/twin.ts'
@@ -28,7 +29,8 @@ const FAST: Overrides = {
 
 export async function openBench(api: Api, origin: string, overrides: Overrides = {}): Promise<Bench> {
   const documented: Overrides = integrations[api]
-  const { pathname } = new URL(documented.baseUrl ?? '')
+  const profile = BUILT_IN_PROFILES.find(({ name }) => name === api)
+  const { pathname } = new URL(profile?.baseUrl ?? '')
   const baseUrl = origin + pathname.replace(/\/$/, '')
   const hf = await holdfast({
     store: 'sqlite::memory:',
@@ -79,3 +81,7 @@ export async function thrownBy(promise: PromiseLike<unknown>): Promise<Record<st
   }
   throw new Error('expected it to fail')
 }
+
+const quiet = () => {}
+/** For SDKs that log every failure. */
+export const SILENT = { debug: quiet, info: quiet, warn: quiet, error: quiet }

@@ -3,7 +3,7 @@
 import { LogLevel } from '@slack/web-api'
 import { anthropic, github, notion, openai, slack, stripe } from '../../../examples/sdks/clients.ts'
 import { route, type TwinRoute } from '../../../src/testing/twin/route.ts'
-import type { Api, Bench } from './bench.ts'
+import { type Api, type Bench, SILENT } from './bench.ts'
 
 export interface Sdk {
   readonly api: Api
@@ -23,9 +23,6 @@ const ok = (body: unknown) => ({ apply: () => ({ status: 200, body }) })
 function reading<Result>(call: () => PromiseLike<Result>, pick: (result: Result) => unknown) {
   return async () => pick(await call())
 }
-
-const quiet = () => {}
-const SILENT = { debug: quiet, info: quiet, warn: quiet, error: quiet }
 
 export const SDKS: readonly Sdk[] = [
   {
@@ -70,7 +67,10 @@ export const SDKS: readonly Sdk[] = [
     keyed: false,
     errors: { answer: 'InternalServerError', network: 'APIConnectionError' },
     client(bench, theirRetries) {
-      const client = openai(bench.hf, 'sk-1', { baseURL: bench.baseUrl, ...(theirRetries && { maxRetries: 2 }) })
+      const client = openai(bench.hf, 'sk-1', {
+        baseURL: `${bench.baseUrl}/v1`,
+        ...(theirRetries && { maxRetries: 2 }),
+      })
       const batch = { input_file_id: 'file_1', endpoint: '/v1/embeddings', completion_window: '24h' } as const
       return {
         read: reading(
@@ -147,7 +147,7 @@ export const SDKS: readonly Sdk[] = [
       const retry = { maxRetries: 2, initialRetryDelayMs: 10 }
       const client = notion(bench.hf, 'ntn_1', {
         baseUrl: bench.baseUrl,
-        logger: quiet,
+        logger: SILENT.warn,
         ...(theirRetries && { retry }),
       })
       return {
@@ -174,7 +174,7 @@ export const SDKS: readonly Sdk[] = [
     errors: { answer: 'WebAPIHTTPError', network: 'WebAPIRequestError' },
     client(bench, theirRetries) {
       const theirs = { retryConfig: { retries: 2, minTimeout: 10 }, rejectRateLimitedCalls: false }
-      const slackApiUrl = `${bench.baseUrl}/api/`
+      const slackApiUrl = `${bench.baseUrl}/`
       const client = slack(bench.hf, 'xoxb-1', { slackApiUrl, logLevel: LogLevel.ERROR, ...(theirRetries && theirs) })
       return {
         read: reading(
