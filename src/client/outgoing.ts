@@ -85,7 +85,8 @@ export function outgoingRequest(call: OutboundCall, random: Random): TransportRe
   }
   const { idempotency } = call.endpoint
   if (idempotency.kind === 'key' && call.idempotencyKey !== undefined) {
-    headers[checkHeader(idempotency.header, call.idempotencyKey)] = call.idempotencyKey
+    const key = idempotency.quoted ? quotedKey(call.idempotencyKey) : call.idempotencyKey
+    headers[checkHeader(idempotency.header, key)] = key
   }
   headers['x-correlation-id'] = checkValue('x-correlation-id', call.correlationId)
   headers['traceparent'] = traceparent(call.traceId, random)
@@ -101,6 +102,16 @@ export function outgoingRequest(call: OutboundCall, random: Random): TransportRe
     mayBegin: call.maySend,
     streamBody: false,
   }
+}
+
+/** As a structured-field string, which takes visible ASCII only (RFC 9651, section 3.3.3). */
+function quotedKey(key: string): string {
+  if (/^[\x20-\x7e]*$/.test(key)) return `"${key.replace(/["\\]/g, '\\$&')}"`
+  throw configurationError(
+    'invalid_header',
+    'The idempotency key has characters that a quoted key cannot hold',
+    'Use letters, digits and punctuation of ASCII for keys, or leave out "quoted".',
+  )
 }
 
 export interface SerialisedBody {

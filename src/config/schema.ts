@@ -109,6 +109,10 @@ const idempotency = z
       closed({
         key: z.string().min(1).describe('Header that takes the key.'),
         lifetime: duration('How long the API knows a key. Default 24h (R086).').optional(),
+        quoted: z
+          .boolean()
+          .describe('The key goes out in double quotes, as the IETF draft has it. Default false: bare.')
+          .optional(),
       }),
       closed({
         natural: z.string().min(1).describe('Body field of which the API refuses a second record with the same value.'),
@@ -225,6 +229,43 @@ const request = closed({
   body: z.unknown().describe('Any data; texts may hold "{{ expressions }}".').optional(),
 })
 
+const reconcile = closed({
+  get: z
+    .string()
+    .regex(/^\/./, { error: 'expected a path below the base URL, such as "/contacts?email={{ input.email }}"' })
+    .describe('The read in one line; expressions may stand in path and query.')
+    .optional(),
+  request: request.describe('The read in full, instead of `get`.').optional(),
+  readOnly: z
+    .literal(true)
+    .describe('Your word that a `request` by POST only searches. Without it, only GET and HEAD are taken.')
+    .optional(),
+  found: text(
+    'Expression over `answer`: what the effect gave where it happened; nothing, null or false where it did not.',
+  ),
+  externalId: text('Expression over `found` and `answer`: the id that the API gave it. Default none.').optional(),
+  newestFirst: closed({
+    records: text('Expression over `answer`: all its records.'),
+    createdAt: text('Expression over `record`: when it was made. RFC 3339, or seconds or milliseconds since 1970.'),
+    within: duration('How far their clock may differ from ours. Default 5m.').optional(),
+    size: count('Records of a full answer: with fewer, there are no older ones. Default: unknown.').optional(),
+  })
+    .describe(
+      '`found` picks those that match from a list of the newest records. Only one that was made since our first try is ours; a list that does not reach back so far cannot tell (R095).',
+    )
+    .optional(),
+  looks: count('Looks in a row that must find nothing before it counts as not done. Default 2.', {
+    atMost: 100,
+  }).optional(),
+  delay: duration(
+    'Before the first look and between two: longer than the API may take to finish or to show it. Default 2s.',
+  ).optional(),
+})
+  .refine(({ get, request: full }) => (get === undefined) !== (full === undefined), {
+    error: 'expected either `get` or `request`',
+  })
+  .describe('How to look for an effect whose outcome is unknown (R094, R095).')
+
 const step = closed({
   integration: name.describe('Name of the integration that is called.'),
   request: request.describe(
@@ -233,14 +274,7 @@ const step = closed({
   after: z.array(name).describe('Steps that must end well first. Default none.').optional(),
   optional: z.boolean().describe('When it fails for good, the run goes on without it. Default false.').optional(),
   idempotency: idempotency.optional(),
-  reconcile: closed({
-    request: request,
-    found: text(
-      'Expression over `answer`: what the effect gave where it happened; nothing, null or false where it did not.',
-    ),
-  })
-    .describe('How to look for an effect whose outcome is unknown (R094, R095).')
-    .optional(),
+  reconcile: reconcile.optional(),
   operation: text(
     'Expression. Two runs for which it gives the same text have the effect once. Default: each its own.',
   ).optional(),
