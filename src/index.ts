@@ -1,7 +1,9 @@
 /** `holdfast`: the library. */
 
+export { BATCH_SHAPES, type BatchShape, type BatchShapeName } from './config/batch-shapes.ts'
 export type { ConfigInput, NamedIntegration } from './config/define.ts'
 export { defineConfig, defineIntegration } from './config/define.ts'
+export type { RequestSigner, RequestToSign } from './config/settings.ts'
 export type { Clock, Timer } from './core/clock.ts'
 export { type Duration, durationMs, formatDuration } from './core/duration.ts'
 export { HoldfastError, isHoldfastError } from './core/errors.ts'
@@ -11,18 +13,25 @@ export type { ItemState } from './core/item-state.ts'
 export type { Json } from './core/json.ts'
 export type * from './engine/api.ts'
 export {
+  type BatchMember,
+  type CodeCompensation,
   type CodeContext,
   type CodeStep,
   definePipeline,
   type LookFacts,
   type NewestFirst,
   newestFirst,
+  type OnFailure,
   type Pipeline,
   type Reconciliation,
+  type RecordResult,
+  type RequestCompensation,
   type RequestReconciliation,
   type RequestStep,
   type RequestTemplate,
+  type StepBatch,
   type StepContext,
+  type UndoContext,
 } from './engine/pipeline.ts'
 export type {
   AuditReport,

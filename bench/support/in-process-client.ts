@@ -1,4 +1,6 @@
 /** A client whose network answers at once, from memory: what is left is Holdfast's own work. */
+import { createCipher } from '../../src/client/credentials/cipher.ts'
+import { createCredentials } from '../../src/client/credentials/credentials.ts'
 import { createDeadlines } from '../../src/client/deadlines.ts'
 import { createHealth } from '../../src/client/health-registry.ts'
 import type { InlineParts } from '../../src/client/inline.ts'
@@ -21,14 +23,20 @@ export async function inProcessClient(): Promise<InProcessClient> {
   const events = createEventBus((error) => {
     throw error
   })
-  const health = createHealth({ ledger, clock, random, events, workerId: newId(clock, random) })
+  const workerId = newId(clock, random)
+  const transport = answeringAtOnce()
+  const health = createHealth({ ledger, clock, random, events, workerId })
+  const cipher = createCipher([], random)
+  const onSuspended = () => health.sync()
+  const credentials = createCredentials({ ledger, transport, clock, random, events, cipher, workerId, onSuspended })
   const parts = {
     ledger,
     health,
     clock,
     random,
     events,
-    transport: answeringAtOnce(),
+    transport,
+    credentials,
     newId: () => newId(clock, random),
   }
   return { parts, integration: integrationSettings() }

@@ -74,6 +74,20 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     REPAIR,
     () => import('./commands/integrations.ts'),
   ),
+  entry(
+    'profiles',
+    'profiles',
+    'what is known about vendors: decision tables, and which rule decides an answer',
+    SEE,
+    () => import('./commands/profiles.ts'),
+  ),
+  entry(
+    'credentials',
+    'credentials',
+    'how the credentials are: show, set, rotate-key',
+    REPAIR,
+    () => import('./commands/credentials.ts'),
+  ),
   entry('breakers', 'breakers', 'circuit breakers: reset', REPAIR, () => import('./commands/breakers.ts')),
   entry('doctor', 'doctor', 'check this installation', KEEP, () => import('./commands/doctor.ts')),
   entry(

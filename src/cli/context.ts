@@ -55,15 +55,24 @@ export function createContext(host: Host, options: CommonOptions): CliContext {
   }
 }
 
-/** A part that failed while the rest went on: the person at the terminal should know, and not be flooded with it. */
+/** A part that failed while the rest went on, a credential that needs somebody: the person at the terminal should know, and not be flooded with it. */
 function tellTrouble(holdfast: Holdfast, output: Output): Disposable {
   const toldAtMs = new Map<string, number>()
-  return holdfast.events.on('engine.trouble', ({ atMs, where, message }) => {
+  const credentials = holdfast.events.on('credential.failed', ({ credential, reason, hint }) => {
+    output.note(`CRITICAL: credential ${credential}: ${reason}. ${hint}`)
+  })
+  const trouble = holdfast.events.on('engine.trouble', ({ atMs, where, message }) => {
     const text = `trouble in ${where}: ${message}`
     if (atMs - (toldAtMs.get(text) ?? Number.NEGATIVE_INFINITY) < TROUBLE_AGAIN_MS) return
     toldAtMs.set(text, atMs)
     output.note(text)
   })
+  return {
+    [Symbol.dispose]() {
+      credentials[Symbol.dispose]()
+      trouble[Symbol.dispose]()
+    },
+  }
 }
 
 const TROUBLE_AGAIN_MS = 30_000
@@ -76,11 +85,13 @@ async function loadFor(host: Host, options: CommonOptions, purpose: Purpose): Pr
     return resolveConfig(await demoConfig(options.store), { env: host.env, baseDirectory: host.directory })
   }
   const { loadConfig } = await import('../config/load.ts')
+  const { BUILT_IN_PROFILES } = await import('../profiles/index.ts')
   try {
     return await loadConfig({
       directory: host.directory,
       env: host.env,
       missingCredentials,
+      profiles: BUILT_IN_PROFILES,
       ...(options.config !== undefined && { file: options.config }),
       ...(options.store !== undefined && { store: options.store }),
     })

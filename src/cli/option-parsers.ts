@@ -1,11 +1,22 @@
 /** What option texts mean. A wrong one is wrong usage, told by commander with the name of the option. */
 import { InvalidArgumentError } from 'commander'
+import { type Duration, durationMs } from '../core/duration.ts'
+import { messageOf } from '../core/errors.ts'
 import { ITEM_STATES, type ItemState } from '../core/item-state.ts'
 
 export function positiveInteger(text: string): number {
   const value = Number(text)
   if (Number.isSafeInteger(value) && value > 0) return value
   throw new InvalidArgumentError('Expected a whole number above zero.')
+}
+
+/** A duration as in the configuration: `90m`, `24h`, `7d`. */
+export function durationOption(text: string): number {
+  try {
+    return durationMs(text as Duration)
+  } catch (error) {
+    throw new InvalidArgumentError(`Expected a duration such as 90m, 24h or 7d: ${messageOf(error)}.`)
+  }
 }
 
 /** Collects `--label campaign=spring --label region=eu`. */

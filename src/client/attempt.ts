@@ -1,11 +1,14 @@
 /** One attempt of one call: admission, sending, checking, judging, reporting (design.md, "the request lifecycle"). */
 import type { Clock } from '../core/clock.ts'
-import type { EventBus } from '../core/events.ts'
+import type { EventBus, HeldBy } from '../core/events.ts'
 import type { Failure } from '../core/failure.ts'
+import type { Json } from '../core/json.ts'
 import type { Random } from '../core/random.ts'
 import { type CallFacts, classifyAnswer, classifyMalformed, classifyNetworkFault } from '../policy/classify.ts'
-import { backpressureOf } from './backpressure.ts'
+import { readRateLimits } from '../policy/rate-limits.ts'
 import type { Answer, AttemptResult, OutboundCall } from './call.ts'
+import { bringsOwnCredential, type Credentials, isMadePerCall, type SentWith } from './credentials/credentials.ts'
+import { hideInFailure, secretsInHeaders } from './credentials/known-secrets.ts'
 import type { CallEnd, Health, Permit } from './health.ts'
 import { checkSchema, readAnswer, whyMalformed } from './incoming.ts'
 import { outgoingRequest } from './outgoing.ts'
@@ -14,6 +17,7 @@ import type { Transport, TransportAnswer, TransportRequest } from './transport.t
 export interface AttemptParts {
   readonly health: Health
   readonly transport: Transport
+  readonly credentials: Credentials
   readonly clock: Clock
   readonly random: Random
   readonly events: EventBus
@@ -27,7 +31,9 @@ export type Judged =
 export type Judge = (call: OutboundCall, parts: AttemptParts, raw: TransportAnswer) => Promise<Judged>
 
 const SUCCEEDED: CallEnd = { type: 'succeeded' }
+const THROTTLED: CallEnd = { type: 'throttled' }
 const NEUTRAL: CallEnd = { type: 'neutral' }
+const NO_READINGS: NonNullable<OutboundCall['integration']['rateLimits']> = []
 
 /**
  * Makes one attempt. Whatever the API or the network does comes back as a value.
@@ -46,11 +52,56 @@ export async function attemptWith(
   judge: Judge,
 ): Promise<AttemptResult> {
   const request = prepare(call, parts.random)
+  if (isMadePerCall(call.integration) && !bringsOwnCredential(call)) return withCredential(call, parts, request, judge)
+  const result = await sendOnce(call, parts, request, judge)
+  if (isRefused(result)) await parts.credentials.refused(call, sentWith(0, result, parts), result.failure)
+  return result
+}
+
+/** A refused credential is renewed once, and the call made once more, which is no attempt of its own (D01). */
+async function withCredential(
+  call: OutboundCall,
+  parts: AttemptParts,
+  request: TransportRequest,
+  judge: Judge,
+): Promise<AttemptResult> {
+  const { credentials } = parts
+  const first = await credentials.authorize(call, request)
+  if (first.kind === 'held') return held(call, parts, { by: 'credentials', ...first })
+  const result = await sendOnce(call, parts, first.request, judge)
+  if (!isRefused(result)) return result
+  const second = await credentials.renew(call, request, sentWith(first.version, result, parts), result.failure)
+  if (!second || request.body instanceof ReadableStream) return result
+  await discard(result.answer)
+  if (second.kind === 'held') return held(call, parts, { by: 'credentials', ...second })
+  const again = await sendOnce(call, parts, second.request, judge)
+  if (isRefused(again)) await credentials.refused(call, sentWith(second.version, again, parts), again.failure)
+  return again
+}
+
+type Failed = Extract<AttemptResult, { kind: 'failed' }>
+
+function isRefused(result: AttemptResult): result is Failed {
+  return result.kind === 'failed' && result.failure.class === 'authentication'
+}
+
+function sentWith(version: number, { latencyMs }: Failed, { clock }: AttemptParts): SentWith {
+  return { version, sentAtMs: clock.wallMs() - latencyMs }
+}
+
+/** A streamed answer that nobody will read would hold its connection. */
+export async function discard(answer: Answer | undefined): Promise<void> {
+  if (answer?.data instanceof ReadableStream) await answer.data.cancel()
+}
+
+async function sendOnce(
+  call: OutboundCall,
+  parts: AttemptParts,
+  request: TransportRequest,
+  judge: Judge,
+): Promise<AttemptResult> {
   const admission = parts.health.admit(call)
-  if (!admission.admitted) {
-    reportHeld(call, parts, admission)
-    return { kind: 'held', by: admission.by, untilMs: admission.untilMs, reason: admission.reason }
-  }
+  if (!admission.admitted) return held(call, parts, admission)
   const startedMs = parts.clock.monotonicMs()
   const judged = await exchange(call, parts, request, judge, admission.permit)
   const latencyMs = parts.clock.monotonicMs() - startedMs
@@ -71,9 +122,19 @@ async function exchange(
   let end: CallEnd = NEUTRAL
   try {
     const result = await parts.transport.send(request)
-    const judged: Judged = result.ok
-      ? await judge(call, parts, result.answer)
-      : { failure: classifyNetworkFault(factsOf(call), result.fault) }
+    const receivedAtMs = parts.clock.wallMs()
+    const judged: Judged = withoutSecrets(
+      call,
+      parts,
+      result.ok
+        ? await judge(call, parts, result.answer)
+        : { failure: classifyNetworkFault(factsOf(call), result.fault) },
+    )
+    if (result.ok) {
+      const answer = { headers: result.answer.headers, body: judged.answer?.data as Json | undefined }
+      const told = readRateLimits(answer, call.integration.rateLimits ?? NO_READINGS, receivedAtMs)
+      if (told.length > 0) parts.health.learnLimits(permit, told)
+    }
     end = judged.failure ? endOf(judged.failure) : SUCCEEDED
     return judged
   } finally {
@@ -81,7 +142,26 @@ async function exchange(
   }
 }
 
-async function judgeAnswer(call: OutboundCall, parts: AttemptParts, raw: TransportAnswer): Promise<Judged> {
+/** An escape of JSON may have hidden one from the first search. */
+function withoutSecrets(call: OutboundCall, { credentials }: AttemptParts, judged: Judged): Judged {
+  if (!judged.failure) return judged
+  const secrets = credentials.secrets.of(call.integration)
+  return { ...judged, failure: hideInFailure(judged.failure, (text) => secrets.hide(text)) }
+}
+
+/** What an API repeats of a secret goes no further (rule 7). */
+export function withoutEchoes(
+  call: OutboundCall,
+  { credentials }: AttemptParts,
+  raw: TransportAnswer,
+): TransportAnswer {
+  const clean = credentials.secrets.of(call.integration).withoutEchoes(raw)
+  return raw.status < 300 ? clean : secretsInHeaders(call.headers).withoutEchoes(clean)
+}
+
+/** The usual way to read and judge an answer. */
+export async function judgeAnswer(call: OutboundCall, parts: AttemptParts, received: TransportAnswer): Promise<Judged> {
+  const raw = withoutEchoes(call, parts, received)
   const receivedAtMs = parts.clock.wallMs()
   const facts = factsOf(call)
   const read = readAnswer(raw)
@@ -93,7 +173,6 @@ async function judgeAnswer(call: OutboundCall, parts: AttemptParts, raw: Transpo
     call.integration,
   )
   if (failure) return { failure, answer }
-  obeyBackpressure(call, parts, headers, receivedAtMs)
   // A 4xx that counts as success (a DELETE that found nothing, D04) has an error's body: there is nothing to hold to.
   if (status >= 300) return { answer }
   const malformed = whyMalformed(call, raw, read)
@@ -104,38 +183,35 @@ async function judgeAnswer(call: OutboundCall, parts: AttemptParts, raw: Transpo
   return { failure: classifyMalformed(facts, { status, bodyText: read.text }, checked.reason), answer }
 }
 
-/** Slows the lane down before the API has to (R050). */
-export function obeyBackpressure(
-  call: OutboundCall,
-  { health }: AttemptParts,
-  headers: Answer['headers'],
-  receivedAtMs: number,
-): void {
-  const pause = backpressureOf(headers, receivedAtMs)
-  if (pause) health.closeGate(call.lane, receivedAtMs + pause.delayMs, pause.reason)
-}
-
 export function factsOf(call: Pick<OutboundCall, 'method' | 'endpoint'>): CallFacts {
   return { method: call.method, endpoint: call.endpoint.endpoint, idempotency: call.endpoint.idempotency }
 }
 
 /** How a failure counts for the breakers (D12). */
 function endOf(failure: Failure): CallEnd {
+  if (failure.class === 'rate_limited') return THROTTLED
   return failure.countsAgainstBreaker ? { type: 'failed', code: failure.code } : NEUTRAL
 }
 
-function reportHeld(
+type HeldResult = Extract<AttemptResult, { kind: 'held' }>
+
+function held(
   call: OutboundCall,
-  { events, clock }: AttemptParts,
-  held: { readonly by: Extract<AttemptResult, { kind: 'held' }>['by']; readonly untilMs: number },
-): void {
+  parts: AttemptParts,
+  { by, untilMs, reason }: Pick<HeldResult, 'by' | 'untilMs' | 'reason'>,
+): HeldResult {
+  reportHeld(call, parts, by, untilMs)
+  return { kind: 'held', by, untilMs, reason }
+}
+
+function reportHeld(call: OutboundCall, { events, clock }: AttemptParts, by: HeldBy, untilMs: number): void {
   if (!events.wants('call.held')) return
   events.emit('call.held', clock.wallMs(), {
     integration: call.integration.name,
     endpoint: call.endpoint.endpoint,
     lane: call.lane,
-    by: held.by,
-    untilMs: held.untilMs,
+    by,
+    untilMs,
     ...(call.itemId !== undefined && { itemId: call.itemId }),
   })
 }

@@ -131,18 +131,18 @@ export type BreakerGrant = { readonly refused: Refusal } | { readonly refused: u
 const FREE: BreakerGrant = { refused: undefined, probe: false }
 const PROBE: BreakerGrant = { refused: undefined, probe: true }
 
-/** All scopes must let it through. Asking changes nothing. */
+/** All scopes must let it through; of several refusals, the one that lasts longest counts. Asking changes nothing. */
 export function askBreakers(breakers: readonly Breaker[], nowMs: number, concurrency: number): BreakerGrant {
   let grant = FREE
   for (const breaker of breakers) {
     if (breaker.state.phase === 'closed' || !breaker.rules) continue
     const answer = admission(breaker.state, nowMs, breaker.rules.settings)
-    if (answer.admit === 'probe') grant = PROBE
+    if (answer.admit === 'probe' && !grant.refused) grant = PROBE
     const full = answer.admit === 'share' && breaker.inFlight >= shareOf(answer.share, concurrency)
-    if (answer.admit === 'none' || full) {
-      const untilMs = full ? nowMs + Math.ceil(breaker.rules.settings.rampStepMs / 10) : answer.retryAtMs
-      return { refused: { by: 'breaker', untilMs, reason: `breaker ${breaker.key}: ${answer.reason}` } }
-    }
+    if (answer.admit !== 'none' && !full) continue
+    const untilMs = full ? nowMs + Math.ceil(breaker.rules.settings.rampStepMs / 10) : answer.retryAtMs
+    if (grant.refused && grant.refused.untilMs >= untilMs) continue
+    grant = { refused: { by: 'breaker', untilMs, reason: `breaker ${breaker.key}: ${answer.reason}` } }
   }
   return grant
 }

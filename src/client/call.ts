@@ -30,9 +30,13 @@ export interface OutboundCall {
   /** The trace this belongs to; each attempt makes its own span id below it. */
   readonly traceId: string
   readonly itemId: string | undefined
+  /** Whose step it is: the quota may be shared out between pipelines (R051). */
+  readonly pipeline?: string | undefined
   /** 1 for the first. */
   readonly attempt: number
   readonly signal: AbortSignal | undefined
+  /** Whether the caller sends a credential of its own in the place of ours. Absent: its `headers` tell. */
+  readonly ownCredential?: boolean
   /** Asked again right before it is written; false: it is not sent (C1: the lease has run out meanwhile). */
   readonly maySend?: (() => boolean) | undefined
 }

@@ -2,6 +2,7 @@
  * Which endpoint a call belongs to. Breakers, timeouts and statistics are kept per endpoint, so their number must stay
  * bounded whatever paths are called: values in a concrete path are replaced by `{id}`.
  */
+import { byExactness, type EndpointTemplate, endpointTemplate } from '../config/endpoint-template.ts'
 import type { EndpointSettings, IntegrationSettings } from '../config/settings.ts'
 import { defaultIdempotency } from '../policy/classify.ts'
 
@@ -10,11 +11,7 @@ const MAX_UNNAMED_ENDPOINTS = 500
 /** Concrete paths remembered with their endpoint, per integration: a memory of recent ones, not a limit. */
 const MAX_KNOWN_PATHS = 2000
 
-interface Template {
-  readonly method: string
-  readonly pattern: RegExp
-  /** Literal segments: the template with more of them is the more exact one. */
-  readonly literals: number
+interface Template extends EndpointTemplate {
   readonly settings: EndpointSettings
 }
 
@@ -57,8 +54,10 @@ function findEndpoint(
 ): EndpointSettings {
   const name = `${method} ${path}`
   if (Object.hasOwn(integration.endpoints, name)) return integration.endpoints[name] as EndpointSettings
-  if (path.includes('{')) return unnamed(integration, endpoints, method, path)
   const template = endpoints.templates.find((candidate) => candidate.method === method && candidate.pattern.test(path))
+  // A template of the caller's own keeps its name, and what is known of the endpoints that it stands for.
+  if (path.includes('{')) return unnamed(integration, endpoints, method, path, template?.settings)
+  if (template?.isFamily) return unnamed(integration, endpoints, method, normalisePath(path), template.settings)
   return template?.settings ?? unnamed(integration, endpoints, method, normalisePath(path))
 }
 
@@ -67,37 +66,25 @@ function unnamed(
   endpoints: Endpoints,
   method: string,
   path: string,
+  known?: EndpointSettings,
 ): EndpointSettings {
   const full = endpoints.unnamed.size >= MAX_UNNAMED_ENDPOINTS
   const name = `${method} ${full && !endpoints.unnamed.has(`${method} ${path}`) ? '/*' : path}`
   let settings = endpoints.unnamed.get(name)
   if (!settings) {
-    settings = { ...integration.defaults, endpoint: name, idempotency: defaultIdempotency(method) }
+    const like = known ?? { ...integration.defaults, idempotency: defaultIdempotency(method) }
+    settings = { ...like, endpoint: name }
     endpoints.unnamed.set(name, settings)
   }
   return settings
 }
 
 function compileTemplates(integration: IntegrationSettings): Template[] {
-  const templates = Object.entries(integration.endpoints).map(([name, settings]) => {
-    const space = name.indexOf(' ')
-    const segments = name.slice(space + 1).split('/')
-    return {
-      method: name.slice(0, space),
-      pattern: new RegExp(`^${segments.map(segmentPattern).join('/')}$`),
-      literals: segments.filter((part) => !part.includes('{')).length,
-      settings,
-    }
-  })
-  return templates.sort((one, other) => other.literals - one.literals)
-}
-
-/** `files-{id}.json` -> `files-[^/]+\.json` */
-function segmentPattern(part: string): string {
-  return part
-    .split(/\{[^{}]*\}/)
-    .map((literal) => literal.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-    .join('[^/]+')
+  const templates = Object.entries(integration.endpoints).map(([name, settings]) => ({
+    ...endpointTemplate(name),
+    settings,
+  }))
+  return templates.sort(byExactness)
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i

@@ -3,9 +3,10 @@ import type { EndpointSettings, IdempotencySettings, IntegrationSettings } from 
 import { configurationError, HoldfastError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import { classifyAnswer, classifyNetworkFault } from '../policy/classify.ts'
-import { type AttemptParts, attemptWith, factsOf, type Judged, obeyBackpressure } from './attempt.ts'
+import { type AttemptParts, attemptWith, factsOf, type Judged, withoutEchoes } from './attempt.ts'
 import { type Answer, type AttemptResult, DEFAULT_TENANT, laneName, type OutboundCall } from './call.ts'
 import type { ClientOptions } from './client-types.ts'
+import { headerOf } from './credentials/place.ts'
 import { readAnswer } from './incoming.ts'
 import { type Address, addressOf, traceIdOf, traceparent } from './outgoing.ts'
 import { type InlineParts, persevere } from './persistence.ts'
@@ -75,7 +76,7 @@ function callOf(
   const tenant = options.tenant ?? DEFAULT_TENANT
   const { method } = request
   const endpoint = resolveEndpoint(integration, method, pathBelow(address, url.pathname))
-  const { headers, idempotency } = outgoingHeaders(parts, address, request, endpoint)
+  const { headers, idempotency, ownCredential } = outgoingHeaders(parts, integration, request, endpoint)
   const correlationId = headers['x-correlation-id'] ?? parts.newId()
   const traceId = traceIdOf(headers['traceparent']) ?? correlationId.replaceAll('-', '')
   return {
@@ -95,24 +96,28 @@ function callOf(
     itemId: undefined,
     attempt: 1,
     signal,
+    ownCredential,
   }
 }
 
 /** The caller's headers win; ours fill in what is missing. Authentication only where the caller brings none. */
 function outgoingHeaders(
   parts: InlineParts,
-  address: Address,
+  integration: IntegrationSettings,
   request: Request,
   { idempotency }: EndpointSettings,
-): { headers: Record<string, string>; idempotency: IdempotencySettings } {
+): { headers: Record<string, string>; idempotency: IdempotencySettings; ownCredential: boolean } {
   const own = Object.fromEntries(request.headers)
   for (const name of NOT_FORWARDED) delete own[name]
+  const address = addressOf(integration)
+  const ownCredential = own['authorization'] !== undefined || own[headerOf(integration.auth) ?? ''] !== undefined
   const ours = own['authorization'] === undefined ? address.allHeaders : address.headers
   const headers: Record<string, string> = { ...ours, accept: '*/*', ...own }
   const keyHeader = idempotency.kind === 'key' ? idempotency.header.toLowerCase() : IDEMPOTENCY_HEADER
   if (idempotency.kind === 'key') headers[keyHeader] ??= parts.newId()
-  if (headers[keyHeader] === undefined) return { headers, idempotency }
-  return { headers, idempotency: { kind: 'key', header: keyHeader, lifetimeMs: KEY_LIFETIME_MS } }
+  if (headers[keyHeader] === undefined) return { headers, idempotency, ownCredential }
+  const byKey = { kind: 'key', header: keyHeader, lifetimeMs: KEY_LIFETIME_MS } as const
+  return { headers, idempotency: byKey, ownCredential }
 }
 
 async function send(parts: InlineParts, call: OutboundCall, request: Request): Promise<Response> {
@@ -154,7 +159,6 @@ async function judgeStream(call: OutboundCall, parts: AttemptParts, raw: Transpo
   const receivedAtMs = parts.clock.wallMs()
   const { status, headers, stream } = raw
   if (status < 400 || !stream) {
-    obeyBackpressure(call, parts, headers, receivedAtMs)
     return { answer: { status, headers, data: stream } }
   }
   let buffered: { bytes: Uint8Array; whole: ReadableStream<Uint8Array> }
@@ -166,9 +170,11 @@ async function judgeStream(call: OutboundCall, parts: AttemptParts, raw: Transpo
     const cancelledByCaller = call.signal?.aborted === true
     return { failure: classifyNetworkFault(factsOf(call), { ...fault, cancelledByCaller }) }
   }
-  const read = readAnswer({ ...raw, body: buffered.bytes })
+  // What is judged is logged and stored; what the caller gets is as it came.
+  const clean = withoutEchoes(call, parts, { ...raw, body: buffered.bytes })
+  const read = readAnswer(clean)
   const answer: Answer = { status, headers, data: buffered.whole }
-  const facts = { status, headers, body: read.json, bodyText: read.text, receivedAtMs }
+  const facts = { status, headers: clean.headers, body: read.json, bodyText: read.text, receivedAtMs }
   const failure = classifyAnswer(factsOf(call), facts, call.integration)
   return failure ? { failure, answer } : { answer }
 }

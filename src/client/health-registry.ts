@@ -6,6 +6,8 @@ import type { Random } from '../core/random.ts'
 import type { Ledger } from '../ledger/port.ts'
 import type { BreakerEvent } from '../policy/breaker.ts'
 import { breakerKeys } from '../policy/breaker-scopes.ts'
+import type { RateLimitState } from '../policy/rate-limits.ts'
+import { hasPaceNews, isWorthTelling, learnLimits } from './backpressure.ts'
 import {
   askBreakers,
   type Breaker,
@@ -24,12 +26,14 @@ import {
   gateRefusal,
   type LaneHealth,
   newLane,
+  paceOfLane,
   payBack,
   payForAttempt,
   placesLeft,
   type Refusal,
   takePlace,
 } from './lane-health.ts'
+import { endAdapted } from './lane-limits-adaptive.ts'
 import { SharedRates, type StartTicket } from './shared-rates.ts'
 
 export interface HealthParts {
@@ -70,6 +74,13 @@ interface Channel {
   readonly tenant: string
 }
 
+interface StartFacts {
+  readonly probe: boolean
+  readonly paid: boolean
+  readonly nowMs: number
+  readonly pipeline: string | undefined
+}
+
 interface RegistryPermit extends Permit {
   readonly channel: Channel
   readonly startedAtMs: number
@@ -103,6 +114,7 @@ class Registry implements HealthRegistry {
     const syncParts: SyncParts = {
       ...parts,
       laneOf: (name) => this.#laneOf(name),
+      lanes: () => this.#lanes.values(),
       onLimiterRecord: (record) => this.#rates.learn(record),
       onNewBreaker: () => this.#dropChannels(),
     }
@@ -121,31 +133,35 @@ class Registry implements HealthRegistry {
     const refusal =
       gateRefusal(channel.lane, nowMs) ??
       concurrencyRefusal(channel.lane, nowMs) ??
+      paceOfLane(channel.lane, endpoint, nowMs).slowness ??
       askBreakers(channel.breakers, nowMs, concurrency).refused ??
       // Last: only who could start otherwise waits for more of a limit.
-      this.#rates.refusal(channel.lane)
+      this.#rates.refusalForAnybody(channel.lane)
     if (refusal) return { limit: 0, retryAtMs: refusal.untilMs, by: refusal.by, reason: refusal.reason }
     const places = Math.min(placesLeft(channel.lane), breakerRoom(channel.breakers, nowMs, concurrency))
     return {
-      limit: Math.min(wanted, places, this.#rates.room(channel.lane)),
+      limit: Math.min(wanted, places, paceOfLane(channel.lane, endpoint, nowMs).room, this.#rates.room(channel.lane)),
       retryAtMs: nowMs,
       by: undefined,
       reason: '',
     }
   }
 
-  admit({ integration, endpoint, lane, tenant, attempt }: Parameters<Health['admit']>[0]): Admission {
+  admit({ integration, endpoint, lane, tenant, attempt, pipeline }: Parameters<Health['admit']>[0]): Admission {
     const channel = this.#channelOf(integration, endpoint.endpoint, endpoint.breaker, lane, tenant)
     const nowMs = this.#parts.clock.wallMs()
-    const refusal = gateRefusal(channel.lane, nowMs) ?? concurrencyRefusal(channel.lane, nowMs)
+    const refusal =
+      gateRefusal(channel.lane, nowMs) ??
+      concurrencyRefusal(channel.lane, nowMs) ??
+      paceOfLane(channel.lane, endpoint.endpoint, nowMs).slowness
     if (refusal) return refused(refusal)
     const grant = askBreakers(channel.breakers, nowMs, integration.limits.concurrency)
     if (grant.refused) return refused(grant.refused)
-    const limited = this.#rates.refusal(channel.lane)
+    const limited = this.#rates.refusal(channel.lane, pipeline)
     if (limited) return refused(limited)
     const unpaid = payForAttempt(channel.lane, integration, attempt > 1, nowMs)
     if (unpaid) return refused(unpaid)
-    return { admitted: true, permit: this.#start(channel, grant.probe, attempt > 1, nowMs) }
+    return { admitted: true, permit: this.#start(channel, { probe: grant.probe, paid: attempt > 1, nowMs, pipeline }) }
   }
 
   report(permit: Permit, end: CallEnd): void {
@@ -160,7 +176,21 @@ class Registry implements HealthRegistry {
     // A call that failed may still be on its way.
     if (own.ticket && end.type === 'succeeded') this.#rates.answered(own.channel.lane, own.ticket)
     if (own.paid && end.type === 'succeeded') payBack(own.channel.lane, event.atMs)
+    endAdapted(own.channel.lane, end, own.startedAtMs, event.atMs)
     freePlace(own.channel.lane)
+  }
+
+  learnLimits(permit: Permit, told: readonly RateLimitState[]): void {
+    const { channel, startedAtMs } = permit as RegistryPermit
+    const { pace } = channel.lane
+    const nowMs = this.#parts.clock.wallMs()
+    learnLimits(pace, channel.endpoint, told, { startedAtMs, nowMs })
+    const { slowness } = paceOfLane(channel.lane, channel.endpoint, nowMs)
+    if (slowness && isWorthTelling(pace, slowness, nowMs)) {
+      const { untilMs, reason } = slowness
+      this.#parts.events.emit('gate.closed', nowMs, { lane: channel.lane.lane, untilMs, reason })
+    }
+    if (hasPaceNews(pace, nowMs)) this.#sync.soon()
   }
 
   closeGate(name: string, untilMs: number, reason: string): void {
@@ -211,7 +241,7 @@ class Registry implements HealthRegistry {
     }
   }
 
-  #start(channel: Channel, probe: boolean, paid: boolean, nowMs: number): RegistryPermit {
+  #start(channel: Channel, { probe, paid, nowMs, pipeline }: StartFacts): RegistryPermit {
     const { clock, random, workerId } = this.#parts
     const probeId = probe ? probeIdOf(workerId, newId(clock, random)) : undefined
     for (const breaker of channel.breakers) {
@@ -223,7 +253,7 @@ class Registry implements HealthRegistry {
     }
     if (probeId !== undefined) this.#sync.soon()
     takePlace(channel.lane, nowMs)
-    const ticket = this.#rates.take(channel.lane)
+    const ticket = this.#rates.take(channel.lane, pipeline)
     const { breakerKeys, tenant, settings } = channel
     return { breakerKeys, probeId, tenant, settings, channel, ticket, startedAtMs: nowMs, paid, reported: false }
   }
@@ -231,7 +261,7 @@ class Registry implements HealthRegistry {
   #laneOf(name: string): LaneHealth {
     let lane = this.#lanes.get(name)
     if (!lane) {
-      lane = newLane(name)
+      lane = newLane(name, this.#parts.random, this.#parts.workerId)
       this.#lanes.set(name, lane)
       this.#channels.set(lane, new Map())
     }
@@ -300,6 +330,7 @@ class Registry implements HealthRegistry {
 
 function eventOf(end: CallEnd, { channel, probeId, startedAtMs }: RegistryPermit, atMs: number): BreakerEvent {
   const { tenant, endpoint } = channel
+  if (end.type === 'throttled') return { type: 'neutral', atMs, tenant, endpoint, probeId, startedAtMs }
   if (end.type === 'failed') return { type: 'failed', code: end.code, atMs, tenant, endpoint, probeId, startedAtMs }
   return { type: end.type, atMs, tenant, endpoint, probeId, startedAtMs }
 }

@@ -4,6 +4,7 @@
  */
 import { messageOf } from '../core/errors.ts'
 import type { HealthChange, HealthRecord } from '../ledger/port.ts'
+import { hasPaceNews, learnPace, PACE_PREFIX, paceToJson } from './backpressure.ts'
 import {
   type Breaker,
   type BreakerBoard,
@@ -20,6 +21,7 @@ import { LIMITER_PREFIX } from './shared-rates.ts'
 export interface SyncParts extends HealthParts {
   /** Asking for a lane makes it known. */
   readonly laneOf: (name: string) => LaneHealth
+  readonly lanes: () => Iterable<LaneHealth>
   readonly onLimiterRecord: (record: HealthRecord) => void
   /** Another process tells of a breaker that was not known here. */
   readonly onNewBreaker: () => void
@@ -103,6 +105,7 @@ export class HealthSync {
   #learn(record: HealthRecord): void {
     if (record.key.startsWith(BREAKER_PREFIX)) this.#learnBreaker(record)
     else if (record.key.startsWith(LIMITER_PREFIX)) this.#parts.onLimiterRecord(record)
+    else if (record.key.startsWith(PACE_PREFIX)) this.#learnPace(record)
   }
 
   #learnBreaker(record: HealthRecord): void {
@@ -121,10 +124,15 @@ export class HealthSync {
     this.#board.replace(breaker, merged, clock.wallMs())
   }
 
+  #learnPace({ key, revision, state }: HealthRecord): void {
+    const { clock, laneOf } = this.#parts
+    learnPace(laneOf(key.slice(PACE_PREFIX.length)).pace, state, { revision, nowMs: clock.wallMs() })
+  }
+
   async #writeBack(): Promise<void> {
     const { ledger, clock } = this.#parts
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const pending = [...this.#changedBreakers()]
+      const pending = [...this.#changedBreakers(), ...this.#changedPaces()]
       if (pending.length === 0) return
       const changes = pending.map(({ change }) => change)
       const receipts = await ledger.updateHealth(changes, clock.wallMs())
@@ -133,6 +141,22 @@ export class HealthSync {
         else if (receipt.current) this.#learn(receipt.current)
       }
       if (receipts.every(({ applied }) => applied)) return
+    }
+  }
+
+  *#changedPaces(): Generator<PendingChange> {
+    const { clock, lanes } = this.#parts
+    const nowMs = clock.wallMs()
+    for (const { lane, pace } of lanes()) {
+      if (!hasPaceNews(pace, nowMs)) continue
+      const untilMs = pace.slowUntilMs
+      yield {
+        change: { key: PACE_PREFIX + lane, fromRevision: pace.revision, state: paceToJson(pace, nowMs) },
+        written: (revision) => {
+          pace.revision = revision
+          pace.toldUntilMs = untilMs
+        },
+      }
     }
   }
 

@@ -4,6 +4,7 @@
  */
 import type { BreakerSettings, IntegrationSettings } from '../config/settings.ts'
 import type { BreakerPhase, HeldBy } from '../core/events.ts'
+import type { RateLimitState } from '../policy/rate-limits.ts'
 import type { OutboundCall } from './call.ts'
 
 export interface Health {
@@ -13,9 +14,11 @@ export interface Health {
    */
   allowance(channel: HealthChannel, wanted: number): Allowance
   /** Asked right before sending; takes what has to be taken (probe lease, rate token, retry token). */
-  admit(call: Pick<OutboundCall, 'integration' | 'endpoint' | 'lane' | 'tenant' | 'attempt'>): Admission
+  admit(call: Pick<OutboundCall, 'integration' | 'endpoint' | 'lane' | 'tenant' | 'attempt' | 'pipeline'>): Admission
   /** How the call ended, for the breakers. Each permit is reported exactly once. */
   report(permit: Permit, end: CallEnd): void
+  /** What an answer told of limits: the lane slows down before they are reached (R050). */
+  learnLimits(permit: Permit, told: readonly RateLimitState[]): void
   /** A 429: this process stops at once; the caller writes the gate to the ledger. */
   closeGate(lane: string, untilMs: number, reason: string): void
   /** Takes over what other processes know and tells them what changed here. Never throws; trouble becomes an event. */
@@ -56,6 +59,8 @@ export interface Permit {
 export type CallEnd =
   | { readonly type: 'succeeded' }
   | { readonly type: 'failed'; readonly code: string }
+  /** The API said that a limit is reached. */
+  | { readonly type: 'throttled' }
   | { readonly type: 'neutral' }
 
 export interface BreakerView {

@@ -1,7 +1,16 @@
 /** What this process knows about one lane: its gate, suspension, concurrency, limits and retry budget. */
 import type { IntegrationSettings, LimitSettings, RetryBudgetSettings } from '../config/settings.ts'
 import type { HeldBy } from '../core/events.ts'
+import type { Random } from '../core/random.ts'
 import { earn, newRetryBudget, type RetryBudgetState, refund, spend } from '../policy/retry-budget.ts'
+import { type LanePace, newLanePace, paceRoom, startPaced } from './backpressure.ts'
+import {
+  adaptedConcurrency,
+  adaptedRoom,
+  type LaneAdaptive,
+  newLaneAdaptive,
+  startAdapted,
+} from './lane-limits-adaptive.ts'
 import { type LaneLimits, newLaneLimits } from './shared-rates.ts'
 
 export interface Refusal {
@@ -23,6 +32,10 @@ export interface LaneHealth {
   budgetSettings: RetryBudgetSettings | undefined
   /** Its rate and quota, where it has one; ruled by `SharedRates`. */
   shared: LaneLimits | undefined
+  /** What its answers told of limits. */
+  readonly pace: LanePace
+  /** Where it finds out by itself how much the API takes. */
+  adaptive: LaneAdaptive | undefined
   inFlight: number
   /** Callers that wait for a free place, first come first served. */
   readonly waiting: (() => void)[]
@@ -33,7 +46,7 @@ export interface LaneHealth {
 const ASK_AGAIN_MS = 100
 const SUSPENDED_ASK_AGAIN_MS = 5000
 
-export function newLane(lane: string): LaneHealth {
+export function newLane(lane: string, random: Random, workerId: string): LaneHealth {
   return {
     lane,
     limits: undefined,
@@ -44,6 +57,8 @@ export function newLane(lane: string): LaneHealth {
     budget: undefined,
     budgetSettings: undefined,
     shared: undefined,
+    pace: newLanePace(random, workerId),
+    adaptive: undefined,
     inFlight: 0,
     waiting: [],
     usedAtMs: 0,
@@ -55,6 +70,7 @@ export function configureLane(lane: LaneHealth, integration: IntegrationSettings
   if (lane.limits === integration.limits) return
   lane.limits = integration.limits
   lane.shared = newLaneLimits(integration.limits, lane.shared)
+  lane.adaptive = newLaneAdaptive(integration.limits, lane.adaptive, nowMs)
   lane.budget ??= newRetryBudget(nowMs, integration.retryBudget)
   lane.budgetSettings = integration.retryBudget
 }
@@ -71,7 +87,7 @@ export function gateRefusal(lane: LaneHealth, nowMs: number): Refusal | undefine
 }
 
 export function concurrencyRefusal(lane: LaneHealth, nowMs: number): Refusal | undefined {
-  const limit = lane.limits?.concurrency ?? Number.POSITIVE_INFINITY
+  const limit = concurrencyOf(lane)
   if (lane.inFlight < limit) return undefined
   return {
     by: 'concurrency',
@@ -82,7 +98,23 @@ export function concurrencyRefusal(lane: LaneHealth, nowMs: number): Refusal | u
 
 /** How many more calls may be under way. */
 export function placesLeft(lane: LaneHealth): number {
-  return Math.max(0, (lane.limits?.concurrency ?? Number.POSITIVE_INFINITY) - lane.inFlight)
+  return Math.max(0, concurrencyOf(lane) - lane.inFlight)
+}
+
+function concurrencyOf({ limits, adaptive }: LaneHealth): number {
+  return adaptive ? adaptedConcurrency(adaptive) : (limits?.concurrency ?? Number.POSITIVE_INFINITY)
+}
+
+/** How many calls of the endpoint may start, by what the API tells of its limits, or where it tells none, by what it took. */
+export function paceOfLane(
+  lane: LaneHealth,
+  endpoint: string,
+  nowMs: number,
+): { readonly room: number; readonly slowness?: Refusal } {
+  const told = paceRoom(lane.pace, lane.limits, { endpoint, inFlight: lane.inFlight, nowMs })
+  // An API that tells its limits is not guessed at.
+  if (told.room !== Number.POSITIVE_INFINITY || !lane.adaptive || lane.pace.limits.size > 0) return told
+  return adaptedRoom(lane.adaptive, nowMs)
 }
 
 /** A first try earns, a retry pays (trap 2). The last thing asked: it takes at once. */
@@ -113,6 +145,8 @@ export function payBack(lane: LaneHealth, nowMs: number): void {
 export function takePlace(lane: LaneHealth, nowMs: number): void {
   lane.inFlight += 1
   lane.usedAtMs = nowMs
+  startPaced(lane.pace, nowMs)
+  if (lane.adaptive) startAdapted(lane.adaptive, nowMs)
 }
 
 export function freePlace(lane: LaneHealth): void {

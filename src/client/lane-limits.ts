@@ -1,6 +1,14 @@
 /** What this process may start under one limit of a lane: its slots, until its lease ends (policy/limiter-slots.ts). */
 import type { RateSettings } from '../config/settings.ts'
-import { countStarts, EMPTY_RATE, mergeStarts, type RateState, rateAvailable } from '../policy/limiter.ts'
+import {
+  countStarts,
+  countsFrom,
+  EMPTY_RATE,
+  mergeStarts,
+  type RateState,
+  rateAvailable,
+  rateInWindow,
+} from '../policy/limiter.ts'
 import {
   countedRate,
   deliveryMs,
@@ -75,7 +83,7 @@ export function ownRoom(
   const room = rateAvailable(starts, nowMs, { limit: slots - underWayCount, perMs: rate.perMs })
   if (room.available > 0 || underWayCount === 0) return room
   const [firstMs = nowMs] = underWay.keys()
-  const returnsMs = firstMs + deliveryMs(rate) + rate.perMs
+  const returnsMs = countsFrom(firstMs + deliveryMs(rate), rate) + rate.perMs
   return { available: 0, nextAtMs: starts.starts.length > 0 ? Math.min(room.nextAtMs, returnsMs) : returnsMs }
 }
 
@@ -195,4 +203,21 @@ function reserveOf({ reserve, rate, startedSinceExchange, hungryUntilMs }: OwnLi
 
 function countInWindow({ starts, rate }: OwnLimit, nowMs: number): number {
   return countStarts({ starts: starts.starts.filter(([startMs]) => nowMs - startMs < rate.perMs) })
+}
+
+/** How many calls of the window count: those of the others as they told, and all of our own. */
+export function usedCalls(
+  own: OwnLimit | undefined,
+  shared: SharedLimit | undefined,
+  holder: string,
+  nowMs: number,
+): number {
+  if (!own) return 0
+  let used = countInWindow(own, nowMs) + own.underWayCount
+  if (!shared) return used
+  used += countStarts(rateInWindow(shared.free, nowMs, own.rate))
+  for (const [id, { starts }] of Object.entries(shared.holders)) {
+    if (id !== holder) used += countStarts(rateInWindow(starts, nowMs, own.rate))
+  }
+  return used
 }

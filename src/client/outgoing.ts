@@ -67,6 +67,9 @@ function authHeaderOf(auth: AuthSettings): Address['authHeader'] {
       }
     case 'header':
       return { name: auth.name.toLowerCase(), value: auth.value }
+    default:
+      // Placed for each call: see `credentials/`.
+      return undefined
   }
 }
 

@@ -8,7 +8,7 @@ import type { Certainty, Failure } from '../core/failure.ts'
 import type { Gate, Ledger } from '../ledger/port.ts'
 import { isAlreadyExists, isRepeatable } from '../policy/classify.ts'
 import { decideInline, type InlineDecision } from '../policy/retry.ts'
-import type { AttemptParts } from './attempt.ts'
+import { type AttemptParts, discard } from './attempt.ts'
 import type { Answer, AttemptResult, OutboundCall } from './call.ts'
 import type { HealthRegistry } from './health-registry.ts'
 import { cancelledError, type Held, heldError, type Patience, waitWhileHeld } from './waiting.ts'
@@ -54,11 +54,6 @@ export async function persevere(
     result = await attempt(withinDeadline(next, persistence.remainingMs), parts)
   }
   return { kind: 'succeeded', answer: result.answer as Answer, tries: persistence.tries + 1 }
-}
-
-/** A streamed answer that nobody will read would hold its connection. */
-async function discard(answer: Answer | undefined): Promise<void> {
-  if (answer?.data instanceof ReadableStream) await answer.data.cancel()
 }
 
 /** No try outlives the caller's patience. */

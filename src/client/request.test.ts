@@ -88,6 +88,28 @@ describe('endpoints', () => {
     expect(resolveEndpoint(integration, 'GET', '/people/ada')).toBe(resolveEndpoint(integration, 'GET', '/people/bob'))
   })
 
+  test("a caller's own template keeps its name, with what is known of the endpoints that it stands for", () => {
+    const known = resolveEndpoint(integration, 'GET', '/people/{email}')
+    const own = resolveEndpoint(integration, 'GET', '/people/{address}')
+    expect(own).toEqual({ ...known, endpoint: 'GET /people/{address}' })
+    expect(nameOf('GET', '/people/{a}/{b}')).toBe('GET /people/{a}/{b}')
+  })
+
+  test('R096: a family says what holds for all below it; each endpoint keeps its name, and a template goes before', () => {
+    const keyed = { kind: 'key', header: 'Idempotency-Key', lifetimeMs: 1000 } as const
+    const family = testIntegration('http://api.example.com', {
+      endpoints: {
+        'POST /v1/*': testEndpoint('POST /v1/*', { idempotency: keyed }),
+        'POST /v1/tokens/{id}': testEndpoint('POST /v1/tokens/{id}', { idempotency: { kind: 'unsafe' } }),
+      },
+    })
+    const known = (path: string) => resolveEndpoint(family, 'POST', path)
+    expect(known('/v1/charges/ch_1AbCdEf23')).toMatchObject({ endpoint: 'POST /v1/charges/{id}', idempotency: keyed })
+    expect(known('/v1/charges/{charge}')).toMatchObject({ endpoint: 'POST /v1/charges/{charge}', idempotency: keyed })
+    expect(known('/v1/tokens/17').idempotency).toEqual({ kind: 'unsafe' })
+    expect(known('/v2/charges').idempotency).toEqual({ kind: 'unsafe' })
+  })
+
   test('the more exact template wins; a dot in a template is a dot', () => {
     expect(nameOf('GET', '/people/search')).toBe('GET /people/search')
     expect(nameOf('GET', '/files/report.json')).toBe('GET /files/{name}.json')

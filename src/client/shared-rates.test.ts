@@ -127,4 +127,33 @@ describe('R053: limits shared over a store with trouble', () => {
       { numRuns: 40 },
     )
   })
+
+  test('a store that is slow for minutes keeps nobody busy asking', async () => {
+    const clock = createVirtualClock()
+    const ledger = await openSqliteLedger({ path: ':memory:', clock })
+    const slow: Ledger = {
+      ...ledger,
+      updateHealth: async (...request) => {
+        await clock.sleep(300_000)
+        return ledger.updateHealth(...request)
+      },
+    }
+    const limits = { concurrency: 10, rate: { limit: 1, perMs: 600_000 } }
+    const integration = testIntegration('http://crm.example', { limits })
+    const endpoint = testEndpoint('GET /people')
+    const events = createEventBus(() => undefined)
+    const health = createHealth({ ledger: slow, clock, random: seededRandom(1), events, workerId: 'process-1' })
+    let refusals = 0
+    const ask = (): void => {
+      const admission = health.admit({ integration, endpoint, lane: 'crm/default', tenant: 'default', attempt: 1 })
+      if (admission.admitted) return
+      refusals += 1
+      clock.setTimer(Math.max(1, admission.untilMs - clock.wallMs()), ask)
+    }
+    ask()
+    await clock.advance(299_000)
+    expect(refusals).toBeGreaterThan(1)
+    expect(refusals).toBeLessThan(1000)
+    await clock.runUntil(ledger.close())
+  })
 })

@@ -5,13 +5,13 @@
  * The exchanges of a lane that is in use come ahead of need, so that no call waits for the store while there is room. Only the
  * first call of a lane, and one that needs more than its process holds, waits for one exchange.
  */
-import type { RateSettings } from '../config/settings.ts'
+import type { LimitSettings } from '../config/settings.ts'
 import type { Timer } from '../core/clock.ts'
 import { formatDuration } from '../core/duration.ts'
 import { messageOf } from '../core/errors.ts'
-import { isJsonObject, type Json } from '../core/json.ts'
 import type { HealthRecord } from '../ledger/port.ts'
-import { NOBODY_HOLDS, type SharedLimit } from '../policy/limiter-slots.ts'
+import { NOBODY_HOLDS } from '../policy/limiter-slots.ts'
+import { askAgainMs, isLent, shareKind, shareRates, shareReason } from '../policy/rate-limit-shares.ts'
 import type { HealthParts } from './health-registry.ts'
 import type { LaneHealth, Refusal } from './lane-health.ts'
 import {
@@ -25,17 +25,21 @@ import {
   planLeaving,
   startAnswered,
   takeStart,
+  usedCalls,
 } from './lane-limits.ts'
+import { type LimiterRecord, limiterFromJson, limiterToJson } from './shared-rates-record.ts'
 import { createSharedTime, type SharedTime } from './shared-time.ts'
 
 export const LIMITER_PREFIX = 'limiter:'
 
-const KINDS = ['rate', 'quota'] as const
-type Kind = (typeof KINDS)[number]
+/** `rate`, `quota`, and the shares of the quota. */
+type Kind = string
+const BOTH = ['rate', 'quota'] as const
 
 /** The limits of one lane as this process holds them, and its rhythm of exchanges. */
 export interface LaneLimits {
-  readonly limits: Readonly<Partial<Record<Kind, OwnLimit>>>
+  readonly limits: ReadonlyMap<Kind, OwnLimit>
+  readonly settings: LimitSettings
   readonly everyMs: number
   usedAtMs: number
   exchangedAtMs: number
@@ -58,10 +62,8 @@ export interface LaneLimits {
 export interface StartTicket {
   readonly startedMs: number
   readonly generation: number
-}
-
-interface LimiterRecord extends Readonly<Partial<Record<Kind, SharedLimit>>> {
-  readonly atMs: number
+  /** It counts in these. */
+  readonly limits: readonly OwnLimit[]
 }
 
 interface KnownRecord {
@@ -69,7 +71,7 @@ interface KnownRecord {
   readonly record: LimiterRecord
 }
 
-const NOTHING_KNOWN: KnownRecord = { revision: 0, record: { atMs: 0 } }
+const NOTHING_KNOWN: KnownRecord = { revision: 0, record: { atMs: 0, limits: {} } }
 
 const LONGEST_RHYTHM_MS = 750
 const SHORTEST_RHYTHM_MS = 100
@@ -86,19 +88,23 @@ const ANSWER_MS = 10
 /** Conflicts in one exchange: what still conflicts then is tried again at the next. */
 const MAX_ROUNDS = 8
 
+/** When an exchange should be over. One that is late is asked about ever less often: a slow store keeps nobody busy. */
+function answerMs({ dueAtMs, everyMs }: LaneLimits, nowMs: number): number {
+  const usualMs = dueAtMs + ANSWER_MS
+  if (usualMs > nowMs) return usualMs
+  return nowMs + Math.min(everyMs, Math.max(ANSWER_MS, nowMs - dueAtMs))
+}
+
 /** @param before what was held under earlier settings */
-export function newLaneLimits(
-  settings: Readonly<Partial<Record<Kind, RateSettings | undefined>>>,
-  before: LaneLimits | undefined,
-): LaneLimits | undefined {
-  if (!settings.rate && !settings.quota) return undefined
-  const limits: Partial<Record<Kind, OwnLimit>> = {}
+export function newLaneLimits(settings: LimitSettings, before: LaneLimits | undefined): LaneLimits | undefined {
+  const { rate, quota } = settings
+  if (!rate && !quota) return undefined
+  const limits = new Map<Kind, OwnLimit>()
   let everyMs = LONGEST_RHYTHM_MS
-  for (const kind of KINDS) {
-    const rate = settings[kind]
-    if (!rate) continue
-    limits[kind] = newLimit(rate, before?.limits[kind])
-    everyMs = Math.min(everyMs, Math.max(SHORTEST_RHYTHM_MS, Math.ceil(rate.perMs / 4)))
+  for (const [kind, one] of Object.entries({ rate, quota, ...shareRates(settings) })) {
+    if (!one) continue
+    limits.set(kind, newLimit(one, before?.limits.get(kind)))
+    everyMs = Math.min(everyMs, Math.max(SHORTEST_RHYTHM_MS, Math.ceil(one.perMs / 4)))
   }
   return {
     usedAtMs: 0,
@@ -112,6 +118,7 @@ export function newLaneLimits(
     notBeforeMs: 0,
     ...before,
     limits,
+    settings,
     everyMs,
   }
 }
@@ -137,53 +144,79 @@ export class SharedRates {
     this.#time = createSharedTime(parts.clock)
   }
 
-  /** Who is refused here counts as waiting for more. */
-  refusal({ shared }: LaneHealth): Refusal | undefined {
+  /** Who is refused here counts as waiting for more. `pipeline`: whose share of the quota it uses. */
+  refusal(lane: LaneHealth, pipeline: string | undefined): Refusal | undefined {
+    return this.refusalForAnybody(lane) ?? this.#refusalOfShare(lane, pipeline)
+  }
+
+  /** Before it is known whose call it is. */
+  refusalForAnybody({ shared }: LaneHealth): Refusal | undefined {
     if (!shared) return undefined
     const nowMs = this.#time.nowMs()
-    for (const kind of KINDS) {
-      const limit = shared.limits[kind]
+    for (const kind of BOTH) {
+      const limit = shared.limits.get(kind)
       if (!limit) continue
       const room = ownRoom(limit, nowMs, isStoreAway(shared, nowMs))
       if (room.available > 0) continue
       const untilMs = this.#wantMore(shared, limit, room.nextAtMs, nowMs)
-      const waitMs = Math.max(1, Math.ceil(untilMs - nowMs))
-      return { by: kind, untilMs: this.#parts.clock.wallMs() + waitMs, reason: reasonOf(kind, limit) }
+      return this.#refusalUntil(kind, untilMs, nowMs, reasonOf(kind, limit))
     }
     return undefined
   }
 
-  /** How many calls could start. */
+  #refusalOfShare(lane: LaneHealth, pipeline: string | undefined): Refusal | undefined {
+    const { shared } = lane
+    if (!shared?.settings.shares) return undefined
+    const nowMs = this.#time.nowMs()
+    const { settings } = shared
+    const kind = shareKind(settings, pipeline)
+    const limit = kind === undefined ? undefined : shared.limits.get(kind)
+    if (kind === undefined || !limit) return undefined
+    const room = ownRoom(limit, nowMs, isStoreAway(shared, nowMs))
+    if (room.available > 0) return undefined
+    const told = this.#records.get(keyOf(lane))?.record.limits ?? {}
+    const usedOf = (one: string) => usedCalls(shared.limits.get(one), told[one], this.#parts.workerId, nowMs)
+    if (isLent({ settings, kind, usedOf, nowMs })) return undefined
+    const untilMs = this.#wantMore(shared, limit, room.nextAtMs, nowMs)
+    // Slots may still change hands; only where that is long to wait is the share used.
+    const isUsed = untilMs - nowMs > LONGEST_WAIT_IN_LINE_MS
+    const againMs = isUsed ? Math.min(untilMs, askAgainMs(settings, nowMs)) : untilMs
+    return this.#refusalUntil('quota', againMs, nowMs, isUsed ? shareReason(settings, kind) : reasonOf('quota', limit))
+  }
+
+  #refusalUntil(by: 'rate' | 'quota', untilMs: number, nowMs: number, reason: string): Refusal {
+    return { by, untilMs: this.#parts.clock.wallMs() + Math.max(1, Math.ceil(untilMs - nowMs)), reason }
+  }
+
+  /** How many calls could start, whosever they are. */
   room({ shared }: LaneHealth): number {
     if (!shared) return Number.POSITIVE_INFINITY
     const nowMs = this.#time.nowMs()
-    const rooms = KINDS.map((kind) => {
-      const limit = shared.limits[kind]
+    const rooms = BOTH.map((kind) => {
+      const limit = shared.limits.get(kind)
       return limit ? ownRoom(limit, nowMs, isStoreAway(shared, nowMs)).available : Number.POSITIVE_INFINITY
     })
     return Math.min(...rooms)
   }
 
   /** @returns for `answered` */
-  take({ shared }: LaneHealth): StartTicket | undefined {
+  take({ shared }: LaneHealth, pipeline?: string): StartTicket | undefined {
     if (!shared) return undefined
     const nowMs = this.#time.nowMs()
     shared.usedAtMs = nowMs
-    for (const kind of KINDS) {
-      const limit = shared.limits[kind]
-      if (limit) takeStart(limit, nowMs)
-    }
-    return { startedMs: nowMs, generation: shared.generation }
+    const limits = BOTH.flatMap((kind) => shared.limits.get(kind) ?? [])
+    const share = shared.limits.get(shareKind(shared.settings, pipeline) ?? '')
+    // What is lent uses nobody's share.
+    if (share && ownRoom(share, nowMs, isStoreAway(shared, nowMs)).available > 0) limits.push(share)
+    for (const limit of limits) takeStart(limit, nowMs)
+    return { startedMs: nowMs, generation: shared.generation, limits }
   }
 
   /** The call has been answered, so it has counted at the API by now. */
-  answered({ shared }: LaneHealth, { startedMs, generation }: StartTicket): void {
+  answered({ shared }: LaneHealth, { startedMs, generation, limits }: StartTicket): void {
     if (shared?.generation !== generation) return
     const nowMs = this.#time.nowMs() + 1
-    for (const kind of KINDS) {
-      const limit = shared.limits[kind]
-      if (limit) startAnswered(limit, startedMs, nowMs)
-    }
+    for (const limit of limits) startAnswered(limit, startedMs, nowMs)
   }
 
   /** A record of the store. */
@@ -212,7 +245,7 @@ export class SharedRates {
     for (const { shared } of this.#lanes.all()) {
       if (!shared) continue
       shared.generation += 1
-      for (const kind of KINDS) if (shared.limits[kind]) moveStarts(shared.limits[kind], Math.ceil(movedMs))
+      for (const limit of shared.limits.values()) moveStarts(limit, Math.ceil(movedMs))
     }
   }
 
@@ -223,7 +256,7 @@ export class SharedRates {
     const inTurnMs = Math.max(nowMs, shared.exchangedAtMs + shared.everyMs, shared.notBeforeMs)
     this.#schedule(shared, isUrgent ? nowMs : inTurnMs, nowMs)
     const elsewhereMs = Math.min(limit.elsewhere.free, limit.elsewhere.held)
-    const nextMs = Math.min(ownNextMs, Math.max(elsewhereMs, shared.dueAtMs + ANSWER_MS))
+    const nextMs = Math.min(ownNextMs, Math.max(elsewhereMs, answerMs(shared, nowMs)))
     const untilMs = Number.isFinite(nextMs) ? nextMs : nowMs + limit.rate.perMs
     // Whoever waits for long need not stand in line meanwhile.
     limit.hungryUntilMs = shared.everyMs + (untilMs - nowMs < LONGEST_WAIT_IN_LINE_MS ? untilMs : nowMs)
@@ -279,7 +312,7 @@ export class SharedRates {
         const changes = plans.map(({ key, fromRevision, record }) => ({
           key,
           fromRevision,
-          state: recordToJson(record),
+          state: limiterToJson(record),
         }))
         const receipts = await ledger.updateHealth(changes, clock.wallMs())
         const conflicts: LaneHealth[] = []
@@ -310,30 +343,27 @@ export class SharedRates {
     const nowMs = this.#time.nowMs()
     shared.generation += 1
     const leaving = this.#hasLeft || !isInUse(shared, nowMs)
-    const record: { atMs: number } & Partial<Record<Kind, SharedLimit>> = { ...known, atMs: nowMs }
+    const limits = { ...known.limits }
     const about = {
       holder,
       nowMs,
       leaseMs: LEASE_EXCHANGES * (shared.everyMs + shared.tookMs),
       isUnsure: shared.isUnsure,
     }
-    for (const kind of KINDS) {
-      const limit = shared.limits[kind]
-      if (!limit) continue
-      const before = known[kind] ?? NOBODY_HOLDS
-      record[kind] = leaving ? planLeaving(limit, before, about) : planExchange(limit, before, about)
+    for (const [kind, limit] of shared.limits) {
+      const before = known.limits[kind] ?? NOBODY_HOLDS
+      limits[kind] = leaving ? planLeaving(limit, before, about) : planExchange(limit, before, about)
     }
-    return { lane, key, fromRevision: revision, record, leaving }
+    return { lane, key, fromRevision: revision, record: { atMs: nowMs, limits }, leaving }
   }
 
   #apply({ lane, key, record, leaving }: Plan, revision: number, beganMs: number): void {
     const shared = lane.shared as LaneLimits
     const nowMs = this.#time.nowMs()
     this.#records.set(key, { revision, record })
-    for (const kind of KINDS) {
-      const limit = shared.limits[kind]
-      const next = record[kind]
-      if (limit && next) applyExchange(limit, next, this.#parts.workerId, nowMs)
+    for (const [kind, limit] of shared.limits) {
+      const next = record.limits[kind]
+      if (next) applyExchange(limit, next, this.#parts.workerId, nowMs)
     }
     shared.isUnsure = false
     shared.notBeforeMs = 0
@@ -356,9 +386,8 @@ export class SharedRates {
   #look({ shared }: LaneHealth, record: LimiterRecord): void {
     if (!shared) return
     const nowMs = this.#time.nowMs()
-    for (const kind of KINDS) {
-      const limit = shared.limits[kind]
-      if (limit) learnShared(limit, record[kind] ?? NOBODY_HOLDS, this.#parts.workerId, nowMs)
+    for (const [kind, limit] of shared.limits) {
+      learnShared(limit, record.limits[kind] ?? NOBODY_HOLDS, this.#parts.workerId, nowMs)
     }
   }
 }
@@ -372,11 +401,11 @@ interface Plan {
 }
 
 function isInUse({ usedAtMs, everyMs, limits }: LaneLimits, nowMs: number): boolean {
-  const hungry = KINDS.some((kind) => (limits[kind]?.hungryUntilMs ?? 0) > nowMs)
+  const hungry = [...limits.values()].some(({ hungryUntilMs }) => hungryUntilMs > nowMs)
   return hungry || nowMs - usedAtMs < IDLE_EXCHANGES * everyMs
 }
 
-function reasonOf(kind: Kind, { settings, slots }: OwnLimit): string {
+function reasonOf(kind: 'rate' | 'quota', { settings, slots }: OwnLimit): string {
   const words = `the ${kind} of ${settings.limit} calls per ${formatDuration(settings.perMs)}`
   return slots > 0 ? `${words} is used up` : `this process has no share of ${words} at present`
 }
@@ -388,18 +417,4 @@ function isStoreAway({ awaySinceMs }: LaneLimits, nowMs: number): boolean {
 
 function keyOf({ lane }: LaneHealth): string {
   return LIMITER_PREFIX + lane
-}
-
-function recordToJson(record: LimiterRecord): Json {
-  return record as unknown as Json
-}
-
-/** `undefined` for a record that is not a limiter's: another version's, or damaged. */
-function limiterFromJson(value: Json): LimiterRecord | undefined {
-  if (!isJsonObject(value) || !Number.isSafeInteger(value.atMs)) return undefined
-  const whole = KINDS.every((kind) => {
-    const shared = value[kind]
-    return shared === undefined || (isJsonObject(shared) && isJsonObject(shared.free) && isJsonObject(shared.holders))
-  })
-  return whole ? (value as unknown as LimiterRecord) : undefined
 }

@@ -8,6 +8,8 @@ import { createEventBus, type HoldfastEvent } from '../core/events.ts'
 import { newId } from '../core/ids.ts'
 import { seededRandom } from '../core/random.ts'
 import { openSqliteLedger } from '../ledger/sqlite/index.ts'
+import { createCipher } from './credentials/cipher.ts'
+import { createCredentials } from './credentials/credentials.ts'
 import { createHealth } from './health-registry.ts'
 import type { InlineParts } from './persistence.ts'
 import type { TransportRequest, TransportResult } from './transport.ts'
@@ -179,8 +181,13 @@ export async function testParts(clock: Clock): Promise<TestParts> {
   events.on('*', (event) => seen.push(event))
   const ledger = await openSqliteLedger({ path: ':memory:', clock })
   const transport = createUndiciTransport({ clock })
-  const health = createHealth({ ledger, clock, random, events, workerId: 'worker-1' })
+  const workerId = 'worker-1'
+  const health = createHealth({ ledger, clock, random, events, workerId })
+  const cipher = createCipher([], random)
+  const onSuspended = () => health.sync()
+  const credentials = createCredentials({ ledger, transport, clock, random, events, cipher, workerId, onSuspended })
   return {
+    credentials,
     clock,
     random,
     events,

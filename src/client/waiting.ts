@@ -76,7 +76,10 @@ const HELD: Record<HeldBy, { readonly code: string; readonly hint: string }> = {
   quota: { code: 'quota_spent', hint: 'The configured quota is used up until the time named.' },
   retry_budget: { code: 'retry_budget_spent', hint: 'Too many calls fail at present: retries would add to the load.' },
   suspended: { code: 'lane_suspended', hint: 'An operator suspended it: `holdfast integrations resume NAME`.' },
-  credentials: { code: 'credentials_refused', hint: 'Renew the credential, then resume the integration.' },
+  credentials: {
+    code: 'credential_unusable',
+    hint: '`holdfast credentials` shows how it is. Work submitted durably waits by itself.',
+  },
 }
 
 /** The caller gets this where nothing was sent at all. */

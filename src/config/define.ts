@@ -26,6 +26,9 @@ export function defineConfig(config: ConfigInput): ConfigInput {
 }
 
 /** An integration as a value, for the `integrations` list of a configuration. */
-export function defineIntegration(name: string, integration: WrittenIntegration): NamedIntegration {
+export function defineIntegration<Written extends WrittenIntegration>(
+  name: string,
+  integration: Written,
+): Written & { readonly name: string } {
   return { ...integration, name }
 }

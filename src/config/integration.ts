@@ -1,13 +1,20 @@
-/** From one written integration to its settings: built-in < preset < integration < endpoint, all in milliseconds and bytes. */
+/**
+ * From one written integration to its settings: built-in < preset of the profile < profile < preset <
+ * integration < endpoint, all in milliseconds and bytes.
+ */
 import { durationMs, formatDuration } from '../core/duration.ts'
+import { authSettings } from './auth.ts'
+import { BATCH_SHAPES } from './batch-shapes.ts'
+import { limitSettings } from './limits.ts'
 import { BUILT_IN, PRESETS } from './presets.ts'
 import type { Path, Problem } from './problems.ts'
-import { parseRate, parseSize } from './quantities.ts'
+import type { Profile } from './profile.ts'
+import { endpointNames, errorRules, mergedHeaders, profileEndpoint, profileOf } from './profile-apply.ts'
+import { parseSize } from './quantities.ts'
 import type { WrittenEndpoint, WrittenIdempotency, WrittenIntegration } from './schema.ts'
 import type {
   BreakerSettings,
   EndpointSettings,
-  ErrorRule,
   IdempotencySettings,
   IntegrationSettings,
   RetrySettings,
@@ -48,44 +55,93 @@ const USUAL_KEY_LIFETIME_MS = 86_400_000
 /** Methods whose repetition is safe by HTTP's own definition (R096; RFC 9110, section 9.2.2). */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
-/** Settings that contradict each other go into `problems`. */
+/** Settings that contradict each other go into `problems`. `profiles`: those that `profile` may name. */
 export function integrationSettings(
   name: string,
   written: WrittenIntegration,
   problems: Problem[],
+  profiles: readonly Profile[] = [],
 ): IntegrationSettings {
   const path = ['integrations', name]
+  const profile = profileOf(written, profiles, path, problems)
   const preset = PRESETS[written.preset ?? 'default']
-  const limits = { ...BUILT_IN.limits, ...merged([preset.limits, written.limits]) }
-  const retryBudget = { ...BUILT_IN.retryBudget, ...merged([preset.retryBudget, written.retryBudget]) }
-  const layers = [BUILT_IN, preset, written]
-  const endpoints = Object.entries(written.endpoints ?? {}).map(([endpoint, settings]): [string, EndpointSettings] => {
-    const policies = endpointPolicies([...layers, settings], [...path, 'endpoints', endpoint], problems)
-    const idempotency = settings.idempotency ?? usualIdempotency(endpoint)
-    return [endpoint, { endpoint, ...policies, idempotency: idempotencySettings(idempotency) }]
-  })
+  const vendorPreset = PRESETS[profile?.preset ?? 'default']
+  const limits = {
+    ...BUILT_IN.limits,
+    ...merged([vendorPreset.limits, profile?.limits?.values, preset.limits, written.limits]),
+  }
+  const retryBudget = {
+    ...BUILT_IN.retryBudget,
+    ...merged([vendorPreset.retryBudget, preset.retryBudget, written.retryBudget]),
+  }
+  const layers: Layers = {
+    vendor: [BUILT_IN, vendorPreset, { timeouts: profile?.timeouts }],
+    own: [preset, written],
+  }
   return {
     name,
-    baseUrl: written.baseUrl.replace(/\/+$/, ''),
-    auth: written.auth ?? { type: 'none' },
+    ...(profile && { profile: profile.name }),
+    baseUrl: baseUrlOf(written, profile, path, problems),
+    auth: authSettings(written.auth, [...path, 'auth'], problems),
     credential: written.credential ?? 'default',
-    headers: written.headers ?? {},
-    limits: {
-      concurrency: limits.concurrency,
-      ...(limits.rate && { rate: parseRate(limits.rate) }),
-      ...(limits.quota && { quota: parseRate(limits.quota) }),
-    },
+    headers: mergedHeaders(profile?.headers, written.headers),
+    limits: limitSettings(limits, [...path, 'limits'], problems),
+    rateLimits: [...(written.rateLimits ?? []), ...(profile?.rateLimits ?? [])],
     retryBudget,
     errorPaths: {
-      code: pathList(written.errorPaths?.code) ?? USUAL_ERROR_PATHS.code,
-      message: pathList(written.errorPaths?.message) ?? USUAL_ERROR_PATHS.message,
-      field: pathList(written.errorPaths?.field) ?? USUAL_ERROR_PATHS.field,
+      code: pathsOf('code', written, profile),
+      message: pathsOf('message', written, profile),
+      field: pathsOf('field', written, profile),
     },
-    errors: (written.errors ?? []) as readonly ErrorRule[],
-    redact: written.redact ?? [],
-    defaults: endpointPolicies(layers, path, problems),
-    endpoints: Object.fromEntries(endpoints),
+    errors: errorRules(name, written.errors ?? [], profile, path, problems),
+    redact: [...(profile?.redact ?? []), ...(written.redact ?? [])],
+    defaults: endpointPolicies([...layers.vendor, ...layers.own], path, problems),
+    endpoints: endpointsOf(written, profile, layers, [...path, 'endpoints'], problems),
   }
+}
+
+/** What a single endpoint of the profile says stands between the two: whatever the integration says goes before it. */
+interface Layers {
+  readonly vendor: readonly EndpointPolicies[]
+  readonly own: readonly EndpointPolicies[]
+}
+
+function endpointsOf(
+  written: WrittenIntegration,
+  profile: Profile | undefined,
+  { vendor, own }: Layers,
+  path: Path,
+  problems: Problem[],
+): Record<string, EndpointSettings> {
+  const endpoints = endpointNames(written, profile).map((endpoint): [string, EndpointSettings] => {
+    const [settings = {}, known = {}] = [written.endpoints?.[endpoint], profileEndpoint(profile, endpoint)]
+    const policies = endpointPolicies([...vendor, known, ...own, settings], [...path, endpoint], problems)
+    const idempotency = idempotencySettings(settings.idempotency ?? known.idempotency ?? usualIdempotency(endpoint))
+    const { batchShape: shape } = known
+    const batchShape = typeof shape === 'string' ? BATCH_SHAPES[shape] : shape
+    return [endpoint, { endpoint, ...policies, idempotency, ...(batchShape && { batchShape }) }]
+  })
+  return Object.fromEntries(endpoints)
+}
+
+function baseUrlOf(written: WrittenIntegration, profile: Profile | undefined, path: Path, problems: Problem[]): string {
+  const baseUrl = written.baseUrl ?? profile?.baseUrl
+  if (baseUrl === undefined) {
+    const why = profile ? `: ${profile.title} has no one address for everybody` : ''
+    const message = `is missing: expected the base URL of the API, such as "https://api.example.com"${why}`
+    problems.push({ path: [...path, 'baseUrl'], message })
+  }
+  return (baseUrl ?? '').replace(/\/+$/, '')
+}
+
+/** Those of the integration are asked first, and the profile's rules still find their codes. */
+function pathsOf(
+  what: keyof IntegrationSettings['errorPaths'],
+  written: WrittenIntegration,
+  profile: Profile | undefined,
+): readonly string[] {
+  const paths = [...(pathList(written.errorPaths?.[what]) ?? []), ...(profile?.errorPaths?.[what] ?? [])]
+  return paths.length > 0 ? paths : USUAL_ERROR_PATHS[what]
 }
 
 export function idempotencySettings(written: WrittenIdempotency): IdempotencySettings {

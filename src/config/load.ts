@@ -7,6 +7,7 @@ import { configurationError, messageOf } from '../core/errors.ts'
 import type { LoadedConfig } from './loaded.ts'
 import { parseConfigText, positionFinder } from './parse.ts'
 import type { Environment } from './plain.ts'
+import type { Profile } from './profile.ts'
 import { resolveConfig } from './resolve.ts'
 
 /** In this order, in each folder from the working directory upward. */
@@ -35,6 +36,8 @@ export interface LoadOptions {
   readonly store?: string
   /** See `ResolveOptions`. */
   readonly missingCredentials?: 'allow' | 'refuse'
+  /** See `ResolveOptions`. */
+  readonly profiles?: readonly Profile[]
 }
 
 /**
@@ -48,6 +51,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     file,
     baseDirectory: dirname(file),
     env: options.env,
+    ...(options.profiles && { profiles: options.profiles }),
     ...(options.missingCredentials && { missingCredentials: options.missingCredentials }),
     ...(options.store !== undefined && { store: absoluteStore(options.store, options.directory) }),
   }

@@ -1,5 +1,7 @@
 /** A configuration after loading: checked whole, every default filled in. What the composition root works on. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { BatchShapeName } from './batch-shapes.ts'
+import type { Profile } from './profile.ts'
 import type { IdempotencySettings, IntegrationSettings } from './settings.ts'
 
 export interface LoadedConfig {
@@ -7,12 +9,16 @@ export interface LoadedConfig {
   readonly file: string | undefined
   readonly store: StoreSettings
   readonly integrations: readonly IntegrationSettings[]
+  /** Those of the configuration, then those that come with Holdfast. */
+  readonly profiles: readonly Profile[]
   readonly pipelines: readonly ConfiguredPipeline[]
   readonly worker: WorkerSettings
   /** Ended runs older than this are forgotten. `undefined`: nothing is. */
   readonly retentionMs: number | undefined
   /** The largest input of a run. */
   readonly maxPayloadBytes: number
+  /** What stored credentials are encrypted with, the present key first: key texts, or `file:` and an absolute path. Secret. */
+  readonly keys: readonly string[]
   /** Called before anything starts; what it gives is called after everything ended. */
   readonly setup: Setup | undefined
 }
@@ -42,6 +48,7 @@ export interface ConfiguredPipeline {
   readonly name: string
   readonly inputSchema: StandardSchemaV1<unknown, unknown> | undefined
   readonly steps: ReadonlyMap<string, ConfiguredStep>
+  readonly onFailure?: 'keep' | 'compensate'
 }
 
 export interface ConfiguredStep {
@@ -67,7 +74,17 @@ export interface ConfiguredStep {
     readonly delay?: number
   }
   readonly operation?: (context: object) => Promise<string>
+  readonly batch?: ConfiguredBatch
+  readonly compensate?: { readonly request: ConfiguredRequest; readonly idempotency?: IdempotencySettings }
   readonly parse?: (answer: ConfiguredAnswer, context: object) => Promise<unknown>
+}
+
+export interface ConfiguredBatch {
+  readonly size: number
+  readonly bytes?: number
+  /** Milliseconds. */
+  readonly linger?: number
+  readonly shape?: BatchShapeName
 }
 
 export interface ConfiguredRequest {

@@ -100,7 +100,9 @@ describe('declarative pipelines', () => {
   it('rule 3: a whole body is not taken for a part of a list: JSONata would find what is not there', async () => {
     const answer = (data: unknown) => ({ status: 200, headers: {}, data })
     const first = step({ request: get, reconcile: { request: get, found: '{{ answer.data[0] }}' } }).reconcile
-    await expect(first?.match(answer({ results: [] }), context, look)).rejects.toMatchObject({ code: 'reconcile_unclear' })
+    await expect(first?.match(answer({ results: [] }), context, look)).rejects.toMatchObject({
+      code: 'reconcile_unclear',
+    })
     expect(await first?.match(answer([]), context, look)).toBeUndefined()
     expect(await first?.match(answer([{ id: 1 }]), context, look)).toEqual({ id: 1 })
     const whole = step({ request: get, reconcile: { request: get, found: '{{ answer.data }}' } }).reconcile
@@ -130,7 +132,42 @@ describe('declarative pipelines', () => {
     })
   })
 
+  it('R029: a compensation sees what its step gave', async () => {
+    const request = { method: 'DELETE', path: '/x/{id}', params: { id: '{{ output.id }}' }, body: '{{ input.email }}' }
+    const { compensate } = step({ request: get, compensate: { request, idempotency: 'safe' } })
+    expect(compensate?.idempotency).toEqual({ kind: 'safe' })
+    expect(await compensate?.request.params?.({ ...context, output: { id: 7 } })).toEqual({ id: 7 })
+    expect(await compensate?.request.body?.({ ...context, output: { id: 7 } })).toBe('a@b.c')
+    const pipelines = { p: { onFailure: 'compensate', steps: { s: { integration: 'crm', request: get } } } }
+    const config = resolveConfig(
+      { integrations: { crm }, pipelines: pipelines as never },
+      { env: {}, baseDirectory: '/' },
+    )
+    expect(config.pipelines[0]?.onFailure).toBe('compensate')
+  })
+
+  it('R121: a batch is written with sizes and durations as people write them', () => {
+    const batch = { size: 100, bytes: '500KB', linger: '2s', shape: 'hubspot' }
+    expect(step({ request: get, batch }).batch).toEqual({ size: 100, bytes: 500_000, linger: 2000, shape: 'hubspot' })
+    expect(step({ request: get, batch: { size: 10, linger: '0s' } }).batch).toEqual({ size: 10, linger: 0 })
+  })
+
   it.each<[string, Record<string, unknown>, string]>([
+    [
+      'a batch shape that is not there',
+      { s: { integration: 'crm', request: get, batch: { size: 10, shape: 'hubspt' } } },
+      'pipelines.p.steps.s.batch.shape: expected one of hubspot',
+    ],
+    [
+      'a compensation whose path has a place without a value',
+      { s: { integration: 'crm', request: get, compensate: { request: { method: 'DELETE', path: '/x/{id}' } } } },
+      'pipelines.p.steps.s.compensate.request.params: "{id}" of the path has no value here',
+    ],
+    [
+      'a batch without a size',
+      { s: { integration: 'crm', request: get, batch: { shape: 'hubspot' } } },
+      'pipelines.p.steps.s.batch.size',
+    ],
     [
       'an unknown integration',
       { s: { integration: 'crn', request: get } },

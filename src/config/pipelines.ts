@@ -2,10 +2,17 @@
 import { durationMs } from '../core/duration.ts'
 import { configurationError, HoldfastError, messageOf } from '../core/errors.ts'
 import { idempotencySettings } from './integration.ts'
-import type { ConfiguredAnswer, ConfiguredPipeline, ConfiguredRequest, ConfiguredStep } from './loaded.ts'
+import type {
+  ConfiguredAnswer,
+  ConfiguredBatch,
+  ConfiguredPipeline,
+  ConfiguredRequest,
+  ConfiguredStep,
+} from './loaded.ts'
 import { lookupRequest, oursAmongNewest } from './lookup.ts'
 import { didYouMean } from './nearest.ts'
 import type { Path, Problem } from './problems.ts'
+import { parseSize } from './quantities.ts'
 import type { WrittenPipeline, WrittenRequest, WrittenStep } from './schema.ts'
 import { compileExpression, compileTemplate, type Template, type TemplateScope } from './template.ts'
 
@@ -22,7 +29,12 @@ export function buildPipelines(
       const definition = pipeline.steps[step] as WrittenStep
       return [step, buildStep(definition, integrations, [...path, step], problems)]
     })
-    return { name, inputSchema: undefined, steps: new Map(steps) }
+    return {
+      name,
+      inputSchema: undefined,
+      steps: new Map(steps),
+      ...(pipeline.onFailure && { onFailure: pipeline.onFailure }),
+    }
   })
 }
 
@@ -73,7 +85,29 @@ function buildStep(
     ...(step.maxAge !== undefined && { maxAge: durationMs(step.maxAge) }),
     ...(step.reconcile && { reconcile: buildReconcile(step.reconcile, [...path, 'reconcile'], problems) }),
     ...(step.operation !== undefined && { operation: buildOperation(step.operation, path, problems) }),
+    ...(step.compensate && { compensate: buildCompensation(step.compensate, [...path, 'compensate'], problems) }),
+    ...(step.batch && { batch: buildBatch(step.batch) }),
     ...(step.output !== undefined && { parse: buildReader(step.output, [...path, 'output'], problems) }),
+  }
+}
+
+function buildCompensation(
+  { request, idempotency }: NonNullable<WrittenStep['compensate']>,
+  path: Path,
+  problems: Problem[],
+): NonNullable<ConfiguredStep['compensate']> {
+  return {
+    request: buildRequest(request, [...path, 'request'], problems),
+    ...(idempotency && { idempotency: idempotencySettings(idempotency) }),
+  }
+}
+
+function buildBatch({ size, bytes, linger, shape }: NonNullable<WrittenStep['batch']>): ConfiguredBatch {
+  return {
+    size,
+    ...(bytes !== undefined && { bytes: parseSize(bytes) }),
+    ...(linger !== undefined && { linger: durationMs(linger) }),
+    ...(shape !== undefined && { shape }),
   }
 }
 
@@ -222,6 +256,7 @@ function compiled(compile: () => Template, path: Path, problems: Problem[]): Tem
 
 /** Getters become values: expressions see plain data. */
 function scopeOf(context: object): TemplateScope {
-  const { input, outputs, key, labels, tenant, runId, idempotencyKey, correlationId } = context as TemplateScope
-  return { input, outputs, key, labels, tenant, runId, idempotencyKey, correlationId }
+  const { input, outputs, output, key, labels, tenant, runId, idempotencyKey, correlationId } = context as TemplateScope
+  const scope = { input, outputs, key, labels, tenant, runId, idempotencyKey, correlationId }
+  return output === undefined ? scope : { ...scope, output }
 }

@@ -25,11 +25,13 @@ const EXPRESSIONS = /(\{\{.*?\}\})/s
 /**
  * Copies plain data, replacing references to environment variables; reports what cannot be part of a configuration.
  * @param mayBeMissing the places whose variables need not be set; they keep their text.
+ * @param mayBeCode the places where a function may stand; it is passed on as it is.
  */
 export function toPlainConfig(
   written: unknown,
   environment: Environment,
   mayBeMissing: (path: Path) => boolean = () => false,
+  mayBeCode: (path: Path) => boolean = () => false,
 ): PlainConfig {
   const problems: Problem[] = []
   const ancestors = new Set<object>()
@@ -59,6 +61,7 @@ export function toPlainConfig(
 
   function copyLeaf(value: unknown, path: Path): unknown {
     if (value === undefined || value === null || typeof value === 'boolean' || typeof value === 'number') return value
+    if (typeof value === 'function' && mayBeCode(path)) return value
     problems.push({ path, message: `a ${typeof value} cannot stand here; write plain data` })
     return undefined
   }

@@ -40,10 +40,12 @@ describe('defaults', () => {
       file: undefined,
       store: { kind: 'sqlite', path: '/work/app/holdfast.db' },
       integrations: [],
+      profiles: [],
       pipelines: [],
       worker: { concurrency: 100, leaseMs: 30_000, pollMs: 250 },
       retentionMs: undefined,
       maxPayloadBytes: 4_194_304,
+      keys: [],
       setup: undefined,
     })
   })
@@ -261,7 +263,7 @@ describe('refusals', () => {
     [
       'an unknown profile',
       { integrations: { hubspot: { ...crm, profile: 'hubspot' } } },
-      'no built-in vendor profiles besides "generic"',
+      'integrations.hubspot.profile: there is no profile "hubspot"',
     ],
     ['webhooks', { webhooks: { stripe: {} } }, 'webhooks: this version of Holdfast does not have webhooks yet'],
     ['alerts', { alerts: { slack: 'x' } }, 'alerts: this version of Holdfast does not have alerts yet'],

@@ -1,15 +1,18 @@
 /** From what was written to what Holdfast works on. Reports everything that is wrong at once. */
 import { isAbsolute, resolve as resolvePath } from 'node:path'
 import { durationMs } from '../core/duration.ts'
+import { isKept, KEY_VARIABLE, keyTexts } from './auth.ts'
 import type { ConfigInput } from './define.ts'
 import { integrationSettings } from './integration.ts'
 import type { ConfiguredPipeline, LoadedConfig, Setup, StoreSettings } from './loaded.ts'
 import { buildPipelines } from './pipelines.ts'
 import { type Environment, toPlainConfig } from './plain.ts'
 import { configError, type Path, type Position, type Problem } from './problems.ts'
+import type { Profile } from './profile.ts'
 import { parseSize } from './quantities.ts'
 import { configSchema, type WrittenConfig } from './schema.ts'
 import { problemsOf } from './schema-problems.ts'
+import type { IntegrationSettings } from './settings.ts'
 
 export interface ResolveOptions {
   /** Where `${NAME}` is looked up. Nothing here reads the process's own environment. */
@@ -21,6 +24,8 @@ export interface ResolveOptions {
   readonly locate?: (path: Path) => Position | undefined
   /** Replaces the written store. */
   readonly store?: string
+  /** Those that come with Holdfast; profiles of the configuration are found before them. Default none. */
+  readonly profiles?: readonly Profile[]
   /**
    * `allow`: credentials (`auth`, `headers`) may refer to variables that are not set, and then hold no usable value: for
    * looking at the ledger, never for sending. Default `refuse`.
@@ -39,9 +44,12 @@ export function resolveConfig(input: ConfigInput | unknown, options: ResolveOpti
   const written = checkedConfig(options.store === undefined ? data : withStore(data, options.store), options, problems)
   if (!written) throw configError(source, problems, options.locate)
 
+  const profiles = [...(written.profiles ?? []), ...(options.profiles ?? [])]
   const integrations = Object.entries(written.integrations ?? {}).map(([name, integration]) =>
-    integrationSettings(name, integration, problems),
+    integrationSettings(name, integration, problems, profiles),
   )
+  const keys = keyTexts(written.keys, options.env, options.baseDirectory)
+  if (keys.length === 0 && options.missingCredentials !== 'allow') problems.push(...withoutKey(integrations))
   const names = new Set(integrations.map(({ name }) => name))
   const declarative = buildPipelines(written.pipelines ?? {}, names, problems)
   if (problems.length > 0) throw configError(source, problems, options.locate)
@@ -49,6 +57,7 @@ export function resolveConfig(input: ConfigInput | unknown, options: ResolveOpti
     file: options.file,
     store: storeSettings(written.store ?? 'sqlite:./holdfast.db', options.baseDirectory),
     integrations,
+    profiles,
     pipelines: [...declarative, ...codePipelines],
     worker: {
       concurrency: written.worker?.concurrency ?? 100,
@@ -57,13 +66,23 @@ export function resolveConfig(input: ConfigInput | unknown, options: ResolveOpti
     },
     retentionMs: written.retention === undefined ? undefined : durationMs(written.retention),
     maxPayloadBytes: parseSize(written.maxPayload ?? '4MiB'),
+    keys,
     setup,
   }
 }
 
+function withoutKey(integrations: readonly IntegrationSettings[]): Problem[] {
+  return integrations
+    .filter(({ auth }) => isKept(auth))
+    .map(({ name }) => ({
+      path: ['integrations', name, 'auth'],
+      message: `what is kept of it is encrypted, and there is no key: set ${KEY_VARIABLE} (\`openssl rand -base64 32\` makes one), or \`keys\``,
+    }))
+}
+
 function checkedConfig(data: unknown, options: ResolveOptions, problems: Problem[]): WrittenConfig | undefined {
   const mayBeMissing = (path: Path) => options.missingCredentials === 'allow' && isCredential(path)
-  const plain = toPlainConfig(data, options.env, mayBeMissing)
+  const plain = toPlainConfig(data, options.env, mayBeMissing, isSigner)
   problems.push(...plain.problems)
   const parsed = configSchema.safeParse(plain.value)
   if (!parsed.success) problems.push(...problemsOf(parsed.error, data, problems))
@@ -71,7 +90,12 @@ function checkedConfig(data: unknown, options: ResolveOptions, problems: Problem
 }
 
 function isCredential(path: Path): boolean {
-  return path.includes('auth') || path.includes('headers')
+  return path.includes('auth') || path.includes('headers') || path[0] === 'keys'
+}
+
+/** The one function that stands inside of a configuration: `integrations.NAME.auth.sign`. */
+function isSigner([section, , place, key]: Path): boolean {
+  return section === 'integrations' && place === 'auth' && key === 'sign'
 }
 
 interface Taken {

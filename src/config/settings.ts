@@ -2,6 +2,10 @@
  * The settings of an integration after loading: every duration in milliseconds, every default filled in. Policies and the
  * client work on these; what people write (`"30s"`, presets, YAML) is the concern of `schema.ts` and `resolve.ts`.
  */
+import type { AuthSettings } from './auth-settings.ts'
+import type { BatchShape } from './batch-shapes.ts'
+import type { ErrorRule } from './profile-rule.ts'
+import type { RateLimitReading } from './rate-limits.ts'
 
 export interface TimeoutSettings {
   /** Until TCP and TLS stand (R150). Default 3,000. */
@@ -73,15 +77,23 @@ export interface BreakerSettings {
 export interface RateSettings {
   readonly limit: number
   readonly perMs: number
+  /** The window does not slide: it begins at whole multiples of this since the epoch, in UTC. */
+  readonly calendarMs?: number
 }
 
 export interface LimitSettings {
   /** Calls at the same time per lane, over all workers. Default 5 (trap 1). */
   readonly concurrency: number
+  /** How many of them is found out, in each process: from this many up to `concurrency` (policy/adaptive-concurrency.ts). */
+  readonly adaptive?: { readonly min: number }
   /** `100/10s`. Default none. */
   readonly rate?: RateSettings
   /** `250000/day`: a long window, parked when spent rather than waited for (R051). Default none. */
   readonly quota?: RateSettings
+  /** Of the quota, by pipeline; `reserve` is for all other calls. */
+  readonly shares?: { readonly byPipeline: Readonly<Record<string, number>>; readonly reserve: number }
+  /** Calls are spread when less than both is left (R050). Default 0.1 and 10. */
+  readonly slowBelow?: { readonly share: number; readonly calls: number }
 }
 
 export type IdempotencySettings =
@@ -107,37 +119,25 @@ export interface EndpointSettings {
   /** Delayed retries of a 404 where a record shows up late (D04). Default none. */
   readonly eventuallyConsistent?: { readonly retries: number; readonly delayMs: number }
   readonly maxResponseBytes: number
+  /** How it takes several records in one call, where it does. A step's own `batch.shape` goes before it. */
+  readonly batchShape?: BatchShape
 }
 
-/** One row of an integration's error map (R022). All that is given must match; first match wins, before any default row. */
-export interface ErrorRule {
-  readonly status?: number | readonly number[]
-  /** Equal to the machine code found at the integration's code path (R024). */
-  readonly code?: string
-  /** Found anywhere in the human message, without regard to case. */
-  readonly messageContains?: string
-  readonly header?: { readonly name: string; readonly value?: string }
-  readonly class: import('../core/failure.ts').FailureClass | 'success'
-  readonly certainty?: import('../core/failure.ts').Certainty
-  readonly hint?: string
-  readonly userMessage?: string
-  readonly source?: string
-}
-
-export type AuthSettings =
-  | { readonly type: 'none' }
-  | { readonly type: 'bearer'; readonly token: string }
-  | { readonly type: 'basic'; readonly user: string; readonly password: string }
-  | { readonly type: 'header'; readonly name: string; readonly value: string }
+export type { AuthSettings, OAuthSettings, RequestSigner, RequestToSign, StoredAuthSettings } from './auth-settings.ts'
+export type { ErrorRule } from './profile-rule.ts'
 
 export interface IntegrationSettings {
   readonly name: string
+  /** Name of the profile that it was made with. */
+  readonly profile?: string
   readonly baseUrl: string
   readonly auth: AuthSettings
   /** Which credential it is; part of the lane. Default `default`. */
   readonly credential: string
   readonly headers: Readonly<Record<string, string>>
   readonly limits: LimitSettings
+  /** How answers tell what is left, beside the usual headers. Default: those alone. */
+  readonly rateLimits?: readonly RateLimitReading[]
   readonly retryBudget: RetryBudgetSettings
   /** Where the machine code, the human message and the field stand in an error body: dot paths (R024). */
   readonly errorPaths: {

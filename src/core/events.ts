@@ -10,6 +10,11 @@ export interface EventCatalogue {
   'item.claimed': ItemRef & { claim: number; attempts: number; from: ItemState }
   /** An item changed state, and that is on disk. */
   'item.settled': ItemRef & { state: ItemState; reason: string; attempts: number; dueAtMs?: number; failure?: Failure }
+  /**
+   * A failure that will not pass by itself and that no rule of the integration or its profile knew (R031): once for each
+   * fingerprint and process.
+   */
+  'failure.unseen': ItemRef & { fingerprint: string; failure: Failure }
   'item.lease_lost': ItemRef & { claim: number }
   /** One outbound request ended: the structured line of R162. */
   'call.ended': {
@@ -32,6 +37,21 @@ export interface EventCatalogue {
   'breaker.changed': { key: string; from: BreakerPhase; to: BreakerPhase; reason: string; untilMs?: number }
   'lane.suspended': { lane: string; reason: string }
   'lane.resumed': { lane: string }
+  /** There is a new token, or secret: in the store, and used from now on. */
+  'credential.renewed': { credential: string; version: number; expiresAtMs?: number }
+  /**
+   * It cannot be used, or not be renewed (R146): once, by one process, until it works again or a person has lifted it.
+   * `parked`: its lanes wait for a person; else it is tried again by itself, at `retryAtMs`.
+   */
+  'credential.failed': {
+    credential: string
+    severity: 'critical'
+    code: string
+    reason: string
+    hint: string
+    parked: boolean
+    retryAtMs?: number
+  }
   'worker.started': { workerId: string }
   'worker.stopped': { workerId: string; released: number }
   /** A part of the engine failed and goes on: the store was busy, an observer threw, ... */

@@ -1,5 +1,6 @@
 /** A try that failed: decide, tell the lane, and word the settlement. */
 
+import { hideInFailure } from '../client/credentials/known-secrets.ts'
 import { formatDuration } from '../core/duration.ts'
 import type { Failure } from '../core/failure.ts'
 import type { Gate, Settlement } from '../ledger/port.ts'
@@ -8,8 +9,10 @@ import { type Execution, failureFacts } from './execute.ts'
 import { rememberFailure } from './memo.ts'
 import { cancelledSettlement, givenBack, settlementFor } from './verdict.ts'
 
-export async function afterFailure(execution: Execution, failure: Failure): Promise<Settlement> {
+export async function afterFailure(execution: Execution, found: Failure): Promise<Settlement> {
   const { item, parts } = execution
+  // A step's own code may have been given what the API repeated of a secret.
+  const failure = hideInFailure(found, (text) => parts.attempt.credentials.secrets.hide(text))
   const nowMs = parts.clock.wallMs()
   const memo = rememberFailure(execution.memo, failure)
   const disposition = dispositionOf(execution, failure, memo.inARow)
@@ -37,8 +40,9 @@ export async function afterFailure(execution: Execution, failure: Failure): Prom
   return gate ? { ...settlement, gate } : settlement
 }
 
-/** Before the item is given back: else it would be claimed again at once. */
-export async function suspendLane({ item, parts }: Execution, reason: string): Promise<void> {
+/** Before the item is given back: else it would be claimed again at once. The lanes of a credential are suspended by its call. */
+export async function suspendLane({ item, plan, parts }: Execution, reason: string): Promise<void> {
+  if (plan.kind === 'request') return
   await parts.ledger.suspendLanes([{ lane: item.lane, reason, atMs: parts.clock.wallMs() }])
 }
 

@@ -1,5 +1,6 @@
 /** The public face of a running Holdfast: what `await holdfast(...)` gives. */
 import type { Client, ClientOptions } from '../client/client-types.ts'
+import type { CredentialView, KeyRotation } from '../client/credentials/operators.ts'
 import type { BreakerView } from '../client/health.ts'
 import type { EventSource } from '../core/events.ts'
 import type { Json } from '../core/json.ts'
@@ -19,8 +20,10 @@ import type {
 } from '../ledger/port.ts'
 import type { PostgresClient } from '../ledger/postgres/driver.ts'
 import type { PipelineOf } from './pipeline.ts'
+import type { Suggestion } from './suggestions.ts'
 
 export type { CallAnswer, CallOptions, Client, ClientOptions } from '../client/client-types.ts'
+export type { Suggestion } from './suggestions.ts'
 
 export interface Holdfast extends AsyncDisposable {
   readonly events: EventSource
@@ -118,6 +121,11 @@ export interface Operations {
   item(itemId: string): Promise<ItemRecord | undefined>
   items(filter?: ItemFilter, page?: Partial<Page>): Promise<PageOf<ItemSummary>>
   groups(filter?: ItemFilter): Promise<DeadLetterGroup[]>
+  /**
+   * Failures that no rule of an integration or its profile knew, the most frequent first, each with the rule that could be
+   * written for it (R018, R031). Looks at all attempts that are kept, or those since a time.
+   */
+  suggestions(options?: { readonly sinceMs?: number }): Promise<Suggestion[]>
   balance(filter?: BalanceFilter): Promise<Balance>
   audit(): Promise<AuditReport>
   /** In plain words: what happened, why, what comes next and when (rule 9). */
@@ -131,7 +139,18 @@ export interface Operations {
   lanes(): Promise<LaneState[]>
   integrations(): Promise<IntegrationView[]>
   suspend(integration: string, reason: string): Promise<string[]>
+  /** Also lifts what is held against its credential. */
   resume(integration: string): Promise<string[]>
+  /** All credentials, and how they are; never a secret. */
+  credentials(): Promise<CredentialView[]>
+  /**
+   * Stores a new secret or refresh token, for all processes, and resumes the lanes that waited for it: those are returned.
+   * @param name `hubspot/default`, or `hubspot`
+   * @throws HoldfastError `credential_not_stored`, `secret_invalid`, `encryption_key_missing`, `unknown_integration`
+   */
+  setCredential(name: string, secret: string): Promise<string[]>
+  /** Encrypts everything that is stored of credentials with the present key. */
+  rotateCredentialKey(): Promise<KeyRotation>
   breakers(): Promise<BreakerView[]>
   resetBreaker(key: string): Promise<boolean>
   /** Forgets ended runs older than `maxAgeMs`; counts stay in the balance. */

@@ -34,6 +34,7 @@ export async function buildCall(
     correlationId: item.correlationId,
     traceId: traceIdOf(item.runId),
     itemId: item.itemId,
+    pipeline: item.pipeline,
     attempt: item.counters.attempts + 1,
     signal: claim.signal,
     maySend: claim.leaseIsLive,

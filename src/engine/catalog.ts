@@ -7,9 +7,11 @@ import type { EndpointSettings, IdempotencySettings, IntegrationSettings, RetryS
 import { durationMs } from '../core/duration.ts'
 import { configurationError, type HoldfastError } from '../core/errors.ts'
 import { isRepeatable } from '../policy/classify.ts'
+import { type BatchPlan, planBatch } from './batch-plan.ts'
 import { checkStep } from './check-step.ts'
 import { DEFAULT_CODE_CONCURRENCY, DEFAULT_CODE_RETRY, DEFAULT_CODE_TIMEOUT_MS } from './defaults.ts'
 import type { AnyCodeStep, AnyPipeline, AnyRequestStep } from './pipeline.ts'
+import { undoPipelineOf } from './undo-pipeline.ts'
 
 interface CommonPlan {
   readonly pipeline: string
@@ -37,6 +39,8 @@ export interface RequestPlan extends CommonPlan {
   readonly definition: AnyRequestStep
   readonly integration: IntegrationSettings
   readonly endpoint: EndpointSettings
+  /** Where its records share calls. */
+  readonly batch: BatchPlan | undefined
 }
 
 export interface CodePlan extends CommonPlan {
@@ -63,7 +67,8 @@ export function createCatalog(
   pipelineList: readonly AnyPipeline[],
 ): Catalog {
   const integrations = byName('integration', integrationList)
-  const pipelines = byName('pipeline', pipelineList)
+  const undoing = pipelineList.map(undoPipelineOf).filter((pipeline) => pipeline !== undefined)
+  const pipelines = byName('pipeline', [...pipelineList, ...undoing])
   const plans = new Map<string, ReadonlyMap<string, StepPlan>>()
   const plansByPipeline = new Map<string, StepPlan[]>()
 
@@ -135,6 +140,7 @@ function planRequest(
     definition,
     integration,
     endpoint,
+    batch: planBatch(pipeline, step, definition, endpoint),
     endpointName: endpoint.endpoint,
     after: (definition.after ?? []) as readonly string[],
     optional: definition.optional ?? false,

@@ -6,19 +6,22 @@
 import type { Health, HealthChannel } from '../client/health.ts'
 import type { Clock } from '../core/clock.ts'
 import type { ClaimedItem, Ledger, Settlement, SettleReceipt } from '../ledger/port.ts'
+import { isBatched } from './batch-members.ts'
 import type { Catalog, StepPlan } from './catalog.ts'
-import { type ClaimCandidate, type PlannedClaim, planClaims } from './claim-plan.ts'
+import { afterTurn, type ClaimCandidate, type PlannedClaim, planClaims } from './claim-plan.ts'
 import type { EngineSettings } from './defaults.ts'
 
 interface Channel {
   readonly lane: string
   readonly endpoint: string
   earliestDueMs: number
+  /** Whole calls that need not wait for more company; `undefined`: nobody waits. */
+  fullCalls: number | undefined
   /** Not asked before this: it gave nothing, or health said no. */
   notBeforeMs: number
   /** How often in a row it promised work and gave none. */
   disappointments: number
-  /** This worker has as much of its lane as it may: the end of an item, not a time, is what it waits for. */
+  /** This worker has as much of its lane as it may: the end of a call, not a time, is what it waits for. */
   isFull: boolean
 }
 
@@ -27,8 +30,9 @@ export interface ChannelBoard {
   refresh(): Promise<void>
   plan(capacity: number): PlannedClaim[]
   claimed(plan: readonly PlannedClaim[], items: readonly ClaimedItem[]): void
-  started(item: ClaimedItem): void
-  ended(item: ClaimedItem): void
+  /** A call of this lane, with one item or several. */
+  started(lane: string): void
+  ended(lane: string): void
   settled(item: ClaimedItem, settlement: Settlement, receipt: SettleReceipt): void
   markDirty(): void
   isDirty(): boolean
@@ -55,22 +59,57 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   const { ledger, clock, health } = parts
   const healthOf = createHealthLookup(parts.catalog)
   const laneInFlight = new Map<string, number>()
+  /** In the order of their turns. */
   let channels = new Map<string, Channel>()
   let dirty = true
-  let turn = 0
 
   async function refresh(): Promise<void> {
     if (!dirty) return
     dirty = false
-    const due = await ledger.channels()
-    const fresh = new Map<string, Channel>()
-    for (const { lane, endpoint, earliestDueMs } of due) {
+    const due = new Map<string, Channel>()
+    for (const { lane, endpoint, earliestDueMs } of await ledger.channels()) {
       if (parts.onlyLanes && !parts.onlyLanes.has(lane)) continue
       const key = channelKey(lane, endpoint)
       const { notBeforeMs = 0, disappointments = 0 } = channels.get(key) ?? {}
-      fresh.set(key, { lane, endpoint, earliestDueMs, notBeforeMs, disappointments, isFull: false })
+      due.set(key, {
+        lane,
+        endpoint,
+        earliestDueMs,
+        fullCalls: undefined,
+        notBeforeMs,
+        disappointments,
+        isFull: false,
+      })
     }
+    // Who is there already keeps its turn; who is new has the last.
+    const fresh = new Map<string, Channel>()
+    for (const key of [...channels.keys(), ...due.keys()]) {
+      const channel = due.get(key)
+      if (channel) fresh.set(key, channel)
+    }
+    await linger([...fresh.values()])
     channels = fresh
+  }
+
+  /**
+   * Items that share calls wait for company, in the store: no lease, no worker, nothing to lose in a crash. The oldest waits no
+   * longer than its linger; what fills whole calls does not wait at all.
+   */
+  async function linger(fresh: readonly Channel[]): Promise<void> {
+    const nowMs = clock.wallMs()
+    const lingering = fresh.flatMap((channel) => {
+      const { lingerMs = 0, itemsPerCall = 1, plan } = healthOf(channel.lane, channel.endpoint) ?? {}
+      const waits = lingerMs > 0 && channel.earliestDueMs + lingerMs > nowMs
+      return waits ? [{ channel, lingerMs, itemsPerCall, atMost: itemsPerCall * (plan?.concurrency ?? 1) }] : []
+    })
+    if (lingering.length === 0) return
+    const asked = lingering.map(({ channel: { lane, endpoint }, atMost }) => ({ lane, endpoint, atMost }))
+    const due = await ledger.countDue(asked, nowMs)
+    for (const [index, { channel, lingerMs, itemsPerCall }] of lingering.entries()) {
+      const fullCalls = Math.floor((due[index] ?? 0) / itemsPerCall)
+      if (fullCalls > 0) channel.fullCalls = fullCalls
+      else channel.earliestDueMs += lingerMs
+    }
   }
 
   function plan(capacity: number): PlannedClaim[] {
@@ -81,7 +120,12 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       const candidate = candidateFor(channel, capacity, nowMs)
       if (candidate) candidates.push(candidate)
     }
-    return planClaims(candidates, capacity, turn++)
+    const planned = planClaims(candidates, capacity)
+    if (planned.length > 0 && channels.size > 1) {
+      const order = afterTurn([...channels.values()], planned)
+      channels = new Map(order.map((channel) => [channelKey(channel.lane, channel.endpoint), channel]))
+    }
+    return planned
   }
 
   function candidateFor(channel: Channel, capacity: number, nowMs: number): ClaimCandidate | undefined {
@@ -91,7 +135,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     const inFlight = laneInFlight.get(lane) ?? 0
     channel.isFull = inFlight >= laneConcurrency
     if (channel.isFull) return undefined
-    const wanted = Math.min(capacity, laneConcurrency - inFlight)
+    const wanted = Math.min(capacity, laneConcurrency - inFlight, channel.fullCalls ?? Number.POSITIVE_INFINITY)
     let limit = wanted
     if (known?.channel) {
       const allowance = health.allowance(known.channel, wanted)
@@ -101,7 +145,8 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
         return undefined
       }
     }
-    return { lane, endpoint, limit, laneConcurrency, laneInFlight: inFlight }
+    const { itemsPerCall = 1, laneItemsPerCall = 1 } = known ?? {}
+    return { lane, endpoint, limit, laneConcurrency, laneInFlight: inFlight, itemsPerCall, laneItemsPerCall }
   }
 
   function claimed(planned: readonly PlannedClaim[], items: readonly ClaimedItem[]): void {
@@ -112,6 +157,8 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       const got = counts.get(key) ?? 0
       const channel = channels.get(key)
       if (channel && got > 0) channel.disappointments = 0
+      // Who was taken left others behind, who may have to wait.
+      if (channel?.fullCalls !== undefined) dirty = true
       if (got >= limit) continue
       // It ran dry, or the store knows of a gate, a suspension or other workers: look again before asking again.
       dirty = true
@@ -123,11 +170,11 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     refresh,
     plan,
     claimed,
-    started(item) {
-      add(laneInFlight, item.lane, 1)
+    started(lane) {
+      add(laneInFlight, lane, 1)
     },
-    ended(item) {
-      add(laneInFlight, item.lane, -1)
+    ended(lane) {
+      add(laneInFlight, lane, -1)
     },
     settled(_item, settlement, receipt) {
       if (receipt.outcome === 'settled' && (receipt.queued.length > 0 || isBackSoon(settlement))) dirty = true
@@ -161,6 +208,9 @@ const UNKNOWN_LANE_CONCURRENCY = 5
 interface KnownChannel {
   readonly plan: StepPlan
   readonly channel: HealthChannel | undefined
+  readonly lingerMs: number
+  readonly itemsPerCall: number
+  readonly laneItemsPerCall: number
 }
 
 /** Which settings rule a channel. Lanes carry the tenant in their name, so each is resolved once and remembered. */
@@ -170,8 +220,11 @@ function createHealthLookup(catalog: Catalog): (lane: string, endpoint: string) 
   return (lane, endpoint) => {
     const key = channelKey(lane, endpoint)
     if (remembered.has(key)) return remembered.get(key)
-    const found = plans.find((plan) => plan.endpointName === endpoint && isLaneOf(plan, lane))
-    const known = found && { plan: found, channel: healthChannelOf(found, lane, endpoint) }
+    const known = knownChannel(
+      plans.filter((plan) => isLaneOf(plan, lane)),
+      lane,
+      endpoint,
+    )
     if (remembered.size > REMEMBERED_CHANNELS) remembered.clear()
     remembered.set(key, known)
     return known
@@ -179,6 +232,25 @@ function createHealthLookup(catalog: Catalog): (lane: string, endpoint: string) 
 }
 
 const REMEMBERED_CHANNELS = 10_000
+
+/** Steps of several pipelines may share a channel; then the largest batch of them rules how many items make a call. */
+function knownChannel(ofLane: readonly StepPlan[], lane: string, endpoint: string): KnownChannel | undefined {
+  const ofChannel = ofLane.filter((plan) => plan.endpointName === endpoint)
+  const [plan] = ofChannel
+  if (!plan) return undefined
+  const lingers = ofChannel.map((other) => (isBatched(other) ? other.batch.lingerMs : 0))
+  return {
+    plan,
+    channel: healthChannelOf(plan, lane, endpoint),
+    lingerMs: Math.min(...lingers),
+    itemsPerCall: mostPerCall(ofChannel),
+    laneItemsPerCall: mostPerCall(ofLane),
+  }
+}
+
+function mostPerCall(plans: readonly StepPlan[]): number {
+  return Math.max(...plans.map((plan) => (isBatched(plan) ? plan.batch.size : 1)))
+}
 
 function isLaneOf(plan: StepPlan, lane: string): boolean {
   const shared = plan.laneFor('default')

@@ -1,11 +1,26 @@
 /** Steps written in code are checked like steps written in YAML: a typing slip must not become a silent default. */
+
+import { BATCH_SHAPES } from '../config/batch-shapes.ts'
 import { didYouMean } from '../config/nearest.ts'
+import { parseSize } from '../config/quantities.ts'
 import { durationMs } from '../core/duration.ts'
 import { configurationError, messageOf } from '../core/errors.ts'
 import type { AnyRequestStep, AnyStep } from './pipeline.ts'
 
-const COMMON = ['after', 'optional', 'maxAge', 'maxAttempts', 'backoff', 'reconcile']
-const REQUEST_OPTIONS = new Set([...COMMON, 'integration', 'request', 'response', 'parse', 'idempotency', 'operation'])
+const COMMON = ['after', 'optional', 'maxAge', 'maxAttempts', 'backoff', 'reconcile', 'compensate']
+const REQUEST_OPTIONS = new Set([
+  ...COMMON,
+  'integration',
+  'request',
+  'response',
+  'parse',
+  'idempotency',
+  'operation',
+  'batch',
+])
+const CODE_COMPENSATION = new Set(['run', 'safe'])
+const REQUEST_COMPENSATION = new Set(['request', 'idempotency', 'reconcile'])
+const BATCH_OPTIONS = new Set(['size', 'bytes', 'linger', 'shape', 'build', 'split'])
 const CODE_OPTIONS = new Set([...COMMON, 'run', 'safe', 'timeout', 'concurrency'])
 const BACKOFF_OPTIONS = new Set(['base', 'cap', 'jitter'])
 const JITTERS = new Set(['full', 'equal', 'additive', 'decorrelated', 'none'])
@@ -27,6 +42,8 @@ export function checkStep(pipeline: string, step: string, definition: AnyStep): 
   for (const name of ['maxAttempts', 'concurrency']) checkCount(name, options[name], refuse)
   checkBackoff(options['backoff'], refuse)
   if (!('run' in definition) && definition.reconcile) checkLook(definition.reconcile, refuse)
+  checkBatch(options['batch'], refuse)
+  checkCompensation(options['compensate'], 'run' in definition, refuse)
 }
 
 type Refuse = (message: string, hint: string) => never
@@ -97,4 +114,55 @@ function checkBackoff(backoff: unknown, refuse: Refuse): void {
   if (jitter !== undefined && !JITTERS.has(jitter as string)) {
     refuse(`"backoff.jitter" is ${JSON.stringify(jitter)}`, `Expected one of ${[...JITTERS].join(', ')}.`)
   }
+}
+
+function checkBatch(batch: unknown, refuse: Refuse): void {
+  if (batch === undefined) return
+  if (typeof batch !== 'object' || batch === null) {
+    refuse(`"batch" is ${JSON.stringify(batch)}`, 'Expected { size, bytes, linger, shape } or { size, build, split }.')
+  }
+  const options = batch as Readonly<Record<string, unknown>>
+  checkNames(options, BATCH_OPTIONS, refuse)
+  if (options['size'] === undefined) refuse('"batch.size" is missing', 'Say how many records one call takes at most.')
+  checkCount('batch.size', options['size'], refuse)
+  checkDuration('batch.linger', options['linger'], refuse)
+  checkBytes(options['bytes'], refuse)
+  for (const name of ['build', 'split']) {
+    if (options[name] !== undefined && typeof options[name] !== 'function') {
+      refuse(`"batch.${name}" is not a function`, 'Expected a function, or a shape instead.')
+    }
+  }
+  checkShape(options['shape'], refuse)
+}
+
+function checkBytes(bytes: unknown, refuse: Refuse): void {
+  if (typeof bytes !== 'string') {
+    checkCount('batch.bytes', bytes, refuse)
+    return
+  }
+  try {
+    parseSize(bytes)
+  } catch (error) {
+    refuse(`"batch.bytes": ${messageOf(error)}`, 'Write a number of bytes, or a size such as "500KB".')
+  }
+}
+
+function checkShape(shape: unknown, refuse: Refuse): void {
+  if (shape === undefined || (typeof shape === 'object' && shape !== null)) return
+  const known = Object.keys(BATCH_SHAPES)
+  if (typeof shape === 'string' && known.includes(shape)) return
+  const near = typeof shape === 'string' ? didYouMean(shape, known) : ''
+  refuse(`there is no batch shape ${JSON.stringify(shape)}${near}`, `Shapes: ${known.join(', ')}, or one of your own.`)
+}
+
+function checkCompensation(compensate: unknown, isCode: boolean, refuse: Refuse): void {
+  if (compensate === undefined) return
+  if (typeof compensate !== 'object' || compensate === null) {
+    const expected = isCode ? 'Expected { run, safe }.' : 'Expected { request, idempotency, reconcile }.'
+    refuse(`"compensate" is ${typeof compensate === 'function' ? 'a function' : JSON.stringify(compensate)}`, expected)
+  }
+  const options = compensate as Readonly<Record<string, unknown>>
+  checkNames(options, isCode ? CODE_COMPENSATION : REQUEST_COMPENSATION, refuse)
+  if (isCode) checkFunction(options, 'run', refuse)
+  else checkRequest(options['request'], refuse)
 }

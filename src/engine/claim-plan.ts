@@ -6,18 +6,24 @@
 export interface ClaimCandidate {
   readonly lane: string
   readonly endpoint: string
-  /** The most this channel may start now: breaker, gate and limiter have been asked. */
+  /** The most calls this channel may start now: breaker, gate and limiter have been asked. */
   readonly limit: number
-  /** The most of its lane, over all workers. */
+  /** The most calls of its lane at the same time. */
   readonly laneConcurrency: number
-  /** Items of its lane that this worker holds. */
+  /** Calls of its lane that this worker has under way. */
   readonly laneInFlight: number
+  /** Items that share a call in this channel. Default 1. */
+  readonly itemsPerCall?: number
+  /** The most of any channel of its lane: the store counts items, not calls. Default 1. */
+  readonly laneItemsPerCall?: number
 }
 
 export interface PlannedClaim {
   readonly lane: string
   readonly endpoint: string
+  /** Items. */
   readonly limit: number
+  /** Items of the lane, over all workers. */
   readonly laneConcurrency: number
 }
 
@@ -27,25 +33,53 @@ interface Turn {
 }
 
 /**
- * Hands out `capacity` places. `turn` rotates who comes first, so that with more lanes than places each gets its turn.
+ * Hands out `capacity` places, one for each call, to candidates in the order of their turns. In the plan, lanes stand in the
+ * order in which they got their last place.
  */
-export function planClaims(candidates: readonly ClaimCandidate[], capacity: number, turn: number): PlannedClaim[] {
+export function planClaims(candidates: readonly ClaimCandidate[], capacity: number): PlannedClaim[] {
   const lanes = groupByLane(candidates)
-  if (lanes.length === 0 || capacity <= 0) return []
-  const order = rotate(lanes, turn)
+  const served = new Set<LaneTurns>()
   let left = capacity
   let moved = true
   while (left > 0 && moved) {
     moved = false
-    for (const lane of order) {
-      if (left === 0) break
+    for (const lane of lanes) {
+      if (left <= 0) break
       if (lane.free === 0 || !giveOne(lane)) continue
       lane.free -= 1
       left -= 1
       moved = true
+      served.delete(lane)
+      served.add(lane)
     }
   }
-  return order.flatMap((lane) => lane.turns.filter((entry) => entry.taken > 0).map(toPlanned))
+  return [...served].flatMap((lane) => lane.turns.filter((entry) => entry.taken > 0).map(toPlanned))
+}
+
+/**
+ * Whose turn comes next: lanes that were served go to the back, and there the endpoints that were served behind the others. So
+ * whoever waits longest is first, also with many more lanes than places, or more endpoints than their lane has places.
+ */
+export function afterTurn<Channel extends { readonly lane: string; readonly endpoint: string }>(
+  channels: readonly Channel[],
+  planned: readonly PlannedClaim[],
+): Channel[] {
+  const served = new Map<string, { readonly endpoints: Set<string>; readonly channels: Channel[] }>()
+  for (const { lane, endpoint } of planned) {
+    const known = served.get(lane)
+    if (known) known.endpoints.add(endpoint)
+    else served.set(lane, { endpoints: new Set([endpoint]), channels: [] })
+  }
+  const waiting = channels.filter((channel) => {
+    const lane = served.get(channel.lane)
+    lane?.channels.push(channel)
+    return lane === undefined
+  })
+  const atTheBack = [...served.values()].flatMap((lane) => {
+    const wasServed = (channel: Channel): boolean => lane.endpoints.has(channel.endpoint)
+    return [...lane.channels.filter((channel) => !wasServed(channel)), ...lane.channels.filter(wasServed)]
+  })
+  return [...waiting, ...atTheBack]
 }
 
 interface LaneTurns {
@@ -79,16 +113,11 @@ function giveOne(lane: LaneTurns): boolean {
   return false
 }
 
-function rotate<Entry>(list: readonly Entry[], by: number): Entry[] {
-  const start = by % list.length
-  return [...list.slice(start), ...list.slice(0, start)]
-}
-
 function toPlanned({ candidate, taken }: Turn): PlannedClaim {
   return {
     lane: candidate.lane,
     endpoint: candidate.endpoint,
-    limit: taken,
-    laneConcurrency: candidate.laneConcurrency,
+    limit: taken * (candidate.itemsPerCall ?? 1),
+    laneConcurrency: candidate.laneConcurrency * (candidate.laneItemsPerCall ?? 1),
   }
 }

@@ -6,6 +6,8 @@ import type { DrainOptions } from './api.ts'
 export interface DrainParts {
   readonly ledger: Ledger
   readonly clock: Clock
+  /** Resolves when what this process still has to queue because of what ended is queued. */
+  readonly followedUp: () => Promise<void>
   /** Resolves at the next moment this process has nothing to do, or after the delay: another process may do the work. */
   readonly nextIdle: (limitMs: number, signal: AbortSignal | undefined) => Promise<void>
 }
@@ -23,6 +25,7 @@ export async function drain(parts: DrainParts, options: DrainOptions = {}): Prom
   let before = ''
   for (;;) {
     options.signal?.throwIfAborted()
+    await parts.followedUp()
     const balance = await parts.ledger.balance(filter)
     if (!(await canMove(parts.ledger, filter, balance))) return balance
     const states = JSON.stringify(balance.states)

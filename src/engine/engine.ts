@@ -3,6 +3,8 @@
  * root (`system/`) brings the real clock, chance, store and network, the simulator brings others.
  */
 
+import { type Cipher, createCipher } from '../client/credentials/cipher.ts'
+import { createCredentials } from '../client/credentials/credentials.ts'
 import { createDeadlines } from '../client/deadlines.ts'
 import { createFetch } from '../client/fetch-adapter.ts'
 import { createHealth } from '../client/health-registry.ts'
@@ -26,6 +28,7 @@ import type { AnyPipeline } from './pipeline.ts'
 import { wakeWhenHealthy } from './recovery.ts'
 import { createSettler } from './settler.ts'
 import { submitRecords } from './submit.ts'
+import { watchForUndo } from './undo.ts'
 import { type EngineWorker, FLUSH_LIMIT_MS, startWorker } from './worker.ts'
 
 export interface EngineParts {
@@ -38,6 +41,8 @@ export interface EngineParts {
   readonly integrations: readonly IntegrationSettings[]
   readonly pipelines: readonly AnyPipeline[]
   readonly settings?: Partial<EngineSettings>
+  /** Of stored credentials. Default one without a key: nothing can be stored. */
+  readonly cipher?: Cipher
   /** Run after everything else is closed: what the caller opened for this engine. */
   readonly onClose?: () => Promise<void>
 }
@@ -58,7 +63,17 @@ export function createEngine(parts: EngineParts): Holdfast {
   const catalog = createCatalog(parts.integrations, parts.pipelines)
   const processId = newId(clock, random)
   const health = createHealth({ ledger, clock, random, events, workerId: processId })
-  const attempt = { health, transport, clock, random, events }
+  const credentials = createCredentials({
+    ledger,
+    transport,
+    clock,
+    random,
+    events,
+    cipher: parts.cipher ?? createCipher([], random),
+    workerId: processId,
+    onSuspended: () => health.sync(),
+  })
+  const attempt = { health, transport, credentials, clock, random, events }
   const healthLoop = startHealthLoop(health, clock, settings.healthSyncMs)
   const deadlines = createDeadlines(clock)
   const settler = createSettler({ ledger, clock, events })
@@ -75,21 +90,32 @@ export function createEngine(parts: EngineParts): Holdfast {
   const crew = createCrew()
   const watching = ledger.watch(() => crew.wake())
   const recovering = wakeWhenHealthy({ ledger, events, clock, wake: () => crew.wake() })
-  const operations = createOperations({ ledger, catalog, health, clock, events, wake: () => crew.wake() })
-  const inlineParts = { ledger, health, transport, clock, random, events, newId: () => newId(clock, random) }
+  const operations = createOperations({
+    ledger,
+    catalog,
+    health,
+    credentials: credentials.desk,
+    clock,
+    events,
+    wake: () => crew.wake(),
+  })
+  const inlineParts = { ...attempt, ledger, newId: () => newId(clock, random) }
   const newRunId = createIdSource(clock, random)
   const submitParts = (options?: TransactionOptions) => {
     const into = options?.transaction ? joined(parts, options.transaction) : ledger
     return { catalog, ledger: into, clock, events, newRunId, maxPayloadBytes: settings.maxPayloadBytes }
   }
+  const undo = watchForUndo({ ledger, catalog, clock, events, newRunId, wake: () => crew.wake() })
   let closing: Promise<void> | undefined
 
   async function close(): Promise<void> {
     await crew.stop()
     await settler.flushed(FLUSH_LIMIT_MS)
+    await undo.stop()
     watching[Symbol.dispose]()
     recovering[Symbol.dispose]()
     await healthLoop.stop()
+    await credentials.close()
     await transport.close()
     await ledger.close()
     await parts.onClose?.()
@@ -127,6 +153,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     fetch: (name, options) => createFetch(inlineParts, catalog.integration(name), options),
     startWorker(options = {}) {
       openOrThrow()
+      undo.start()
       const worker = startWorker({
         id: newId(clock, random),
         ledger,
@@ -147,7 +174,15 @@ export function createEngine(parts: EngineParts): Holdfast {
       return worker
     },
     drain: (options) =>
-      drain({ ledger, clock, nextIdle: (limitMs, signal) => crew.nextIdle(clock, limitMs, signal) }, options),
+      drain(
+        {
+          ledger,
+          clock,
+          followedUp: undo.settled,
+          nextIdle: (limitMs, signal) => crew.nextIdle(clock, limitMs, signal),
+        },
+        options,
+      ),
     close() {
       closing ??= close()
       return closing

@@ -47,7 +47,7 @@ export async function runRequestStep(execution: Execution, plan: RequestPlan): P
   return readAnswer(execution, plan, context, call, result.answer, operation)
 }
 
-async function readAnswer(
+export async function readAnswer(
   execution: Execution,
   plan: RequestPlan,
   context: StepContext,
@@ -101,11 +101,11 @@ function keyForgotten(execution: Execution, sinceMs: number): Settlement {
 }
 
 /** "Already there", where the API keeps one record per natural key: what we wanted is the case (D05). */
-function isOurs(plan: RequestPlan, failure: Failure): boolean {
+export function isOurs(plan: RequestPlan, failure: Failure): boolean {
   return plan.endpoint.idempotency.kind === 'natural' && isAlreadyExists(failure)
 }
 
-function alreadyThere(execution: Execution, operation: OperationGrant, failure: Failure): Settlement {
+export function alreadyThere(execution: Execution, operation: OperationGrant, failure: Failure): Settlement {
   const { item, parts, startedAtMs } = execution
   const output = toJson({ alreadyExists: true })
   const note = 'the API already had it, under the same natural key (D05)'
@@ -125,7 +125,7 @@ function alreadyThere(execution: Execution, operation: OperationGrant, failure: 
 }
 
 /** The step's own code could not say what to send: it would fail the same way again, and nothing has left. */
-function notBuilt(execution: Execution, thrown: unknown): Settlement {
+export function notBuilt(execution: Execution, thrown: unknown): Settlement {
   const error = isHoldfastError(thrown)
     ? thrown
     : new HoldfastError({

@@ -63,26 +63,28 @@ export function executeClaim(
   parts: ExecuteParts,
   claim: Claim,
 ): Settlement | undefined | Promise<Settlement | undefined> {
+  const execution = executionOf(parts, claim)
+  if (!execution) return unknownStep(parts, claim.item)
+  if (execution.memo.unresolved) return reconcile(execution)
+  const settlement = endedBefore(execution)
+  if (settlement) return settlement
+  const { plan } = execution
+  return plan.kind === 'request' ? runRequestStep(execution, plan) : runCodeStep(execution, plan)
+}
+
+/** `undefined`: nothing here knows the step. */
+export function executionOf(parts: ExecuteParts, claim: Claim): Execution | undefined {
   const { item } = claim
   const plan = parts.catalog.plan(item.pipeline, item.step)
-  if (!plan) return unknownStep(parts, item)
-  const execution: Execution = {
-    parts,
-    claim,
-    item,
-    plan,
-    memo: parseMemo(item.memo),
-    startedAtMs: parts.clock.wallMs(),
-  }
-  if (execution.memo.unresolved) return reconcile(execution)
+  return plan && { parts, claim, item, plan, memo: parseMemo(item.memo), startedAtMs: parts.clock.wallMs() }
+}
+
+/** What ends a claim before anything is sent. */
+export function endedBefore(execution: Execution): Settlement | undefined {
+  const { item } = execution
   if (item.cancelRequested) return cancelledSettlement(item)
-  if (item.from === 'processing') {
-    const settlement = afterCrash(execution)
-    if (settlement) return settlement
-  }
-  const late = tooLate(execution)
-  if (late) return late
-  return plan.kind === 'request' ? runRequestStep(execution, plan) : runCodeStep(execution, plan)
+  const crashed = item.from === 'processing' ? afterCrash(execution) : undefined
+  return crashed ?? tooLate(execution)
 }
 
 /** A deployment that knows the step may be on its way: hold it, use no attempt. */

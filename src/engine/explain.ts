@@ -1,12 +1,14 @@
 /** What happened to an item, why, and what comes next: the same words on every screen (rule 9, R060). Pure. */
 import { formatDuration } from '../core/duration.ts'
 import { type ItemState, isEndState } from '../core/item-state.ts'
-import type { AttemptRecord, ItemRecord, LaneState } from '../ledger/port.ts'
+import type { AttemptRecord, ItemRecord, ItemSummary, LaneState } from '../ledger/port.ts'
 import type { Explanation } from './api.ts'
 
 export interface ExplainFacts {
   readonly item: ItemRecord
   readonly lane: LaneState | undefined
+  /** What undoes its run. */
+  readonly undoing: readonly ItemSummary[]
   readonly nowMs: number
 }
 
@@ -17,7 +19,7 @@ export function explainItem(facts: ExplainFacts): Explanation {
   return {
     itemId: item.itemId,
     headline: headline(item),
-    lines: timeline(item),
+    lines: timeline(facts),
     next: whatNext(facts),
     hint: item.deadLetter?.hint ?? lastFailureOf(item)?.hint ?? '',
   }
@@ -50,19 +52,26 @@ const STATE_WORDS: Readonly<Record<ItemState, string>> = {
   discarded: 'was discarded',
 }
 
-function timeline(item: ItemRecord): Line[] {
+function timeline({ item, undoing }: ExplainFacts): Line[] {
   const lines: Line[] = [{ atMs: item.createdAtMs, text: accepted(item) }]
   for (const attempt of item.attempts) lines.push({ atMs: attempt.startedAtMs, text: wordAttempt(attempt) })
   for (const operation of item.operations) {
     const note = operation.note ? `: ${operation.note}` : ''
     lines.push({ atMs: operation.atMs, text: `${operation.what} by ${operation.by}${note}` })
   }
+  for (const undo of undoing) lines.push({ atMs: undo.createdAtMs, text: wordUndo(item, undo) })
   return lines.sort((left, right) => (left.atMs ?? 0) - (right.atMs ?? 0))
 }
 
 function accepted(item: ItemRecord): string {
   const needs = item.after.length > 0 ? `, to run after ${item.after.join(', ')}` : ''
   return `Accepted in batch "${item.batch}" for lane ${item.lane} (${item.endpoint})${needs}.`
+}
+
+function wordUndo(item: ItemRecord, undo: ItemSummary): string {
+  const which = undo.step === item.step ? 'This step' : `Step "${undo.step}" of its run`
+  const done = undo.state === 'succeeded' ? 'was undone' : `is to be undone (${undo.state})`
+  return `${which} ${done}, because the run failed for good: item ${undo.itemId}.`
 }
 
 function wordAttempt(attempt: ItemRecord['attempts'][number]): string {
@@ -99,7 +108,11 @@ function wordFailure(attempt: AttemptRecord): string {
 
 function whatNext(facts: ExplainFacts): string {
   const { item, lane, nowMs } = facts
-  if (isEndState(item.state)) return 'Nothing: it has ended.'
+  if (isEndState(item.state)) {
+    return facts.undoing.length === 0
+      ? 'Nothing: it has ended.'
+      : 'Nothing: its run failed for good and is undone. Submit the record again where it is still wanted.'
+  }
   if (lane?.suspended && item.state !== 'waiting' && item.dueAtMs !== undefined) {
     return `It waits until lane ${item.lane} is resumed (${lane.suspended.reason}): \`holdfast integrations resume ${item.lane.split('/')[0]}\`.`
   }

@@ -29,7 +29,8 @@ export interface LeaseKeeperParts {
   readonly clock: Clock
   readonly events: EventBus
   readonly settings: EngineSettings
-  readonly concurrency: number
+  /** Places for calls that are free now. */
+  readonly freePlaces: () => number
   readonly running: { readonly size: number } & Iterable<HeldLease>
   readonly onTakenOver: (items: readonly ClaimedItem[], leaseFromMs: number) => void
 }
@@ -71,7 +72,7 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
 
   async function takeOver(): Promise<void> {
     if (!takingOver) return
-    const limit = Math.max(0, parts.concurrency - running.size)
+    const limit = Math.max(0, parts.freePlaces())
     if (limit === 0) return
     const nowMs = clock.wallMs()
     const fromMs = clock.monotonicMs()

@@ -12,6 +12,8 @@ export interface Memo {
   readonly keySpent?: boolean
   /** It may have happened: whoever claims the item next looks for the effect before anything is sent (rule 3). */
   readonly unresolved?: boolean
+  /** The most records it may share a call with, itself included: one of a larger call was refused with all others. */
+  readonly together?: number
 }
 
 export function parseMemo(text: string | undefined): Memo {

@@ -1,5 +1,8 @@
 /** What the person on call can see and do. Thin: it words selections and hands them to the ledger. */
+import type { CredentialDesk } from '../client/credentials/operators.ts'
+import { credentialName } from '../client/credentials/token-keeper.ts'
 import type { Health } from '../client/health.ts'
+import type { IntegrationSettings } from '../config/settings.ts'
 import type { Clock } from '../core/clock.ts'
 import { configurationError } from '../core/errors.ts'
 import type { EventBus } from '../core/events.ts'
@@ -10,11 +13,14 @@ import type { Catalog } from './catalog.ts'
 import { explainItem } from './explain.ts'
 import { replay } from './replay.ts'
 import { selectItems } from './selection.ts'
+import { suggestionsFrom } from './suggestions.ts'
+import { undoingOf } from './undo.ts'
 
 export interface OperationsParts {
   readonly ledger: Ledger
   readonly catalog: Catalog
   readonly health: Health
+  readonly credentials: CredentialDesk
   readonly clock: Clock
   readonly events: EventBus
   readonly wake: () => void
@@ -30,13 +36,16 @@ export function createOperations(parts: OperationsParts): Operations {
     item: (itemId) => ledger.item(itemId),
     items: (filter = {}, page = {}) => ledger.items(filter, { limit: PAGE, ...page }),
     groups: (filter = {}) => ledger.groups(filter),
+    async suggestions({ sinceMs = 0 } = {}) {
+      return suggestionsFrom(await ledger.failures(sinceMs))
+    },
     balance: (filter = {}) => ledger.balance(filter),
     audit: () => ledger.audit(),
     async explain(itemId) {
       const item = await ledger.item(itemId)
       if (!item) return undefined
       const lane = (await ledger.lanes()).find((candidate) => candidate.lane === item.lane)
-      return explainItem({ item, lane, nowMs: clock.wallMs() })
+      return explainItem({ item, lane, undoing: await undoingOf(parts, item), nowMs: clock.wallMs() })
     },
     replay: (request) => replay(parts, request),
     async discard(selection, reason, by) {
@@ -62,6 +71,13 @@ export function createOperations(parts: OperationsParts): Operations {
     integrations: () => integrationViews(parts),
     suspend: (integration, reason) => suspend(parts, integration, requireReason(reason)),
     resume: (integration) => resume(parts, integration),
+    credentials: () => parts.credentials.views(parts.catalog.integrations.values()),
+    async setCredential(name, secret) {
+      const integration = integrationOf(parts, name)
+      await parts.credentials.set(integration, secret)
+      return resume(parts, integration.name)
+    },
+    rotateCredentialKey: () => parts.credentials.rotateKey(),
     async breakers() {
       await health.sync()
       return health.breakers()
@@ -156,7 +172,10 @@ async function suspend(parts: OperationsParts, integration: string, reason: stri
 async function resume(parts: OperationsParts, integration: string): Promise<string[]> {
   const lanes = await lanesOf(parts, integration)
   const nowMs = parts.clock.wallMs()
+  await parts.credentials.lift(parts.catalog.integration(integration))
   await parts.ledger.resumeLanes(lanes)
+  // Callers who wait in this process need not wait for the next exchange.
+  await parts.health.sync()
   for (const lane of lanes) {
     await parts.ledger.wake({ lane, what: 'parked', limit: WAKE_LIMIT }, nowMs)
     parts.events.emit('lane.resumed', nowMs, { lane })
@@ -166,6 +185,12 @@ async function resume(parts: OperationsParts, integration: string): Promise<stri
 }
 
 const WAKE_LIMIT = 100_000
+
+/** `hubspot/default`, or only `hubspot`. */
+function integrationOf({ catalog }: OperationsParts, name: string): IntegrationSettings {
+  const named = [...catalog.integrations.values()].find((integration) => credentialName(integration) === name)
+  return named ?? catalog.integration(name)
+}
 
 async function retainAll(
   ledger: Ledger,

@@ -4,7 +4,9 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Answer } from '../client/call.ts'
+import type { BatchShape, BatchShapeName } from '../config/batch-shapes.ts'
 import { oursAmongNewest } from '../config/lookup.ts'
+import type { WrittenSize } from '../config/schema-parts.ts'
 import type { IdempotencySettings, JitterStrategy } from '../config/settings.ts'
 import { type Duration, durationMs } from '../core/duration.ts'
 import { configurationError } from '../core/errors.ts'
@@ -100,6 +102,26 @@ export function newestFirst<Found, Context>(
   }
 }
 
+/** What a compensation sees: the step's context, and what it gave. */
+export interface UndoContext<Input, Outputs, Output> extends StepContext<Input, Outputs> {
+  readonly output: Output
+}
+
+/** How to undo a request step: a call of the same integration, retried, keyed and looked for like any other. */
+export interface RequestCompensation<Context> {
+  readonly request: RequestTemplate<Context>
+  /** What makes repeating it safe. Default: by method; a `DELETE` of what is gone is success. */
+  readonly idempotency?: IdempotencySettings
+  readonly reconcile?: RequestReconciliation<Context, unknown>
+}
+
+/** How to undo a code step. */
+export interface CodeCompensation<Context> {
+  readonly run: (context: Context & Pick<CodeContext, 'signal'>) => Awaitable<unknown>
+  /** Running it twice has the effect of running it once. Default false. */
+  readonly safe?: boolean
+}
+
 export type Reconciliation<Output> =
   | { readonly outcome: 'applied'; readonly output: Output }
   | { readonly outcome: 'not_applied' }
@@ -125,6 +147,56 @@ export interface StepBackoff {
   readonly jitter?: JitterStrategy
 }
 
+/**
+ * Several records in one call. `request.body` gives each record as the call has it; every record keeps its own item, attempts,
+ * lease and outcome (R121, R122).
+ */
+export interface StepBatch<Context> {
+  /** The most records in one call. */
+  readonly size: number
+  /** The largest body of a call, in bytes or as `'500KB'`. A record that is larger alone is sent alone. Default: no limit. */
+  readonly bytes?: number | WrittenSize
+  /** How long a record may wait for others. It waits in the store: no worker is held. Default 50 ms. */
+  readonly linger?: Duration
+  /** How the API takes and answers several records. Default: what is known about the endpoint. */
+  readonly shape?: BatchShapeName | BatchShape
+  /** The body of a call, where no shape can say it. Default: the shape's envelope around the records. */
+  readonly build?: (members: readonly BatchMember<Context>[]) => unknown
+  /**
+   * What a good answer says of each record, in their order, where no shape can read it. `undefined`: it is about the call as a
+   * whole. Used instead of the shape's answer.
+   */
+  readonly split?: (
+    answer: Answer,
+    members: readonly BatchMember<Context>[],
+  ) => Awaitable<readonly RecordResult[] | undefined>
+}
+
+export interface BatchMember<Context> {
+  /** What `request.body` gave. */
+  readonly record: unknown
+  readonly context: Context
+}
+
+/** What an answer says of one record. */
+export type RecordResult =
+  /** `data` is what `parse` sees as the answer's data. Default `null`. */
+  | { readonly outcome: 'succeeded'; readonly data?: unknown }
+  /** Judged like an answer of its own with this status and body: by the integration's rules, then by default. */
+  | {
+      readonly outcome: 'failed'
+      /** Default 400. */
+      readonly status?: number
+      readonly code?: string
+      readonly message?: string
+      readonly field?: string
+      readonly retryAfterMs?: number
+    }
+  /** Undone, or not begun, because another record failed: sent again without it. */
+  | { readonly outcome: 'rolled_back' }
+  /** The answer does not say: looked for, or sent again where that is safe. */
+  | { readonly outcome: 'unknown' }
+
 export interface RequestStep<Input, Outputs, After extends keyof Outputs, Output> extends StepOptions<Outputs, After> {
   /** Name of the integration that is called. */
   readonly integration: string
@@ -138,6 +210,10 @@ export interface RequestStep<Input, Outputs, After extends keyof Outputs, Output
   readonly reconcile?: RequestReconciliation<StepContext<Input, Pick<Outputs, After>>, Output>
   /** Names the operation across runs: two runs that give the same key have the effect once. Default: each run its own. */
   readonly operation?: (context: StepContext<Input, Pick<Outputs, After>>) => Awaitable<string>
+  /** Undoes it when a later step fails for good, in pipelines with `onFailure: 'compensate'`. */
+  readonly compensate?: RequestCompensation<UndoContext<Input, Pick<Outputs, After>, Output>>
+  /** Gathers records into one call. `response` and `parse` then see the part of the answer that is about the record. */
+  readonly batch?: StepBatch<StepContext<Input, Pick<Outputs, After>>>
 }
 
 export interface CodeStep<Input, Outputs, After extends keyof Outputs, Output> extends StepOptions<Outputs, After> {
@@ -149,6 +225,8 @@ export interface CodeStep<Input, Outputs, After extends keyof Outputs, Output> e
   /** Tries at the same time, over all workers. Default 100. */
   readonly concurrency?: number
   readonly reconcile?: (context: CodeContext<Input, Pick<Outputs, After>>) => Awaitable<Reconciliation<Output>>
+  /** Undoes it when a later step fails for good, in pipelines with `onFailure: 'compensate'`. */
+  readonly compensate?: CodeCompensation<UndoContext<Input, Pick<Outputs, After>, Output>>
 }
 
 // Erased forms for the inside of the engine: the builder has checked the types.
@@ -162,12 +240,20 @@ export type PipelineOf<Input> = Pick<Pipeline<Input>, 'name' | 'steps' | 'inputS
 /** Any pipeline, whatever its types. */
 export type AnyPipeline = Pick<Pipeline, 'name' | 'steps'> & {
   readonly inputSchema: StandardSchemaV1<unknown, unknown> | undefined
+  readonly onFailure?: OnFailure
 }
+
+/**
+ * What becomes of a run whose step failed for good. `keep`: what was done stays, the dead letter waits for a person, what does
+ * not need it goes on. `compensate`: nothing more is begun, what succeeded is undone, newest first.
+ */
+export type OnFailure = 'keep' | 'compensate'
 
 export interface Pipeline<Input = unknown, Outputs = Record<never, never>> {
   readonly name: string
   readonly inputSchema: StandardSchemaV1<unknown, Input> | undefined
   readonly steps: ReadonlyMap<string, AnyStep>
+  readonly onFailure: OnFailure
   step<const Name extends string, Output, const After extends keyof Outputs & string = never>(
     name: Name,
     step: RequestStep<Input, Outputs, After, Output> | CodeStep<Input, Outputs, After, Output>,
@@ -177,6 +263,8 @@ export interface Pipeline<Input = unknown, Outputs = Record<never, never>> {
 export interface PipelineOptions<Input> {
   /** Any Standard Schema; refused input is refused at `submit`, before anything is stored. */
   readonly input?: StandardSchemaV1<unknown, Input>
+  /** Default `keep`. */
+  readonly onFailure?: OnFailure
 }
 
 const NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/
@@ -187,17 +275,19 @@ const NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/
  */
 export function definePipeline<Input = unknown>(name: string, options: PipelineOptions<Input> = {}): Pipeline<Input> {
   checkName('pipeline', name, name)
-  return build<Input, Record<never, never>>(name, options.input, new Map())
+  return build<Input, Record<never, never>>(name, options.input, options.onFailure ?? 'keep', new Map())
 }
 
 function build<Input, Outputs>(
   name: string,
   inputSchema: StandardSchemaV1<unknown, Input> | undefined,
+  onFailure: OnFailure,
   steps: ReadonlyMap<string, AnyStep>,
 ): Pipeline<Input, Outputs> {
   return {
     name,
     inputSchema,
+    onFailure,
     steps,
     step(stepName, step) {
       checkName('step', stepName, name)
@@ -212,7 +302,7 @@ function build<Input, Outputs>(
           )
         }
       }
-      return build(name, inputSchema, new Map(steps).set(stepName, step as AnyStep))
+      return build(name, inputSchema, onFailure, new Map(steps).set(stepName, step as AnyStep))
     },
   }
 }

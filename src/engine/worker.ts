@@ -8,14 +8,17 @@ import { type HoldfastError, isHoldfastError, messageOf } from '../core/errors.t
 import type { EventBus } from '../core/events.ts'
 import type { ClaimedItem, Ledger, Settlement, SettleReceipt } from '../ledger/port.ts'
 import type { Worker } from './api.ts'
+import { isBatched } from './batch-members.ts'
 import type { Catalog } from './catalog.ts'
 import { createChannelBoard } from './channel-board.ts'
 import type { EngineSettings } from './defaults.ts'
 import { type Claim, type ExecuteParts, executeClaim } from './execute.ts'
+import { type ClaimEnds, executeTogether } from './execute-batch.ts'
 import { itemRefOf, settledEvent } from './item-events.ts'
 import { createLeaseKeeper } from './leases.ts'
 import { type Placed, Roster } from './roster.ts'
 import type { Settler } from './settler.ts'
+import { tellUnseenFailure } from './unseen-failures.ts'
 import { givenBack } from './verdict.ts'
 
 export interface WorkerParts {
@@ -46,6 +49,14 @@ export interface EngineWorker extends Worker {
 interface Running extends Claim, Placed {
   readonly item: ClaimedItem
   leaseDeadlineMs: number
+  /** The place it shares with others; `undefined`: it has one of its own. */
+  shared: SharedPlace | undefined
+}
+
+/** Items of one channel that share calls have one place together. */
+interface SharedPlace {
+  readonly lane: string
+  open: number
 }
 
 export function startWorker(parts: WorkerParts): EngineWorker {
@@ -54,7 +65,9 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   const shutdown = new AbortController()
   const ended = new AbortController()
   const board = createChannelBoard(parts)
-  const leases = createLeaseKeeper({ ...parts, running, onTakenOver: startAll })
+  let placesTaken = 0
+  const freePlaces = () => parts.concurrency - placesTaken
+  const leases = createLeaseKeeper({ ...parts, running, freePlaces, onTakenOver: startAll })
   let stopping = false
   let stopped: Promise<void> | undefined
   let turn: Promise<void> | undefined
@@ -104,7 +117,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
 
   /** True where another turn should follow at once. */
   async function claimOnce(): Promise<boolean> {
-    const capacity = parts.concurrency - running.size
+    const capacity = freePlaces()
     if (capacity <= 0) return false
     await board.refresh()
     if (stopping) return false
@@ -131,13 +144,71 @@ export function startWorker(parts: WorkerParts): EngineWorker {
       else if (item.from !== 'processing')
         void parts.settler.settle(givenBack(item, 'given back: the worker is stopping'))
     }
-    runInSlices(started)
+    runInSlices(placesFor(started))
+  }
+
+  /** Each claim a place of its own, but one for as many as share a call. */
+  function placesFor(claims: readonly Running[]): (Running | Running[])[] {
+    const places: (Running | Running[])[] = []
+    const open = new Map<string, { readonly size: number; claims: Running[] }>()
+    for (const claim of claims) {
+      const { pipeline, step, lane, endpoint } = claim.item
+      const plan = parts.catalog.plan(pipeline, step)
+      if (!plan || !isBatched(plan)) {
+        takePlace(claim)
+        places.push(claim)
+        continue
+      }
+      const channel = `${lane} ${endpoint}`
+      let group = open.get(channel)
+      if (!group || group.claims.length >= group.size) {
+        group = { size: plan.batch.size, claims: [] }
+        open.set(channel, group)
+        places.push(group.claims)
+      }
+      group.claims.push(claim)
+    }
+    for (const place of places) if (Array.isArray(place)) sharePlace(place)
+    return places
+  }
+
+  function takePlace(claim: Running): void {
+    placesTaken += 1
+    board.started(claim.item.lane)
+  }
+
+  function sharePlace(claims: readonly Running[]): void {
+    const [first] = claims
+    if (!first) return
+    takePlace(first)
+    const place: SharedPlace = { lane: first.item.lane, open: claims.length }
+    for (const claim of claims) claim.shared = place
+  }
+
+  function freePlace(claim: Running): void {
+    if (claim.shared) {
+      claim.shared.open -= 1
+      if (claim.shared.open > 0) return
+    }
+    placesTaken -= 1
+    board.ended(claim.item.lane)
   }
 
   /** So many per turn of the event loop: what ends early is written, and replaced, while the rest is still under way. */
-  function runInSlices(claims: readonly Running[]): void {
-    for (const claim of claims.slice(0, SLICE)) void run(claim)
-    if (claims.length > SLICE) clock.nextTurn(() => runInSlices(claims.slice(SLICE)))
+  function runInSlices(places: readonly (Running | Running[])[]): void {
+    for (const place of places.slice(0, SLICE)) {
+      if (Array.isArray(place)) void executeTogether(parts.execute, place, ends)
+      else void run(place)
+    }
+    if (places.length > SLICE) clock.nextTurn(() => runInSlices(places.slice(SLICE)))
+  }
+
+  const ends: ClaimEnds = {
+    ended: (claim, settlement) => void end(claim as Running, settlement),
+    broke(claim, error) {
+      reportBroken(claim, error)
+      void end(claim as Running, undefined)
+    },
   }
 
   function start(item: ClaimedItem, leaseDeadlineMs: number): Running {
@@ -145,12 +216,12 @@ export function startWorker(parts: WorkerParts): EngineWorker {
       item,
       leaseDeadlineMs,
       place: -1,
+      shared: undefined,
       signal: shutdown.signal,
       leaseIsLive: () => clock.monotonicMs() < claim.leaseDeadlineMs,
     }
     idle = false
     running.add(claim)
-    board.started(item)
     if (events.wants('item.claimed')) {
       const { counters, from, token } = item
       events.emit('item.claimed', clock.wallMs(), {
@@ -168,10 +239,18 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     try {
       settlement = await executeClaim(parts.execute, claim)
     } catch (error) {
-      // A defect of ours: the item goes back by its lease, never lost, and the trouble is said aloud.
-      const where = `execute ${claim.item.itemId}`
-      events.emit('engine.trouble', clock.wallMs(), { where, message: messageOf(error), cause: error })
+      reportBroken(claim, error)
     }
+    await end(claim, settlement)
+  }
+
+  /** A defect of ours: the item goes back by its lease, never lost, and the trouble is said aloud. */
+  function reportBroken(claim: Claim, error: unknown): void {
+    const where = `execute ${claim.item.itemId}`
+    events.emit('engine.trouble', clock.wallMs(), { where, message: messageOf(error), cause: error })
+  }
+
+  async function end(claim: Running, settlement: Settlement | undefined): Promise<void> {
     // The place is free as soon as the settlement is on its way: the store keeps the order, so the next claim sees it.
     if (settlement) scheduleTurn()
     const pending = settlement ? parts.settler.settle(settlement) : undefined
@@ -187,7 +266,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   function release(claim: Running): void {
     running.remove(claim)
     leases.settling(claim)
-    board.ended(claim.item)
+    freePlace(claim)
   }
 
   function announce(item: ClaimedItem, settlement: Settlement, receipt: SettleReceipt): void {
@@ -198,6 +277,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     board.settled(item, settlement, receipt)
     if (events.wants('item.settled'))
       events.emit('item.settled', clock.wallMs(), settledEvent(item, settlement, receipt))
+    tellUnseenFailure(events, item, settlement, clock.wallMs())
   }
 
   /** Nothing more to do now: sleep until the next due time, a wake-up, or the poll. */
@@ -219,7 +299,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     // A store that fails gets time to recover, and the log to be read.
     if (failedTurns > 0) return Math.min(FIRST_PAUSE_MS * 2 ** Math.min(failedTurns - 1, 10), LONGEST_PAUSE_MS)
     // While it is full, only the end of an item can change anything.
-    if (running.size >= parts.concurrency) return Number.POSITIVE_INFINITY
+    if (freePlaces() <= 0) return Number.POSITIVE_INFINITY
     return board.nextDueMs() - clock.wallMs()
   }
 

@@ -22,6 +22,7 @@ import type {
   DeadLetterFacts,
   DeadLetterGroup,
   DiscardOrder,
+  FailureTally,
   ItemCounters,
   ItemFilter,
   ItemRecord,
@@ -53,6 +54,8 @@ export interface Ledger {
   // --- work -------------------------------------------------------------------------------------------------------
   /** Channels that hold claimable items, with when the earliest is due. Cheap: one index probe per channel. */
   channels(): Promise<ChannelDue[]>
+  /** How many items of each channel are due, counted up to its `atMost`: is there enough for a whole call? */
+  countDue(channels: readonly DueQuestion[], nowMs: number): Promise<number[]>
   /**
    * Leases due items, in order of due time, oldest first. The claim is the write-ahead of the attempt (rule 5): on disk
    * before the promise resolves. Lanes whose gate is closed or that are suspended give nothing; a lane never has more
@@ -91,7 +94,7 @@ export interface Ledger {
   suspendLanes(lanes: readonly Suspension[]): Promise<void>
   resumeLanes(lanes: readonly string[]): Promise<void>
   lanes(): Promise<LaneState[]>
-  /** Shared health records (breakers, limiters, probe leases) changed after `sinceRevision`, with the newest revision. */
+  /** Shared health records (breakers, limiters, probe leases, encrypted credentials) changed after `sinceRevision`, with the newest revision. */
   readHealth(sinceRevision: number): Promise<{ records: HealthRecord[]; revision: number }>
   /** Compare-and-swap by revision (0: must not exist). Answers with the current record where it did not apply. */
   updateHealth(changes: readonly HealthChange[], nowMs: number): Promise<HealthReceipt[]>
@@ -121,6 +124,11 @@ export interface Ledger {
   items(filter: ItemFilter, page: Page): Promise<PageOf<ItemSummary>>
   /** Items that need a person (or, if asked, all dead letters), by fingerprint, largest group first (R134). */
   groups(filter: ItemFilter): Promise<DeadLetterGroup[]>
+  /**
+   * What attempts failed with since then, whatever became of their items, by kind and day, the most frequent first; at most
+   * 1,000 kinds. Reads all attempts that are kept: for people, not for screens that refresh.
+   */
+  failures(sinceMs: number): Promise<FailureTally[]>
   /**
    * Counts by state, and what was accepted, for the whole or for one batch, label or pipeline. Cheap enough to be asked
    * for several times a second, except by label. By label, runs that were forgotten are not counted on either side.
@@ -192,6 +200,12 @@ export interface ChannelDue {
   readonly lane: string
   readonly endpoint: string
   readonly earliestDueMs: number
+}
+
+export interface DueQuestion {
+  readonly lane: string
+  readonly endpoint: string
+  readonly atMost: number
 }
 
 export interface ClaimRequest {
@@ -352,7 +366,7 @@ export interface LaneState {
 }
 
 export interface HealthRecord {
-  /** `breaker:hubspot:POST /contacts`, `limiter:...` */
+  /** `breaker:hubspot:POST /contacts`, `limiter:...`, `credential:hubspot/default` */
   readonly key: string
   readonly revision: number
   readonly state: Json

@@ -190,6 +190,20 @@ export interface DeadLetterGroup extends DeadLetterFacts {
   readonly willRetry: number
 }
 
+/** Failed attempts of one kind on one day: same lane, endpoint, deciding rule, code and status (R018). */
+export interface FailureTally {
+  readonly lane: string
+  readonly endpoint: string
+  /** When the day began, in UTC. */
+  readonly dayMs: number
+  readonly count: number
+  readonly firstMs: number
+  readonly lastMs: number
+  /** One that ended so, and the item that it is of. */
+  readonly failure: Failure
+  readonly exampleItemId: string
+}
+
 export interface BalanceFilter {
   readonly batch?: string
   readonly pipeline?: string

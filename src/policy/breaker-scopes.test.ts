@@ -1,13 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { BreakerSettings } from '../config/settings.ts'
-import { type BreakerEvent, CLOSED_BREAKER, reduceBreaker } from './breaker.ts'
-import {
-  BREAKER_SCOPES,
-  breakerKeys,
-  combinedAdmission,
-  reduceScopedBreaker,
-  type ScopedBreakers,
-} from './breaker-scopes.ts'
+import { type BreakerEvent, type BreakerState, CLOSED_BREAKER } from './breaker.ts'
+import { type BreakerScope, breakerKeys, reduceScopedBreaker } from './breaker-scopes.ts'
+
+const BREAKER_SCOPES: readonly BreakerScope[] = ['global', 'endpoint', 'tenant']
+type ScopedBreakers = Readonly<Record<BreakerScope, BreakerState>>
 
 const SETTINGS: BreakerSettings = {
   failureRate: 0.5,
@@ -33,7 +30,7 @@ const failed = (atMs: number, tenant: string, endpoint = 'POST /contacts'): Brea
 })
 
 function applyToAll(breakers: ScopedBreakers, event: BreakerEvent): ScopedBreakers {
-  const next = { ...breakers }
+  const next: Record<BreakerScope, BreakerState> = { ...breakers }
   for (const scope of BREAKER_SCOPES) next[scope] = reduceScopedBreaker(scope, breakers[scope], event, SETTINGS)
   return next
 }
@@ -115,57 +112,16 @@ describe('breakers in scopes (D15)', () => {
     }
     expect(global.phase).toBe('open')
   })
-})
-
-describe('combinedAdmission', () => {
-  const open = reduceBreaker(
-    { ...CLOSED_BREAKER, consecutiveFailures: 4 },
-    { type: 'failed', atMs: 0, code: 'http_503' },
-    SETTINGS,
-  )
-  const openLonger = { ...open, openUntilMs: 60_000 }
-  const ramping = { ...CLOSED_BREAKER, phase: 'ramping' as const, rampFromMs: 0 }
-  const rampingLater = { ...ramping, rampFromMs: 4_000 }
-
-  it('a call needs all three', () => {
-    expect(combinedAdmission(ALL_CLOSED, 10, SETTINGS)).toMatchObject({ admit: 'all', scope: undefined })
-    for (const scope of BREAKER_SCOPES) {
-      expect(combinedAdmission({ ...ALL_CLOSED, [scope]: open }, 10, SETTINGS)).toMatchObject({ admit: 'none', scope })
-    }
-  })
-
-  it('of several refusals the longest counts', () => {
-    expect(combinedAdmission({ global: open, endpoint: openLonger, tenant: open }, 10, SETTINGS)).toMatchObject({
-      admit: 'none',
-      scope: 'endpoint',
-      retryAtMs: 60_000,
-    })
-  })
-
-  it('a refusal is stricter than a probe, a probe than a share, a small share than a large one', () => {
-    expect(combinedAdmission({ global: open, endpoint: openLonger, tenant: ramping }, 30_000, SETTINGS).admit).toBe(
-      'none',
-    )
-    const probing = combinedAdmission({ global: rampingLater, endpoint: open, tenant: ramping }, 30_000, SETTINGS)
-    expect(probing).toMatchObject({ admit: 'probe', scope: 'endpoint' })
-    const sharing = combinedAdmission(
-      { global: ramping, endpoint: CLOSED_BREAKER, tenant: rampingLater },
-      6_000,
-      SETTINGS,
-    )
-    expect(sharing).toMatchObject({ admit: 'share', share: 0.1, scope: 'tenant' })
-  })
 
   it('one probe serves all scopes that need one, and is an ordinary call to the others', () => {
-    let breakers: ScopedBreakers = { global: CLOSED_BREAKER, endpoint: open, tenant: open }
+    const open: BreakerState = { ...CLOSED_BREAKER, phase: 'open', openUntilMs: 30_000, cooldownMs: 30_000 }
+    let breakers: ScopedBreakers = { ...ALL_CLOSED, endpoint: open, tenant: open }
     breakers = applyToAll(breakers, { type: 'probe_started', atMs: 30_000, probeId: 'a' })
-    expect(combinedAdmission(breakers, 30_001, SETTINGS).admit).toBe('none')
+    expect(phasesOf(breakers)).toEqual(['closed', 'half_open', 'half_open'])
     breakers = applyToAll(breakers, { type: 'succeeded', atMs: 30_010, probeId: 'a', tenant: 'acme' })
-    expect([breakers.global.phase, breakers.endpoint.phase, breakers.tenant.phase]).toEqual([
-      'closed',
-      'ramping',
-      'ramping',
-    ])
+    expect(phasesOf(breakers)).toEqual(['closed', 'ramping', 'ramping'])
     expect(breakers.global.calls).toHaveLength(1)
   })
 })
+
+const phasesOf = (breakers: ScopedBreakers) => BREAKER_SCOPES.map((scope) => breakers[scope].phase)

@@ -1,7 +1,8 @@
 /**
  * Judges an answer. Order of verdicts (facts.md section 7): an explicit header of the server, then the integration's own
- * rules, then the default table; body and headers refine what the table says.
+ * rules, then those of its profile, then the default table; body and headers refine what the table says.
  */
+import type { RuleWait } from '../config/profile-rule.ts'
 import type { ErrorRule } from '../config/settings.ts'
 import type { Certainty, Failure, FailureClass } from '../core/failure.ts'
 import type { AnswerFacts, CallFacts, ClassificationSettings } from './classify.ts'
@@ -16,11 +17,20 @@ import {
   scopesInHeaders,
   scopesInMessage,
 } from './classify-patterns.ts'
+import {
+  codeThatMatched,
+  type JudgedAnswer,
+  type ReadyRule,
+  ruleMatches,
+  rulesForStatus,
+  waitOfRule,
+} from './classify-rules.ts'
 import { effectOf, excerptOf, isDelete, shorten } from './classify-shared.ts'
 import { ruleForStatus } from './default-rules.ts'
 import { CLASS_WORDS } from './explain-words.ts'
+import { rateLimitWait } from './rate-limits.ts'
 import { redactText } from './redact.ts'
-import { parseBodyRetryAfter, parseRateLimitReset, parseRetryAfter } from './retry-after.ts'
+import { parseBodyRetryAfter, parseRetryAfter } from './retry-after.ts'
 
 /** What has been decided so far; `certainty` is that of a write. */
 interface Verdict {
@@ -34,13 +44,26 @@ interface Verdict {
   readonly userMessage: string
   readonly rule: string
   readonly subject?: string | undefined
+  readonly wait?: RuleWait | undefined
 }
 
-interface Judged {
+/** Good answers of vendors that answer 200 with an error inside are asked by path only; the whole reading is for failures. */
+class Judged implements JudgedAnswer {
   readonly call: CallFacts
   readonly answer: AnswerFacts
   readonly settings: ClassificationSettings
-  readonly body: BodyFacts
+  #body: BodyFacts | undefined
+
+  constructor(call: CallFacts, answer: AnswerFacts, settings: ClassificationSettings) {
+    this.call = call
+    this.answer = answer
+    this.settings = settings
+  }
+
+  get body(): BodyFacts {
+    this.#body ??= readErrorBody(this.answer, this.settings)
+    return this.#body
+  }
 }
 
 /** Judges an answer; `undefined` means success. Never throws, whatever the API sent. */
@@ -49,91 +72,60 @@ export function classifyAnswer(
   answer: AnswerFacts,
   settings: ClassificationSettings,
 ): Failure | undefined {
-  const isGood = isGoodStatus(answer.status)
-  const rules = rulesFor(answer.status, settings)
+  const isGood = ruleForStatus(answer.status) === undefined
+  const rules = rulesForStatus(settings.errors, answer.status)
   // The path of nearly every call: its body is not even looked at.
   if (isGood && rules.length === 0) return undefined
-  const judged: Judged = { call, answer, settings, body: readErrorBody(answer, settings) }
-  const verdict = byIntegrationRule(rules, judged) ?? byDefault(judged)
+  const judged = new Judged(call, answer, settings)
+  const verdict = byRules(rules, judged) ?? byDefault(judged)
   if (verdict === 'success') return undefined
   return toFailure(judged, isGood ? verdict : obeyRetryHeader(verdict, answer.headers))
 }
 
-function isGoodStatus(status: number): boolean {
-  return ruleForStatus(status) === undefined
+/** The rule of the integration or its profile that decides; `undefined` where the default table does. */
+export function decidingRule(
+  call: CallFacts,
+  answer: AnswerFacts,
+  settings: ClassificationSettings,
+): ErrorRule | undefined {
+  const judged = new Judged(call, answer, settings)
+  return rulesForStatus(settings.errors, answer.status).find((ready) => ruleMatches(ready, judged))?.rule
 }
 
-// --- The integration's own rules (R022) ---
+// --- The rules of the integration and its profile (R022) ---
 
-interface PlacedRule {
-  readonly rule: ErrorRule
-  /** Where it stands, for `explain`. */
-  readonly place: string
-}
-
-function rulesFor(status: number, { errors, extraRules }: ClassificationSettings): PlacedRule[] {
-  const found: PlacedRule[] = []
-  collectRules('errors', errors, status, found)
-  if (extraRules) collectRules('extraRules', extraRules, status, found)
-  return found
-}
-
-function collectRules(list: string, rules: readonly ErrorRule[], status: number, found: PlacedRule[]): void {
-  for (const [index, rule] of rules.entries()) {
-    if (concerns(rule, status)) found.push({ rule, place: `${list}[${index}]` })
-  }
-}
-
-/**
- * Could the rule match this status? A good answer is only turned into a failure by a rule that names its status or a code;
- * a rule without any condition never matches.
- */
-function concerns(rule: ErrorRule, status: number): boolean {
-  if (typeof rule.status === 'number') return rule.status === status
-  if (rule.status !== undefined) return rule.status.includes(status)
-  if (rule.code !== undefined) return true
-  return !isGoodStatus(status) && (rule.messageContains !== undefined || rule.header !== undefined)
-}
-
-function byIntegrationRule(rules: readonly PlacedRule[], judged: Judged): Verdict | 'success' | undefined {
-  const found = rules.find(({ rule }) => matches(rule, judged))
+function byRules(rules: readonly ReadyRule[], judged: Judged): Verdict | 'success' | undefined {
+  const found = rules.find((ready) => ruleMatches(ready, judged))
   if (!found) return undefined
-  return found.rule.class === 'success' ? 'success' : verdictOfRule(found.rule, found.rule.class, found.place, judged)
+  return found.rule.class === 'success' ? 'success' : verdictOfRule(found, found.rule.class, judged)
 }
 
-/** All conditions that are given must hold. */
-function matches({ code, messageContains, header }: ErrorRule, { answer, body }: Judged): boolean {
-  if (code !== undefined && !body.codes.includes(code)) return false
-  if (messageContains !== undefined && !body.message.toLowerCase().includes(messageContains.toLowerCase())) return false
-  return header === undefined || headerMatches(header, answer.headers)
-}
-
-function headerMatches(
-  wanted: { readonly name: string; readonly value?: string },
-  headers: Readonly<Record<string, string>>,
-): boolean {
-  const value = headers[wanted.name.toLowerCase()]
-  if (value === undefined) return false
-  return wanted.value === undefined || value.trim().toLowerCase() === wanted.value.trim().toLowerCase()
-}
-
-function verdictOfRule(rule: ErrorRule, ruleClass: FailureClass, place: string, judged: Judged): Verdict {
+function verdictOfRule(ready: ReadyRule, ruleClass: FailureClass, judged: Judged): Verdict {
   const { answer, settings, body } = judged
+  const { rule } = ready
   const base = ruleForStatus(answer.status)
   const words = CLASS_WORDS[ruleClass]
-  const source = rule.source === undefined ? '' : ` (${rule.source})`
+  const code = codeThatMatched(ready, judged) ?? body.codes[0] ?? `http_${answer.status}`
   return {
     class: ruleClass,
-    code: codeOf(ruleClass, answer.status, body, rule.code ?? body.codes[0] ?? `http_${answer.status}`),
+    code: rule.reportAs ?? codeOf(ruleClass, answer.status, body, code),
     certainty: rule.certainty ?? certaintyOfRule(ruleClass, base?.certainty),
-    countsAgainstBreaker: ruleClass === 'transient' || ruleClass === 'malformed_response',
-    maxRetries: base?.class === ruleClass ? base.maxRetries : ruleClass === 'unknown' ? 2 : undefined,
+    countsAgainstBreaker:
+      rule.countsAgainstBreaker ?? (ruleClass === 'transient' || ruleClass === 'malformed_response'),
+    maxRetries:
+      rule.maxRetries ?? (base?.class === ruleClass ? base.maxRetries : ruleClass === 'unknown' ? 2 : undefined),
     meaning: words.meaning,
     hint: rule.hint ?? words.hint,
     userMessage: rule.userMessage ?? words.userMessage,
-    rule: `${settings.name}:${place}${source}`,
-    subject: subjectOf(ruleClass, body),
+    rule: rule.label ?? `${settings.name}:errors[${ready.index}]${sourceText(rule.source)}`,
+    subject: ruleClass === 'authorization' ? scopesOf(judged) : subjectOf(ruleClass, body),
+    wait: rule.retryAfter,
   }
+}
+
+function sourceText(source: ErrorRule['source']): string {
+  if (source === undefined) return ''
+  return ` (${typeof source === 'string' ? source : `${source.url}, read ${source.read}`})`
 }
 
 /** Only these leave open whether something was done; a bad status tells, and a good one with such a body may have. */
@@ -145,9 +137,10 @@ function certaintyOfRule(ruleClass: FailureClass, ofStatus: Certainty | undefine
 // --- The default table, refined by body and headers ---
 
 function byDefault(judged: Judged): Verdict | 'success' {
-  const { answer, call, body } = judged
+  const { answer, call } = judged
   const rule = ruleForStatus(answer.status)
   if (rule === undefined) return 'success'
+  const { body } = judged
   // R015: gone is what was wanted.
   if (rule.class === 'not_found' && isDelete(call)) return 'success'
   const verdict: Verdict = {
@@ -204,12 +197,16 @@ function reclassified(verdict: Verdict, newClass: FailureClass, why: string, bod
 }
 
 /** R147: stop, and name the scope. */
-function withScopes(verdict: Verdict, { answer, body }: Judged): Verdict {
-  const found = [scopesInHeaders(answer.headers), scopesInBody(answer.body), scopesInMessage(body.message)]
-  const scopes = found.find((list) => list.length > 0)?.join(', ')
-  if (scopes === undefined || answer.status !== 403) return verdict
+function withScopes(verdict: Verdict, judged: Judged): Verdict {
+  const scopes = scopesOf(judged)
+  if (scopes === undefined || judged.answer.status !== 403) return verdict
   const hint = `Give the credential the missing scope or permission at the vendor (${shorten(scopes, 200)}), then replay.`
   return { ...verdict, subject: scopes, hint: redactText(hint) }
+}
+
+function scopesOf({ answer, body }: Judged): string | undefined {
+  const found = [scopesInHeaders(answer.headers), scopesInBody(answer.body), scopesInMessage(body.message)]
+  return found.find((list) => list.length > 0)?.join(', ')
 }
 
 /** Conflicts carry our own words, since what to do about them depends on it (D05). */
@@ -255,7 +252,7 @@ function comesBackByItself(failureClass: FailureClass): boolean {
 
 function toFailure(judged: Judged, verdict: Verdict): Failure {
   const { call, answer, settings, body } = judged
-  const retryAfterMs = waitOf(verdict.class, answer)
+  const retryAfterMs = waitOf(verdict, answer, settings)
   const requestId = vendorRequestId(answer.headers) ?? body.requestId
   const keySpent = isStoredAnswer(call, answer)
   const excerpt = excerptOf(answer.body, answer.bodyText, settings.redact)
@@ -293,15 +290,23 @@ function messageOf({ call, answer, settings, body }: Judged, verdict: Verdict): 
   return `${settings.name} answered ${call.endpoint} with ${named}: ${said}`
 }
 
+const NO_READINGS: NonNullable<ClassificationSettings['rateLimits']> = []
+
 /** A floor for coming back, from any header or body field that tells it; only where coming back is what will happen. */
-function waitOf(failureClass: FailureClass, answer: AnswerFacts): number | undefined {
+function waitOf(
+  { class: failureClass, wait }: Verdict,
+  answer: AnswerFacts,
+  { rateLimits = NO_READINGS }: ClassificationSettings,
+): number | undefined {
   const { headers, receivedAtMs, body } = answer
   const isThrottled = failureClass === 'rate_limited' || failureClass === 'wait_long'
   if (!isThrottled && failureClass !== 'transient' && failureClass !== 'unknown' && failureClass !== 'conflict') {
     return undefined
   }
   const asked = parseRetryAfter(headers, receivedAtMs) ?? parseBodyRetryAfter(body, receivedAtMs)
-  return (asked ?? (isThrottled ? parseRateLimitReset(headers, receivedAtMs, true) : undefined))?.delayMs
+  const limitsCount = isThrottled && wait?.ignoreLimits !== true
+  const saidMs = (asked ?? (limitsCount ? rateLimitWait(answer, rateLimits, receivedAtMs, true) : undefined))?.delayMs
+  return wait === undefined ? saidMs : waitOfRule(wait, answer, saidMs)
 }
 
 /** The most common names, the vendors' own before the generic ones (R163). */
@@ -311,6 +316,8 @@ const REQUEST_ID_HEADERS = [
   'x-requestid',
   'x-hubspot-correlation-id',
   'x-github-request-id',
+  'x-slack-req-id',
+  'twilio-request-id',
   'x-amzn-requestid',
   'x-amz-request-id',
   'x-ms-request-id',

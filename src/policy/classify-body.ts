@@ -2,8 +2,9 @@
  * Reads error bodies of any shape (R024): machine codes, human messages, blamed fields, named scopes. Never throws, follows
  * only own members, and looks at a bounded number of values, whatever the API sent.
  */
-import { isJsonObject, type Json } from '../core/json.ts'
+import type { Json } from '../core/json.ts'
 import type { AnswerFacts, ClassificationSettings } from './classify.ts'
+import { jsonAt, MOST_VALUES } from './json-path.ts'
 import { redactText } from './redact.ts'
 
 export interface BodyFacts {
@@ -117,13 +118,9 @@ const EMPTY_CODES = new Set([
   'false',
   'about:blank',
 ])
-/** Members of an `errors` object that are not names of fields. */
-const NOT_FIELDS = new Set(['code', 'message', 'detail', 'title', 'type', 'status', 'reason', 'description', 'error'])
-
 const CODE_LIKE = /^[\w.:/#-]{1,100}$/
 const LONGEST_TEXT = 4000
 const LONGEST_VALUE = 1000
-const MOST_VALUES = 20
 
 export function readErrorBody(answer: AnswerFacts, settings: Pick<ClassificationSettings, 'errorPaths'>): BodyFacts {
   const { body } = answer
@@ -173,64 +170,11 @@ function firstFound(body: Json, paths: readonly string[], lists: ListReading): s
 /** A list of texts at the end of a path: a value each, or one (`["body", "email"]` is the path `body.email`). */
 type ListReading = 'each' | 'joined'
 
-/**
- * Texts and numbers at a dot path: `error.code`, `[0].errorCode` or `0.errorCode`, `errors[].field` (every element),
- * `errors.*` (every member), `errors.{field}` (the names of the members). A list in the middle is looked through.
- */
+/** Texts and numbers at a dot path; see `json-path.ts`. */
 export function valuesAt(body: Json, path: string, lists: ListReading): string[] {
-  const segments = path.replace(/\[(\d*)\]/g, (_, index: string) => `.${index || '[]'}`).split('.')
   const found: string[] = []
-  visit(
-    body,
-    segments.filter((segment) => segment !== ''),
-    lists,
-    found,
-  )
-  return found
-}
-
-function visit(value: Json, segments: readonly string[], lists: ListReading, found: string[]): void {
-  if (found.length >= MOST_VALUES) return
-  const [segment, ...rest] = segments
-  if (segment === undefined) takeLeaf(value, lists, found)
-  else if (isJsonObject(value)) visitMember(value, segment, rest, lists, found)
-  else if (Array.isArray(value)) visitElements(value, segment, rest, lists, found)
-}
-
-function visitElements(
-  array: readonly Json[],
-  segment: string,
-  rest: readonly string[],
-  lists: ListReading,
-  found: string[],
-): void {
-  if (/^\d+$/.test(segment)) {
-    visit(array[Number(segment)] ?? null, rest, lists, found)
-    return
-  }
-  for (const element of array.slice(0, MOST_VALUES)) {
-    if (segment === '[]' || segment === '*') visit(element, rest, lists, found)
-    // Looked through, but not lists of lists: their depth is the sender's choice.
-    else if (segment !== '{field}' && isJsonObject(element)) visitMember(element, segment, rest, lists, found)
-  }
-}
-
-function visitMember(
-  value: { readonly [key: string]: Json },
-  segment: string,
-  rest: readonly string[],
-  lists: ListReading,
-  found: string[],
-): void {
-  if (segment === '{field}') {
-    for (const name of Object.keys(value).slice(0, MOST_VALUES)) {
-      if (!NOT_FIELDS.has(name)) takeLeaf(name, lists, found)
-    }
-  } else if (segment === '*') {
-    for (const member of Object.values(value).slice(0, MOST_VALUES)) visit(member, rest, lists, found)
-  } else if (Object.hasOwn(value, segment)) {
-    visit(value[segment] ?? null, rest, lists, found)
-  }
+  for (const value of jsonAt(body, path)) takeLeaf(value, lists, found)
+  return found.slice(0, MOST_VALUES)
 }
 
 function takeLeaf(value: Json, lists: ListReading, found: string[]): void {

@@ -112,15 +112,16 @@ export function scopesInMessage(message: string): string[] {
   return listed?.[1] ? splitScopes(listed[1]) : []
 }
 
-/** `WWW-Authenticate: Bearer error="insufficient_scope", scope="a b"` (RFC 6750 section 3), and GitHub's header. */
+/** `WWW-Authenticate: Bearer error="insufficient_scope", scope="a b"` (RFC 6750 section 3), and GitHub's headers. */
 export function scopesInHeaders(headers: Readonly<Record<string, string>>): string[] {
   const challenge = /\bscope="([^"]{1,500})"/i.exec(headers['www-authenticate'] ?? '')?.[1]
-  return splitScopes(challenge ?? headers['x-accepted-oauth-scopes'] ?? '')
+  const accepted = headers['x-accepted-oauth-scopes']?.trim() || headers['x-accepted-github-permissions']
+  return splitScopes(challenge ?? accepted ?? '')
 }
 
 function splitScopes(text: string): string[] {
   return text
-    .split(/[\s,]+/)
+    .split(/[\s,;]+/)
     .map((scope) => scope.replace(/[.:]+$/, ''))
     .filter((scope) => scope !== '')
     .slice(0, 10)

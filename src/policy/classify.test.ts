@@ -150,14 +150,14 @@ describe("R022: the integration's own rules", () => {
       class: 'rate_limited',
       source: 'GitHub docs',
     },
-    { status: [403, 429], messageContains: 'Secondary Rate', class: 'rate_limited' },
+    { status: [403, 429], message: 'Secondary Rate', class: 'rate_limited' },
     { code: 'result_pending', class: 'transient', certainty: 'not_sent', hint: 'It is being computed.' },
     { status: 404, class: 'conflict', userMessage: 'Gone elsewhere.' },
     { status: 409, code: 'EXISTS', class: 'success' },
     { status: 200, code: 'ratelimited', class: 'rate_limited' },
     { status: 200, code: 'internal_error', class: 'transient' },
     { status: 477, class: 'wait_long' },
-    { messageContains: 'maintenance', class: 'wait_long' },
+    { message: 'maintenance', class: 'wait_long' },
     { class: 'validation' },
   ]
   const judgeBy = (method: string, status: number, body?: unknown, headers?: Record<string, string>) =>
@@ -204,17 +204,17 @@ describe("R022: the integration's own rules", () => {
     expect(judgeBy('DELETE', 404)).toMatchObject({ class: 'conflict', userMessage: 'Gone elsewhere.' })
   })
 
-  test("they come before the profile's extra rules", () => {
-    const settings = { ...PLAIN, errors: [{ status: 400, class: 'schema' as const }] }
-    const extraRules: ErrorRule[] = [
-      { status: 400, class: 'too_large' },
-      { status: 418, class: 'wait_long' },
+  test("they come before the profile's, which explain themselves by their label", () => {
+    const errors: ErrorRule[] = [
+      { status: 400, class: 'schema' },
+      { id: 'odd', status: 400, class: 'too_large', label: 'profile acme: odd' },
+      { id: 'teapot', status: 418, class: 'wait_long', label: 'profile acme: teapot' },
     ]
-    const both = { ...settings, extraRules }
-    expect(classifyAnswer(callOf('POST'), answerOf(400), both)?.class).toBe('schema')
-    expect(classifyAnswer(callOf('POST'), answerOf(418), both)).toMatchObject({
+    const settings = { ...PLAIN, errors }
+    expect(classifyAnswer(callOf('POST'), answerOf(400), settings)?.class).toBe('schema')
+    expect(classifyAnswer(callOf('POST'), answerOf(418), settings)).toMatchObject({
       class: 'wait_long',
-      rule: 'crm:extraRules[1]',
+      rule: 'profile acme: teapot',
     })
   })
 

@@ -1,4 +1,4 @@
-import type { ErrorRule, IdempotencySettings, IntegrationSettings } from '../config/settings.ts'
+import type { IdempotencySettings, IntegrationSettings } from '../config/settings.ts'
 import { type HoldfastError, isHoldfastError, messageOf } from '../core/errors.ts'
 import type { Failure } from '../core/failure.ts'
 import type { Json } from '../core/json.ts'
@@ -47,9 +47,10 @@ export interface NetworkFault {
   readonly cancelledByCaller?: boolean
 }
 
-export type ClassificationSettings = Pick<IntegrationSettings, 'name' | 'errorPaths' | 'errors' | 'redact'> & {
-  readonly extraRules?: readonly ErrorRule[]
-}
+export type ClassificationSettings = Pick<
+  IntegrationSettings,
+  'name' | 'errorPaths' | 'errors' | 'redact' | 'rateLimits'
+>
 
 export { classifyAnswer } from './classify-answer.ts'
 

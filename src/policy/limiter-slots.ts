@@ -48,8 +48,8 @@ const MOST_DELAY_MS = 1000
 const RESOLUTION_MS = 2
 
 /** The window that is counted. */
-export function countedRate({ limit, perMs }: RateSettings): RateSettings {
-  return { limit, perMs: perMs + RESOLUTION_MS }
+export function countedRate({ perMs, ...rate }: RateSettings): RateSettings {
+  return { ...rate, perMs: perMs + RESOLUTION_MS }
 }
 
 /**

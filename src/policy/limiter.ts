@@ -6,7 +6,8 @@
  * the window, so grouping errs on the safe side: it may hold a call back for up to 2 % of the window, and never lets one too
  * many through. Small limits are kept start by start, exactly.
  *
- * The window slides: a vendor that counts by calendar day allows up to twice as much around midnight, which this does not use.
+ * The window slides, unless it is the calendar's (`calendarMs`): a vendor that counts by calendar day allows up to twice as much around
+ * midnight, which a sliding window does not use.
  */
 import type { RateSettings } from '../config/settings.ts'
 
@@ -53,7 +54,8 @@ export function rateTake(state: RateState, nowMs: number, count: number, setting
 /** Both together, grouped the same way. */
 export function mergeStarts(one: RateState, other: RateState, settings: RateSettings): RateState {
   const merged: [number, number][] = []
-  for (const [startMs, count] of [...one.starts, ...other.starts].sort(([left], [right]) => left - right)) {
+  for (const [atMs, count] of [...one.starts, ...other.starts].sort(([left], [right]) => left - right)) {
+    const startMs = countsFrom(atMs, settings)
     const last = merged.at(-1)
     if (last && (last[0] === startMs || sameGroup(last[0], startMs, settings))) {
       merged[merged.length - 1] = [startMs, last[1] + count]
@@ -71,6 +73,11 @@ export function countStarts({ starts }: RateState): number {
   let total = 0
   for (const [, count] of starts) total += count
   return total
+}
+
+/** Where the window is the calendar's, all calls count from its beginning: so they leave together at its end. */
+export function countsFrom(atMs: number, { calendarMs }: RateSettings): number {
+  return calendarMs === undefined ? atMs : Math.floor(atMs / calendarMs) * calendarMs
 }
 
 function sameGroup(startMs: number, nowMs: number, { limit, perMs }: RateSettings): boolean {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseBodyRetryAfter, parseRateLimitReset, parseRetryAfter } from './retry-after.ts'
+import { rateLimitWait } from './rate-limits.ts'
+import { parseBodyRetryAfter, parseRetryAfter } from './retry-after.ts'
 import vectors from './retry-after.vectors.json' with { type: 'json' }
 
 const NOW_MS = Date.parse('2026-11-22T10:00:00Z')
@@ -65,7 +66,10 @@ describe('D11: whatever a server sends', () => {
   test('never throws, never negative, never NaN, never above 31 days', () => {
     fc.assert(
       fc.property(headers, receivedAt, fc.boolean(), (sent, receivedAtMs, throttled) => {
-        for (const found of [parseRetryAfter(sent, receivedAtMs), parseRateLimitReset(sent, receivedAtMs, throttled)]) {
+        for (const found of [
+          parseRetryAfter(sent, receivedAtMs),
+          rateLimitWait({ headers: sent }, [], receivedAtMs, throttled),
+        ]) {
           if (!found) continue
           expect(found.delayMs).toBeGreaterThanOrEqual(0)
           expect(found.delayMs).toBeLessThanOrEqual(LONGEST_MS)
@@ -115,64 +119,6 @@ describe('D11: whatever a server sends', () => {
   })
 })
 
-describe('R049: rate-limit resets', () => {
-  const epoch = String(NOW_MS / 1000 + 30)
-  test.each<[string, Record<string, string>, number | undefined]>([
-    ['epoch seconds (GitHub)', { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': epoch }, 30_000],
-    [
-      'epoch ms (Linear)',
-      { 'x-ratelimit-requests-remaining': '0', 'x-ratelimit-requests-reset': `${epoch}000` },
-      30_000,
-    ],
-    ['delta seconds (PagerDuty)', { 'ratelimit-remaining': '0', 'ratelimit-reset': '30' }, 30_000],
-    ['X-Rate-Limit-Reset', { 'x-rate-limit-remaining': '0', 'x-rate-limit-reset': epoch }, 30_000],
-    [
-      'Discord: the precise delta before the epoch',
-      { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': `${epoch}.4`, 'x-ratelimit-reset-after': '29.25' },
-      29_250,
-    ],
-    ['OpenAI: a duration', { 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': '6m0s' }, 360_000],
-    ['OpenAI: milliseconds', { 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '120ms' }, 120],
-    [
-      'Anthropic: a timestamp',
-      {
-        'anthropic-ratelimit-requests-remaining': '0',
-        'anthropic-ratelimit-requests-reset': '2026-11-22T10:00:30Z',
-      },
-      30_000,
-    ],
-    [
-      'epoch counts from the Date header',
-      { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': epoch, date: 'Sun, 22 Nov 2026 10:00:20 GMT' },
-      10_000,
-    ],
-    ['Outreach: the scarcer of a pair', { 'x-ratelimit-remaining': '9999, 0', 'x-ratelimit-reset': epoch }, 30_000],
-    ['something is left: no wait', { 'x-ratelimit-remaining': '9999, 1', 'x-ratelimit-reset': epoch }, undefined],
-    ['a reset alone says nothing', { 'x-ratelimit-reset': epoch }, undefined],
-    ['no reset', { 'x-ratelimit-remaining': '0' }, undefined],
-    ['garbage', { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': 'later' }, undefined],
-    ['already over', { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(NOW_MS / 1000 - 9) }, 0],
-    ['the present draft', { ratelimit: '"default";r=0;t=30' }, 30_000],
-    ['the present draft, something left', { ratelimit: '"default";r=50;t=30' }, undefined],
-    [
-      'the spent window that renews last',
-      { ratelimit: '"a, b;t=9";r=0;t=30, "day";r=0;t=600, "x";r=1;t=999' },
-      600_000,
-    ],
-    ['draft 07', { ratelimit: 'limit=100, remaining=0, reset=30' }, 30_000],
-    ['draft: malformed is ignored whole', { ratelimit: '"a";r=0;t=30, "b";r=0;t=soon' }, undefined],
-    ['draft: no reset', { ratelimit: '"a";r=0' }, undefined],
-  ])('%s', (_, sent, delayMs) => {
-    expect(parseRateLimitReset(sent, NOW_MS)?.delayMs).toBe(delayMs)
-  })
-
-  test('an answer that is throttled itself: the window that renews first, unless one is known to be spent', () => {
-    expect(parseRateLimitReset({ ratelimit: '"m";r=5;t=30, "day";r=9;t=600' }, NOW_MS, true)?.delayMs).toBe(30_000)
-    expect(parseRateLimitReset({ ratelimit: '"m";r=5;t=30, "day";r=0;t=600' }, NOW_MS, true)?.delayMs).toBe(600_000)
-    expect(parseRateLimitReset({ 'x-ratelimit-reset': epoch }, NOW_MS, true)?.delayMs).toBe(30_000)
-  })
-})
-
 describe('waits in bodies (facts.md section 1)', () => {
   test.each<[string, unknown, number | undefined]>([
     ['Discord', { retry_after: 1.337 }, 1337],
@@ -181,6 +127,14 @@ describe('waits in bodies (facts.md section 1)', () => {
     ['milliseconds', { error: { retry_after_ms: '250' } }, 250],
     ['Google RetryInfo', { error: { details: [{ reason: 'X' }, { retryDelay: '3.5s' }] } }, 3500],
     ['Google text', { error: { message: 'Rate exceeded. Retry after 2026-11-22T10:00:12.500Z' } }, 12_500],
+    ['Google text by a status that has no error object', { message: 'Retry after 2026-11-22T10:00:12.500Z' }, 12_500],
+    ['OpenAI text', { error: { message: 'Rate limit reached. Please try again in 6m0.5s. Visit x' } }, 360_500],
+    ['OpenAI text in milliseconds', { error: { message: 'Please try again in 120ms.' } }, 120],
+    ['no unit in a text: nobody knows which', { error: { message: 'Please try again in 20' } }, undefined],
+    ['camel case', { retryAfterSeconds: '7' }, 7000],
+    ['a date in a field', { retry_after: '2026-11-22T10:00:05Z' }, 5000],
+    ['Salesforce-like lists', [{ errorCode: 'X', retryAfter: 3 }], 3000],
+    ['Graph inner error', { error: { innererror: { retryAfter: 2 } } }, 2000],
     ['negative', { retry_after: -5 }, undefined],
     ['inherited', Object.create({ retry_after: 5 }), undefined],
     ['not an object', [1], undefined],

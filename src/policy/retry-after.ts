@@ -4,7 +4,7 @@
  * `retry-after.vectors.json` beside this file is the published list of examples.
  */
 import { isJsonObject, type Json } from '../core/json.ts'
-import { epochOrDeltaMs, parseDateMs, parseResetMs, RESET_FAMILIES, rateLimitItems } from './retry-after-values.ts'
+import { epochOrDeltaMs, parseDateMs, parseResetMs } from './retry-after-values.ts'
 
 /** When a server wants us back. */
 export interface RetryAfter {
@@ -63,111 +63,87 @@ function parseSeveral(text: string, serverNowMs: number): RetryAfter | undefined
   return bounded(Math.max(last.delayMs, rest.delayMs), 'retry-after', 'several values: the longest counts')
 }
 
+/** Where vendors put it: at the top, below `error`, in the first of `errors`, Telegram's `parameters`, Graph's inner errors. */
+const BODY_PLACES = ['', 'error.', 'errors.0.', 'parameters.', 'data.', 'error.innererror.', 'error.data.'] as const
+const BODY_FIELDS = [
+  ['retry_after_ms', 1],
+  ['retryAfterMs', 1],
+  ['retry_after_seconds', 1000],
+  ['retryAfterSeconds', 1000],
+  ['retry_after', 1000],
+  ['retryAfter', 1000],
+] as const
+
 /**
- * What the body asks for, where headers do not: `retry_after` (seconds, Discord), `retry_after_seconds` (Apollo),
- * `retry_after_ms`, Google's `RetryInfo.retryDelay` ("3.5s"), and "Retry after <date>" in Google's messages.
+ * What the body asks for, where headers do not: `retry_after` (seconds, Discord), `retry_after_seconds` (Apollo), their kin in
+ * milliseconds and in camel case, Google's `RetryInfo.retryDelay` ("3.5s"), and "Retry after <date>" or "in 20s" in messages.
  */
 export function parseBodyRetryAfter(body: Json | undefined, receivedAtMs: number): RetryAfter | undefined {
-  if (!isJsonObject(body)) return undefined
-  const error = ownMember(body, 'error')
-  for (const [prefix, place] of [
-    ['body:', body],
-    ['body:error.', error],
-    ['body:parameters.', ownMember(body, 'parameters')],
-  ] as const) {
-    const found = isJsonObject(place) ? parseBodyFields(place, prefix) : undefined
+  const root = Array.isArray(body) ? body[0] : body
+  if (!isJsonObject(root)) return undefined
+  for (const place of BODY_PLACES) {
+    const found = parseBodyFields(memberAt(root, place), `body:${place}`, receivedAtMs)
     if (found) return found
   }
-  return isJsonObject(error) ? (parseRetryInfo(error) ?? parseRetryMessage(error, receivedAtMs)) : undefined
-}
-
-function parseBodyFields(place: Json, prefix: string): RetryAfter | undefined {
-  for (const [name, unitMs] of [
-    ['retry_after_ms', 1],
-    ['retry_after_seconds', 1000],
-    ['retry_after', 1000],
-  ] as const) {
-    const value = ownMember(place, name)
-    const text = typeof value === 'number' || typeof value === 'string' ? String(value) : ''
-    if (DECIMAL.test(text)) return bounded(secondsToMs((Number(text) * unitMs) / 1000), prefix + name)
+  for (const place of ['error', 'errors.0', '']) {
+    const holder = memberAt(root, place)
+    const found = parseRetryInfo(holder, place) ?? parseRetryMessage(holder, place, receivedAtMs)
+    if (found) return found
   }
   return undefined
 }
 
-function parseRetryInfo(error: Json): RetryAfter | undefined {
-  const details = ownMember(error, 'details')
+function parseBodyFields(place: Json | undefined, prefix: string, receivedAtMs: number): RetryAfter | undefined {
+  if (!isJsonObject(place)) return undefined
+  for (const [name, unitMs] of BODY_FIELDS) {
+    const value = ownMember(place, name)
+    const text = typeof value === 'number' || typeof value === 'string' ? String(value).trim() : ''
+    if (DECIMAL.test(text)) return bounded(secondsToMs((Number(text) * unitMs) / 1000), prefix + name)
+    const dateMs = parseDateMs(text)
+    if (dateMs !== undefined && Number.isFinite(receivedAtMs)) return bounded(dateMs - receivedAtMs, prefix + name)
+  }
+  return undefined
+}
+
+/** A protobuf duration: `3.5s`, in the list of details (Google). */
+function parseRetryInfo(holder: Json | undefined, place: string): RetryAfter | undefined {
+  const details = ownMember(holder, 'details')
   if (!Array.isArray(details)) return undefined
   for (const detail of details.slice(0, 20)) {
     const delay = ownMember(detail, 'retryDelay')
-    const match = typeof delay === 'string' ? /^(\d+(?:\.\d+)?)s$/.exec(delay) : null
-    if (match) return bounded(secondsToMs(Number(match[1])), 'body:error.details.retryDelay')
+    const match = typeof delay === 'string' ? /^(\d{1,12}(?:\.\d{1,9})?)s$/.exec(delay) : null
+    if (match)
+      return bounded(secondsToMs(Number(match[1])), `body:${place === '' ? '' : `${place}.`}details.retryDelay`)
   }
   return undefined
 }
 
-function parseRetryMessage(error: Json, receivedAtMs: number): RetryAfter | undefined {
-  const message = ownMember(error, 'message')
-  const match = typeof message === 'string' ? /retry after (\d{4}-\d\d-\d\dT[\d:.]{5,20}Z)/i.exec(message) : null
-  const dateMs = match?.[1] === undefined ? undefined : parseDateMs(match[1])
-  if (dateMs === undefined || !Number.isFinite(receivedAtMs)) return undefined
-  return bounded(dateMs - receivedAtMs, 'body:error.message')
+const RETRY_AT = /retry after (\d{4}-\d\d-\d\dT[\d:.]{5,20}Z)/i
+/** OpenAI: "Please try again in 6m0s", "in 20s", "in 120ms". */
+const TRY_AGAIN_IN = /(?:try again|retry) (?:in|after) ((?:\d{1,6}(?:\.\d{1,6})?(?:ms|[dhms])){1,5})(?![\w])/i
+
+function parseRetryMessage(holder: Json | undefined, place: string, receivedAtMs: number): RetryAfter | undefined {
+  const message = ownMember(holder, 'message')
+  if (typeof message !== 'string' || !Number.isFinite(receivedAtMs)) return undefined
+  const text = message.slice(0, 2000)
+  const source = `body:${place === '' ? '' : `${place}.`}message`
+  const dateMs = parseDateMs(RETRY_AT.exec(text)?.[1] ?? '')
+  if (dateMs !== undefined) return bounded(dateMs - receivedAtMs, source)
+  const delayMs = parseResetMs(TRY_AGAIN_IN.exec(text)?.[1] ?? '', receivedAtMs)
+  return delayMs === undefined ? undefined : bounded(delayMs, source)
+}
+
+function memberAt(root: Json, path: string): Json | undefined {
+  let found: Json | undefined = root
+  for (const part of path.split('.')) {
+    if (part === '') continue
+    found = Array.isArray(found) && part === '0' ? found[0] : ownMember(found, part)
+  }
+  return found
 }
 
 function ownMember(value: Json | undefined, name: string): Json | undefined {
   return isJsonObject(value) && Object.hasOwn(value, name) ? value[name] : undefined
-}
-
-/**
- * When the rate-limit window renews (R049): `RateLimit` of every draft, `X-RateLimit-Reset` and its kin, as delta seconds,
- * epoch seconds, epoch milliseconds, a duration (`6m0s`) or a timestamp. Read only where the remaining quota is 0 (then the
- * window that renews last counts), or, with `throttled`, for an answer that itself says that the limit is reached (then the
- * one that renews first). `Retry-After` wins over it: ask {@link parseRetryAfter} first.
- */
-export function parseRateLimitReset(headers: Headers, receivedAtMs: number, throttled = false): RetryAfter | undefined {
-  const windows = [...standardWindows(headers), ...vendorWindows(headers, serverClockMs(headers, receivedAtMs))]
-  const spent = windows.filter((window) => window.remaining === 0)
-  if (spent.length > 0) return soonestOrLatest(spent, Math.max)
-  return throttled && windows.length > 0 ? soonestOrLatest(windows, Math.min) : undefined
-}
-
-interface QuotaWindow {
-  readonly remaining: number | undefined
-  readonly resetMs: number
-  readonly source: string
-}
-
-function soonestOrLatest(windows: readonly QuotaWindow[], choose: (...values: number[]) => number): RetryAfter {
-  const resetMs = choose(...windows.map((window) => window.resetMs))
-  const source = windows.find((window) => window.resetMs === resetMs)?.source ?? ''
-  return bounded(resetMs, source) ?? { delayMs: 0, source }
-}
-
-function standardWindows(headers: Headers): QuotaWindow[] {
-  return rateLimitItems(headers['ratelimit'] ?? '').map(({ remaining, resetSeconds }) => ({
-    remaining,
-    resetMs: secondsToMs(resetSeconds),
-    source: 'ratelimit',
-  }))
-}
-
-function vendorWindows(headers: Headers, serverNowMs: number): QuotaWindow[] {
-  const windows: QuotaWindow[] = []
-  for (const family of RESET_FAMILIES) {
-    for (const source of family.resets) {
-      const resetMs = parseResetMs(headers[source]?.trim() ?? '', serverNowMs)
-      if (resetMs === undefined) continue
-      windows.push({ remaining: lowestNumber(headers[family.remaining]), resetMs, source })
-      break
-    }
-  }
-  return windows
-}
-
-/** Outreach sends a pair, `9999, 19988`: the scarcer one decides. */
-function lowestNumber(text: string | undefined): number | undefined {
-  const numbers = (text ?? '').split(',').map((part) => part.trim())
-  const valid = numbers.filter((part) => /^-?\d+(\.\d+)?$/.test(part)).map((part) => Math.max(0, Number(part)))
-  return valid.length > 0 ? Math.min(...valid) : undefined
 }
 
 /** Rounded up to the millisecond: truncating would come back too early. Cut to micro-units first, since 1.1 * 1000 > 1100. */

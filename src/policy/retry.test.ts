@@ -157,6 +157,19 @@ describe('waits without attempts', () => {
     })
   })
 
+  it('a quota that renews at midnight is waited for, though that is beyond the age limit; next month is not (design, section 4)', () => {
+    const nineHoursMs = 9 * 3_600_000
+    expect(SETTINGS.maxAgeMs).toBeLessThan(nineHoursMs)
+    expect(decide({ class: 'wait_long', retryAfterMs: nineHoursMs }, {}, LOWEST)).toMatchObject({
+      kind: 'park',
+      delayMs: nineHoursMs,
+    })
+    expect(decide({ class: 'wait_long', retryAfterMs: 30 * 86_400_000 }, {}, LOWEST)).toMatchObject({
+      kind: 'dead_letter',
+      reason: expect.stringContaining('retry_after_too_long'),
+    })
+  })
+
   it('wait_long without a time parks for 15 minutes, then longer, at most 2 hours', () => {
     const waits = [1, 2, 3, 4, 5, 500].map((sameClassInARow) =>
       decide({ class: 'wait_long' }, { sameClassInARow }, LOWEST),
@@ -274,7 +287,9 @@ describe('every failure', () => {
         const disposition = decideAny(facts)
         if (disposition.kind === 'retry') expect(facts.attempts).toBeLessThan(SETTINGS.maxAttempts)
         if (!('delayMs' in disposition)) return
-        expect(facts.ageMs + disposition.delayMs).toBeLessThanOrEqual(SETTINGS.maxAgeMs)
+        const statedQuota = facts.failure.class === 'wait_long' && facts.failure.retryAfterMs !== undefined
+        const longestMs = statedQuota ? SETTINGS.slowLane.spanMs : SETTINGS.maxAgeMs
+        expect(facts.ageMs + disposition.delayMs).toBeLessThanOrEqual(longestMs)
         expect(disposition.delayMs).toBeGreaterThanOrEqual(facts.failure.retryAfterMs ?? 0)
       }),
     )

@@ -65,7 +65,8 @@ const LONGEST_PARK_MS = 2 * 3_600_000
 /**
  * Decides about one failed try. A `maybe_applied` or `applied` failure of a call that is not repeatable is always
  * `unknown_outcome`, whatever its class (rule 3); so is one that the API repeats from its memory, since the same key gets the
- * same failure for ever, and another key could double what was done. No wait ends beyond `maxAgeMs`.
+ * same failure for ever, and another key could double what was done. No wait ends beyond `maxAgeMs`, but that for a quota,
+ * migration or spend limit whose end the API stated: that one may last as long as the slow lane.
  */
 export function decideRetry(facts: RetryFacts, settings: RetrySettings, random: Random): Disposition {
   const { failure, repeatable } = facts
@@ -148,7 +149,9 @@ function parkLong(facts: RetryFacts, settings: RetrySettings, random: Random): D
   const delayMs = withRetryAfter(0, failure.retryAfterMs ?? growingMs, random)
   const why = stated ? 'as the API stated' : 'the API did not say until when'
   const reason = `parked for ${formatDuration(delayMs)} (${why}); no attempt used; ${cause(failure)}`
-  return withinAge({ kind: 'park', delayMs, reason }, stated, facts, settings)
+  // A quota that renews at midnight is worth the wait, however long the tries of an outage may go on.
+  const longestMs = stated ? Math.max(settings.maxAgeMs, settings.slowLane.spanMs) : settings.maxAgeMs
+  return withinAge({ kind: 'park', delayMs, reason }, stated, facts, { maxAgeMs: longestMs })
 }
 
 /** Refused by ourselves before anything was sent: an open breaker, a closed gate, a full limiter (D14). */
@@ -167,7 +170,7 @@ function withinAge<Wait extends Disposition & { readonly delayMs: number }>(
   wait: Wait,
   serverAsked: boolean,
   { failure, ageMs }: RetryFacts,
-  { maxAgeMs }: RetrySettings,
+  { maxAgeMs }: Pick<RetrySettings, 'maxAgeMs'>,
 ): Disposition {
   if (ageMs + wait.delayMs <= maxAgeMs) return wait
   const who = serverAsked ? 'the API wants us back' : 'the next try would be'

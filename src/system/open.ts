@@ -12,6 +12,8 @@ import type { AnyPipeline } from '../engine/pipeline.ts'
 import type { Ledger } from '../ledger/port.ts'
 import { openPostgresLedger } from '../ledger/postgres/index.ts'
 import { openSqliteLedger } from '../ledger/sqlite/index.ts'
+import { BUILT_IN_PROFILES } from '../profiles/index.ts'
+import { openCipher } from './keys.ts'
 import { followServer } from './store-clock.ts'
 import { systemClock } from './system-clock.ts'
 import { systemRandom } from './system-random.ts'
@@ -24,7 +26,9 @@ export type HoldfastOptions = ConfigInput
  * @throws HoldfastError `invalid_config` naming every problem, `store_*` where the store cannot be used.
  */
 export async function holdfast(options: HoldfastOptions): Promise<Holdfast> {
-  return openHoldfast(resolveConfig(options, { env: process.env, baseDirectory: process.cwd() }))
+  return openHoldfast(
+    resolveConfig(options, { env: process.env, baseDirectory: process.cwd(), profiles: BUILT_IN_PROFILES }),
+  )
 }
 
 /** Opens Holdfast from a loaded configuration: what the commands use. */
@@ -40,6 +44,7 @@ export async function openHoldfast(config: LoadedConfig): Promise<Holdfast> {
       transport: createUndiciTransport({ clock }),
       integrations: config.integrations,
       pipelines: config.pipelines as readonly AnyPipeline[],
+      cipher: openCipher(config),
       settings: {
         leaseMs: config.worker.leaseMs,
         pollMs: config.worker.pollMs,

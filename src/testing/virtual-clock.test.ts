@@ -131,6 +131,38 @@ describe('virtual clock', () => {
     expect([two, clock.monotonicMs()]).toEqual([true, 0])
   })
 
+  test('alone, timers, promises and turns come in the same order, without a turn of the real event loop', async () => {
+    const tell = async (alone: boolean): Promise<string[]> => {
+      const clock = createVirtualClock({ alone })
+      const told: string[] = []
+      const chain = async (name: string, length: number): Promise<void> => {
+        for (let link = 0; link < length; link++) await undefined
+        told.push(`${name} at ${clock.monotonicMs()}`)
+      }
+      for (const delayMs of [5, 1, 5]) {
+        clock.setTimer(delayMs, () => {
+          clock.nextTurn(() => {
+            void chain(`turn of ${delayMs}`, 20)
+            clock.nextTurn(() => void chain(`next turn of ${delayMs}`, 1))
+          })
+          clock.nextTurn(() => told.push(`another turn of ${delayMs}`))
+          void chain(`timer ${delayMs}`, 1000).then(() => clock.setTimer(0, () => told.push('set on the way')))
+        })
+      }
+      await clock.advance(10)
+      return told
+    }
+    const told = await tell(true)
+    expect(told).toHaveLength(15)
+    expect(told).toEqual(await tell(false))
+    let eventLoopTurned = false
+    createVirtualClock().nextTurn(() => {
+      eventLoopTurned = true
+    })
+    await tell(true)
+    expect(eventLoopTurned).toBe(false)
+  })
+
   test('a program that sets timers for ever, or without time moving on, is reported instead of hanging', async () => {
     const clock = createVirtualClock()
     const poll = (): void => void clock.setTimer(1000, poll)

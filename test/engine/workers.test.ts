@@ -106,6 +106,29 @@ describe('workers', () => {
     await engine.finish()
   })
 
+  test('R108: endpoints of one lane take turns, also where its places come free one by one', async () => {
+    const flood = definePipeline('flood').step('slow', {
+      integration: 'crm',
+      request: { method: 'GET', path: '/slow' },
+    })
+    const few = definePipeline('few').step('quick', { integration: 'crm', request: { method: 'GET', path: '/quick' } })
+    const engine = await testEngine({
+      pipelines: [flood, few],
+      integrations: { crm: { baseUrl: 'https://crm.test', limits: { concurrency: 1 } } },
+      reply: () => ({ status: 200, delayMs: 1000 }),
+    })
+    for (const pipeline of [flood, few]) {
+      const count = pipeline === flood ? 100 : 5
+      const records = Array.from({ length: count }, (_, no) => ({ input: { no } }))
+      await engine.clock.runUntil(engine.hf.submitMany(pipeline, records))
+    }
+    engine.hf.startWorker()
+    await engine.clock.runUntil(engine.hf.drain({ pipeline: 'few' }))
+    expect((await engine.hf.operations.balance({ pipeline: 'flood' })).states.queued).toBeGreaterThan(85)
+    await engine.clock.runUntil(engine.hf.drain())
+    await engine.finish()
+  })
+
   test('graceful shutdown: what runs ends, what was not sent goes back, nothing is lost', async () => {
     const engine = await testEngine({
       pipelines: [create],

@@ -30,7 +30,7 @@ test('what is published builds with plain tsc, and every export is there with it
       expect(existsSync(join(directory, target.types)), target.types).toBe(true)
       expect(existsSync(join(directory, target.default)), target.default).toBe(true)
     }
-    expect(checked).toBe(3)
+    expect(checked).toBe(4)
     expect(existsSync(join(directory, 'dist', 'client', 'test-kit.js'))).toBe(false)
   } finally {
     rmSync(directory, { recursive: true, force: true })

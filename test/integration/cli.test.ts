@@ -102,6 +102,14 @@ describe('commands that only look', () => {
       text: /hint: .*name/,
     },
     { words: ['dlq', 'list'], code: 0, json: { cursor: null }, text: /unknown_outcome/ },
+    {
+      words: ['profiles', 'suggest'],
+      code: 0,
+      json: {
+        suggestions: [{ integration: 'crm', count: 3, code: 'validation_failed', rule: { class: 'validation' } }],
+      },
+      text: /crm: 3 times 4\d\d validation_failed[\s\S]+errors:\n +- id: validation-failed/,
+    },
     { words: ['dlq', 'groups'], code: 3, json: { groups: [{ count: 3 }, { count: 1 }] }, text: /validation_failed/ },
     {
       words: ['dlq', 'show', INCOMPLETE],

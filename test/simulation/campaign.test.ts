@@ -21,6 +21,7 @@ function good(order: Order, more: Partial<Report> = {}): Report {
   return {
     ...failedReport(order, '', '', 5),
     violations: [],
+    traceHash: 'told',
     summary: '2 machines',
     items: 300,
     troubles: 20,
@@ -50,6 +51,7 @@ describe('many seeds', () => {
     const text = campaignText(result, look)
     expect(text).toContain('120 seeds in')
     expect(text).toContain('no violation')
+    expect(text).toContain('per seed: at least 300 items (median 300), at least 20 troubles (median 20)')
     expect(progressText(result)).toContain('36,000 items, 2,400 troubles, 5d simulated, no violation')
   })
 

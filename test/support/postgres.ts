@@ -11,12 +11,19 @@ import pg from 'pg'
 export interface PostgresServer {
   readonly port: number
   readonly url: string
+  /** Its data directory. */
+  readonly folder: string
+  readonly isRunning: boolean
   /** Runs SQL as the owner of the server, on a connection of its own. */
   sql<Row extends object>(text: string): Promise<Row[]>
   /** Stops at once, without a word to anybody, as a machine that loses power. */
   crash(): Promise<void>
   /** Starts again what was stopped or has crashed. */
   start(): Promise<void>
+  /** In good order; ends all connections. */
+  stop(): Promise<void>
+  /** Resolves when it is no longer there, for whatever reason. */
+  ended(): Promise<void>
   /** Ends all connections, and starts again. */
   restart(): Promise<void>
   /** A replica that follows it; from then on a commit waits until the replica shows it too (`remote_apply`). */
@@ -44,11 +51,16 @@ export async function startPostgres(settings: readonly string[] = [], parent = t
   const url = urlOf(port)
 
   let isRunning = false
+  let ended = Promise.resolve()
 
   async function start(): Promise<void> {
     try {
       await server.start()
       isRunning = true
+      ended = new Promise((resolve) => processOf(server).once('exit', resolve))
+      void ended.then(() => {
+        isRunning = false
+      })
     } catch (cause) {
       throw new Error(`PostgreSQL did not start:\n${log.join('')}`, { cause })
     }
@@ -59,14 +71,18 @@ export async function startPostgres(settings: readonly string[] = [], parent = t
   return {
     port,
     url,
+    folder: join(folder, 'data'),
+    get isRunning() {
+      return isRunning
+    },
     sql: (text) => runSql(url, text),
     start,
+    stop: () => server.stop(),
+    ended: () => ended,
     async crash() {
       const processId = Number(readFileSync(join(folder, 'data', 'postmaster.pid'), 'utf8').split('\n')[0])
-      const ended = new Promise<void>((resolve) => processOf(server).once('exit', resolve))
       process.kill(processId, 'SIGQUIT')
       await ended
-      isRunning = false
     },
     async restart() {
       await server.stop()

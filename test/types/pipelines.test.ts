@@ -49,6 +49,70 @@ describe('types', () => {
     expectTypeOf(method).toBeFunction()
   })
 
+  test('a batch sees the input of its members, and tells of each record in known words', () => {
+    const request = {
+      method: 'POST',
+      path: '/batch',
+      body: ({ input }: { input: { email: string } }) => input.email,
+    } as const
+    const pipeline = definePipeline('typed', { input: lead })
+      .step('score', { run: () => 7 })
+      .step('send', {
+        after: ['score'],
+        integration: 'crm',
+        request,
+        batch: {
+          size: 10,
+          bytes: '500KB',
+          build: (members) => {
+            expectTypeOf(members[0]?.context.input).toEqualTypeOf<{ email: string } | undefined>()
+            expectTypeOf(members[0]?.context.outputs).toEqualTypeOf<{ score: number } | undefined>()
+            return members.map(({ context }) => context.input.email)
+          },
+          split: (answer, members) => {
+            expectTypeOf(answer.data).toBeUnknown()
+            return members.map(() => ({ outcome: 'succeeded' as const, data: 1 }))
+          },
+        },
+      })
+    expectTypeOf(pipeline.steps).not.toBeAny()
+    // @ts-expect-error: a size is a number with a unit
+    const bytes = () => pipeline.step('two', { integration: 'crm', request, batch: { size: 1, bytes: '500' } })
+    // @ts-expect-error: no such shape
+    const shape = () => pipeline.step('two', { integration: 'crm', request, batch: { size: 1, shape: 'hubspt' } })
+    const split = () =>
+      // @ts-expect-error: no such outcome
+      pipeline.step('two', { integration: 'crm', request, batch: { size: 1, split: () => [{ outcome: 'fine' }] } })
+    for (const wrong of [bytes, shape, split]) expectTypeOf(wrong).toBeFunction()
+  })
+
+  test('a compensation sees what its step gave', () => {
+    const pipeline = definePipeline('typed', { input: lead, onFailure: 'compensate' })
+      .step('first', { run: () => ({ id: 7 }), compensate: { run: ({ output }) => void output.id.toFixed() } })
+      .step('second', {
+        after: ['first'],
+        integration: 'crm',
+        request: { method: 'POST', path: '/x' },
+        parse: ({ data }) => data as { name: string },
+        compensate: {
+          request: {
+            method: 'DELETE',
+            path: '/x/{name}',
+            params: ({ output, outputs, input }) => {
+              expectTypeOf(output).toEqualTypeOf<{ name: string }>()
+              expectTypeOf(outputs).toEqualTypeOf<{ first: { id: number } }>()
+              expectTypeOf(input).toEqualTypeOf<{ email: string }>()
+              return { name: output.name }
+            },
+          },
+        },
+      })
+    // @ts-expect-error: no such thing to do
+    const wrong = () => definePipeline('typed', { onFailure: 'undo' })
+    expectTypeOf(wrong).toBeFunction()
+    expectTypeOf(pipeline.onFailure).toEqualTypeOf<'keep' | 'compensate'>()
+  })
+
   test('everything is disposable, and nothing public is any', () => {
     expectTypeOf<Holdfast>().toExtend<AsyncDisposable>()
     expectTypeOf<Awaited<ReturnType<Holdfast['operations']['explain']>>>().not.toBeAny()

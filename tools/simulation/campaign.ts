@@ -21,6 +21,8 @@ export interface CampaignResult {
   readonly facts: number
   readonly items: number
   readonly troubles: number
+  /** Of one seed; a run that ended without an answer has none. */
+  readonly perSeed: { readonly items: Spread; readonly troubles: Spread }
   readonly virtualMs: number
   /** Real time from the first seed to the last. */
   readonly tookMs: number
@@ -30,6 +32,11 @@ export interface CampaignResult {
   /** Whether so many seeds have passed that everything should have been exercised. */
   readonly coverageCounts: boolean
   readonly slowest: readonly { readonly seed: string; readonly tookMs: number; readonly summary: string }[]
+}
+
+export interface Spread {
+  readonly least: number
+  readonly median: number
 }
 
 /** From so many seeds on, a path that was never taken is a failure and not bad luck. */
@@ -50,6 +57,8 @@ export async function runCampaign(orders: CampaignOrders, parts: CampaignParts):
   const fromMs = clock.monotonicMs()
   const seeds = orders.seeds.entries()
   let result = emptyResult(orders.seeds.length)
+  const items: number[] = []
+  const troubles: number[] = []
 
   async function work(): Promise<void> {
     for (const [index, seed] of seeds) {
@@ -58,6 +67,10 @@ export async function runCampaign(orders: CampaignOrders, parts: CampaignParts):
       const report = await pool.run({ scenario: seed, twice })
       if (signal?.aborted) return
       result = withReport(result, report, clock.monotonicMs() - fromMs)
+      if (report.traceHash !== '') {
+        items.push(report.items)
+        troubles.push(report.troubles)
+      }
       onSeed?.(result)
     }
   }
@@ -66,7 +79,17 @@ export async function runCampaign(orders: CampaignOrders, parts: CampaignParts):
   const interrupted = new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }))
   await Promise.race([Promise.all(Array.from({ length: pool.jobs }, work)), interrupted])
   const missing = neverExercised(result.coverage)
-  return { ...result, neverExercised: missing, coverageCounts: result.seeds >= COVERAGE_COUNTS_FROM }
+  return {
+    ...result,
+    perSeed: { items: spreadOf(items), troubles: spreadOf(troubles) },
+    neverExercised: missing,
+    coverageCounts: result.seeds >= COVERAGE_COUNTS_FROM,
+  }
+}
+
+function spreadOf(counts: readonly number[]): Spread {
+  const sorted = counts.toSorted((left, right) => left - right)
+  return { least: sorted[0] ?? 0, median: sorted[sorted.length >> 1] ?? 0 }
 }
 
 /** Whether it found nothing to complain about. */
@@ -87,6 +110,7 @@ function emptyResult(wanted: number): CampaignResult {
     facts: 0,
     items: 0,
     troubles: 0,
+    perSeed: { items: spreadOf([]), troubles: spreadOf([]) },
     virtualMs: 0,
     tookMs: 0,
     comparedTwice: 0,

@@ -4,7 +4,7 @@ import { table } from '../../src/cli/output/table.ts'
 import { formatCount } from '../../src/cli/output/time.ts'
 import { formatDuration } from '../../src/core/duration.ts'
 import { REQUIRED_COVERAGE } from '../../src/testing/simulator/coverage.ts'
-import { type CampaignResult, COVERAGE_COUNTS_FROM, hasPassed } from './campaign.ts'
+import { type CampaignResult, COVERAGE_COUNTS_FROM, hasPassed, type Spread } from './campaign.ts'
 import type { Report } from './orders.ts'
 
 /** More failing seeds than these are only counted: the first ones say enough. */
@@ -74,15 +74,20 @@ function slowestText({ slowest, seeds }: CampaignResult): string {
 }
 
 function totalsText(result: CampaignResult, { colours }: Look): string {
-  const { seeds, wanted, facts, items, troubles, virtualMs, tookMs, comparedTwice } = result
+  const { seeds, wanted, facts, items, troubles, perSeed, virtualMs, tookMs, comparedTwice } = result
   const perSecond = tookMs > 0 ? (seeds * 1000) / tookMs : 0
   const lines = [
     `${formatCount(seeds)} seeds in ${formatDuration(tookMs)} (${perSecond.toFixed(1)} per second), ${formatDuration(virtualMs)} of virtual time`,
     `${formatCount(items)} items, ${formatCount(troubles)} troubles, ${formatCount(facts)} facts; ${formatCount(comparedTwice)} seeds run twice`,
+    `per seed: ${spreadText(perSeed.items, 'items')}, ${spreadText(perSeed.troubles, 'troubles')}`,
   ]
   if (seeds < wanted)
     lines.push(colours.warn(`ended before its end: ${formatCount(wanted - seeds)} seeds were not run`))
   return [...lines, verdictText(result, colours)].join('\n')
+}
+
+function spreadText({ least, median }: Spread, what: string): string {
+  return `at least ${formatCount(least)} ${what} (median ${formatCount(median)})`
 }
 
 function verdictText(result: CampaignResult, colours: Colours): string {

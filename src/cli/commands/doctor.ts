@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { CredentialView } from '../../client/credentials/operators.ts'
 import type { Holdfast } from '../../engine/api.ts'
 import type { AuditReport, Balance } from '../../ledger/port.ts'
 import type { CliContext } from '../context.ts'
@@ -69,7 +70,12 @@ async function checkMove(path: string): Promise<Finding[]> {
 
 async function checkLedger({ host }: CliContext, { operations }: Holdfast): Promise<Finding[]> {
   const nowMs = host.clock.wallMs()
-  const [audit, lanes, breakers] = await Promise.all([operations.audit(), operations.lanes(), operations.breakers()])
+  const [audit, lanes, breakers, credentials] = await Promise.all([
+    operations.audit(),
+    operations.lanes(),
+    operations.breakers(),
+    operations.credentials(),
+  ])
   const held = lanes.filter((lane) => isHeld(lane, nowMs))
   const ill = breakers.filter(({ phase }) => phase !== 'closed')
   const { needsPerson, states } = audit.balance
@@ -84,6 +90,7 @@ async function checkLedger({ host }: CliContext, { operations }: Holdfast): Prom
     ill.length === 0
       ? ok('breakers', 'all closed')
       : attention('breakers', ill.map(({ key }) => key).join(', '), 'holdfast breakers'),
+    checkCredentials(credentials),
     checkWorkers(states),
   ]
 }
@@ -95,6 +102,28 @@ function checkAudit({ balanced, balance, checks }: AuditReport): Finding {
     'books',
     wrong.map(({ description }) => description).join('; ') || 'they do not balance',
     'Run `holdfast audit`, keep a copy of the store, and report it: this must never happen.',
+  )
+}
+
+function checkCredentials(credentials: readonly CredentialView[]): Finding {
+  const unreadable = credentials.find(({ health }) => health === 'unreadable')
+  if (unreadable) {
+    const hint =
+      'Give this process the key that they were encrypted with: HOLDFAST_KEY, or `keys` in the configuration.'
+    return broken('credentials', unreadable.reason, hint)
+  }
+  const ill = credentials.filter(({ health }) => health === 'missing' || health === 'refused')
+  if (ill.length > 0) {
+    const what = ill.map(({ name, health, reason }) => `${name}: ${health}, ${reason}`).join('\n')
+    return attention('credentials', what, 'holdfast credentials')
+  }
+  const older = credentials.filter(({ keyIsPresent }) => !keyIsPresent)
+  const what = `${credentials.length} configured or stored, all usable`
+  if (older.length === 0) return ok('credentials', what)
+  return ok(
+    'credentials',
+    `${what}; ${older.length} still encrypted with an older key`,
+    'holdfast credentials rotate-key',
   )
 }
 

@@ -126,6 +126,18 @@ export function claiming(make: MakeStore): void {
       expect(claimed.map((item) => item.lane)).toEqual(['free'])
     })
 
+    behaviour(make, 'countDue: what is due in each channel, up to what was asked', async ({ ledger }) => {
+      expect(await ledger.countDue([], START_MS)).toEqual([])
+      for (const endpoint of ['one', 'one', 'one', 'two'])
+        await ledger.submit([newRun({ items: [newItem({ endpoint })] })])
+      await ledger.submit([newRun({ items: [newItem({ endpoint: 'two', dueAtMs: START_MS + 1 })] })])
+      await claimOne(ledger, { endpoint: 'one', limit: 1 })
+      const ask = (endpoint: string, atMost: number) => ({ lane: LANE, endpoint, atMost })
+      const asked = [ask('two', 10), ask('one', 10), ask('one', 1), ask('never', 10)]
+      expect(await ledger.countDue(asked, START_MS)).toEqual([1, 2, 1, 0])
+      expect(await ledger.countDue(asked, START_MS + 1)).toEqual([2, 2, 1, 0])
+    })
+
     behaviour(make, 'channels: what holds claimable items, with the earliest due time', async ({ ledger }) => {
       expect(await ledger.channels()).toEqual([])
       await ledger.submit([

@@ -1,12 +1,14 @@
 import { describe, expect } from 'vitest'
 import type { ItemFilter, Ledger } from '../port.ts'
 import {
+  attempt,
   behaviour,
   claim,
   deadLettered,
   ENDPOINT,
   FACTS,
   FAILED_ATTEMPT,
+  FAILURE,
   idOf,
   LANE,
   type MakeStore,
@@ -213,6 +215,35 @@ export function reading(make: MakeStore): void {
       await ledger.replay([{ itemId: idOf(run), by: 'b', dueAtMs: START_MS }], START_MS)
       expect(await ledger.groups({})).toEqual([])
     })
+  })
+
+  describe('failures', () => {
+    behaviour(
+      make,
+      'R018: what attempts failed with, by kind and day, whatever became of their items',
+      async ({ ledger }) => {
+        const dayMs = 86_400_000
+        const other = { ...FAILURE, code: 'odd', rule: 'default:http.500 (R017)', status: 500 }
+        const runs = [newRun(), newRun(), newRun()]
+        await ledger.submit(runs)
+        const [first, second, third] = await claim(ledger)
+        for (const item of [first, second]) {
+          if (!item) return expect.fail('all were due')
+          const failed = attempt({ outcome: 'failed', failure: FAILURE, endedAtMs: START_MS + 5 })
+          await settle(ledger, item, deadLettered(), { attempt: failed })
+        }
+        const odd = attempt({ outcome: 'failed', failure: other, endedAtMs: START_MS + dayMs })
+        if (third) await settle(ledger, third, deadLettered(), { attempt: odd })
+        const tallies = await ledger.failures(0)
+        expect(tallies).toMatchObject([
+          { count: 2, endpoint: ENDPOINT, failure: FAILURE, firstMs: START_MS + 5, lastMs: START_MS + 5 },
+          { count: 1, failure: other, dayMs: Math.floor(START_MS / dayMs + 1) * dayMs },
+        ])
+        expect(runs.slice(0, 2).map((run) => idOf(run))).toContain(tallies[0]?.exampleItemId)
+        expect(await ledger.failures(START_MS + 6)).toMatchObject([{ count: 1, failure: other }])
+        expect(await ledger.failures(START_MS + 2 * dayMs)).toEqual([])
+      },
+    )
   })
 }
 

@@ -1,6 +1,6 @@
 /** `channels`, the claims, `reclaimExpired` and `extendLeases` of the port. */
 import { parseItemId } from '../../core/ids.ts'
-import type { ChannelDue, ClaimedItem, ClaimRequest, Fence, ReclaimRequest } from '../port.ts'
+import type { ChannelDue, ClaimedItem, ClaimRequest, DueQuestion, Fence, ReclaimRequest } from '../port.ts'
 import { CLAIMED_COLUMNS, type ClaimedRow, LEASED, runOf, toClaimed } from './claimed.ts'
 import { column, prepare, type Session, type SqlValue } from './connection.ts'
 import type { Names } from './names.ts'
@@ -8,6 +8,7 @@ import type { Transactor } from './transact.ts'
 
 export interface Claims {
   channels(): Promise<ChannelDue[]>
+  countDue(channels: readonly DueQuestion[], nowMs: number): Promise<number[]>
   /** What a request asks for; `undefined`: of nothing that exists. */
   plan(request: ClaimRequest): Promise<ClaimPlan | undefined>
   /**
@@ -44,6 +45,12 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
      SELECT c.lane, c.endpoint, first.due_at_ms FROM busy JOIN ${s}.channels c ON c.id = busy.channel
      CROSS JOIN LATERAL (SELECT i.due_at_ms FROM ${s}.items i
        WHERE i.due_at_ms IS NOT NULL AND i.channel = c.id ORDER BY i.due_at_ms LIMIT 1) first`,
+  )
+  const selectCounts = prepare<{ due: number }>(
+    `SELECT (SELECT count(*) FROM (
+         SELECT 1 FROM ${s}.items i
+         WHERE i.channel = a.channel AND i.due_at_ms IS NOT NULL AND i.due_at_ms <= $1::bigint LIMIT a.most) found) AS due
+     FROM unnest($2::int[], $3::bigint[]) WITH ORDINALITY a (channel, most, ord) ORDER BY a.ord`,
   )
   const leaseDue = prepare<ClaimedRow>(
     // Materialized: what is leased is counted once for each lane, and not again for each row.
@@ -117,6 +124,16 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
     }
   }
 
+  async function countDue(channels: readonly DueQuestion[], nowMs: number): Promise<number[]> {
+    if (channels.length === 0) return []
+    await names.find(channels)
+    // Nothing has the number 0: what nobody ever submitted to has nothing due.
+    const numbers = column(channels, ({ lane, endpoint }) => names.channel(lane, endpoint)?.channel ?? 0)
+    const most = column(channels, ({ atMost }) => Math.min(atMost, MOST))
+    const rows = await read((session) => session.rows(selectCounts, [nowMs, numbers, most]))
+    return rows.map((row) => row.due)
+  }
+
   /** One at a time, so that the oldest leases go first whoever asks. */
   async function reclaimExpired({ nowMs, leaseUntilMs, workerId, limit }: ReclaimRequest): Promise<ClaimedItem[]> {
     const rows = await write((session) => session.rows(takeOver, [nowMs, leaseUntilMs, workerId, limit]), {
@@ -146,6 +163,7 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
       const rows = await read((session) => session.rows(selectChannels))
       return rows.map((row) => ({ lane: row.lane, endpoint: row.endpoint, earliestDueMs: row.due_at_ms }))
     },
+    countDue,
     plan,
     lease: async (session, { values }) => inOrder(await session.rows(leaseDue, values)).map(toClaimed),
     reclaimExpired,

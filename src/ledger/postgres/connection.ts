@@ -1,6 +1,7 @@
 /** Statements, typed by what they are known to return, and the one place where values cross to PostgreSQL and back. */
 import { sha256Hex } from '../../core/json.ts'
 import type { PostgresClient, PostgresResult } from './driver.ts'
+import { inTurn } from './in-turn.ts'
 
 export type Scalar = string | number | boolean | null
 export type SqlValue = Scalar | readonly Scalar[]
@@ -49,6 +50,7 @@ export interface SessionOptions {
 const PATIENT_MS = 2_147_483_647
 
 export function sessionOf(client: PostgresClient, { keepPlans, isPatient }: SessionOptions): Session {
+  const send = client.pipeline ? client.query.bind(client) : inTurn(client)
   async function query(text: string, values?: readonly SqlValue[], name?: string): Promise<PostgresResult> {
     const asked = {
       text,
@@ -58,7 +60,7 @@ export function sessionOf(client: PostgresClient, { keepPlans, isPatient }: Sess
       ...(isPatient && { query_timeout: PATIENT_MS }),
     }
     try {
-      return await client.query(asked)
+      return await send(asked)
     } catch (cause) {
       throw new QueryFailed(cause)
     }

@@ -19,6 +19,8 @@ export interface PostgresResult {
 }
 
 export interface PostgresClient {
+  /** True where it sends a query without waiting for the answer to the one before. */
+  readonly pipeline?: boolean
   query(query: PostgresQuery): Promise<PostgresResult>
 }
 

@@ -106,6 +106,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
       return runs.length === 0 ? [] : submits.add(runs)
     },
     channels: claims.channels,
+    countDue: claims.countDue,
     claim: async (request) => {
       assertOpen()
       return work.claim(request)
@@ -134,6 +135,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
     item: (itemId) => read((session) => reading.item(session, itemId)),
     items: (filter, page) => read((session) => reading.items(session, filter, page)),
     groups: (filter) => read((session) => reading.groups(session, filter)),
+    failures: (sinceMs) => read((session) => reading.failures(session, sinceMs)),
     balance: (filter) => probe((session) => readBalance(session, s, filter)),
     audit: () => transactor.snapshot(audit),
     async retain(request) {

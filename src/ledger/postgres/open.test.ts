@@ -3,7 +3,18 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import { type PostgresServer, startPostgres } from '../../../test/support/postgres.ts'
-import { chainRun, claim, expectAudited, idOf, newRun, START_MS, SUCCEEDED, settle } from '../conformance/support.ts'
+import {
+  chainRun,
+  claim,
+  ENDPOINT,
+  expectAudited,
+  idOf,
+  LANE,
+  newRun,
+  START_MS,
+  SUCCEEDED,
+  settle,
+} from '../conformance/support.ts'
 import { openPostgresLedger, type PostgresLedger, type PostgresLedgerOptions, pendingMigrations } from './index.ts'
 
 let server: PostgresServer
@@ -26,6 +37,18 @@ function urlWith(change: (url: URL) => void): string {
   const url = new URL(server.url)
   change(url)
   return url.href
+}
+
+/** Notes each query that is sent while another is under way. */
+function watchOverlaps(client: pg.PoolClient, overlaps: string[]): void {
+  const send = client.query.bind(client) as (query: pg.QueryConfig) => Promise<pg.QueryResult>
+  let underWay = 0
+  const watched = (query: pg.QueryConfig) => {
+    if (underWay > 0) overlaps.push(query.text)
+    underWay++
+    return send(query).finally(() => underWay--)
+  }
+  Object.assign(client, { query: watched })
 }
 
 describe('opening', () => {
@@ -73,6 +96,31 @@ describe('opening', () => {
     await first.close()
     await expectAudited(second)
     await second.close()
+    await pool.end()
+  })
+
+  it('a client of the user, which does not pipeline, gets one query at a time; none after one that fails', async () => {
+    const pool = new pg.Pool({ connectionString: server.url, max: 4 })
+    const overlaps: string[] = []
+    pool.on('connect', (client) => watchOverlaps(client, overlaps))
+    const ledger = await open(newSchema(), { pool })
+    const runs = Array.from({ length: 1100 }, () => newRun())
+    const receipts = await ledger.submit(runs)
+    expect(new Set(receipts.map(({ outcome }) => outcome))).toEqual(new Set(['accepted']))
+    const claimed = await claim(ledger)
+    const channels = [{ lane: LANE, endpoint: ENDPOINT, limit: 5, laneConcurrency: 2000 }]
+    const terms = { workerId: 'w', nowMs: START_MS, leaseUntilMs: START_MS + 30_000 }
+    await Promise.all([
+      ...claimed.slice(0, 10).map((item) => settle(ledger, item, SUCCEEDED)),
+      ledger.claim({ ...terms, channels }),
+      ledger.claim({ ...terms, channels }),
+    ])
+    const taken = newRun({ id: runs[0]?.id ?? '', key: 'another' })
+    await expect(ledger.submit([...Array.from({ length: 600 }, () => newRun()), taken])).rejects.toThrow()
+    expect(overlaps).toEqual([])
+    expect(await ledger.balance({})).toMatchObject({ accepted: 1100 })
+    await expectAudited(ledger)
+    await ledger.close()
     await pool.end()
   })
 

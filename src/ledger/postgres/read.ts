@@ -1,9 +1,18 @@
-/** `run`, `item`, `items` and `groups` of the port. */
+/** `run`, `item`, `items`, `groups` and `failures` of the port. */
 import { parseItemId } from '../../core/ids.ts'
 import { cursorOf, parseCursor } from '../cursor.ts'
 import { type GroupRow, groupsOf } from '../groups.ts'
 import { type ItemRow, toSummary } from '../item-rows.ts'
-import type { DeadLetterGroup, ItemFilter, ItemRecord, ItemSummary, Page, PageOf, RunRecord } from '../port.ts'
+import type {
+  DeadLetterGroup,
+  FailureTally,
+  ItemFilter,
+  ItemRecord,
+  ItemSummary,
+  Page,
+  PageOf,
+  RunRecord,
+} from '../port.ts'
 import {
   type AttemptRow,
   type EditRow,
@@ -14,6 +23,7 @@ import {
   toRecord,
   toRun,
 } from '../record-rows.ts'
+import { MOST_TALLIES, type TallyRow, toTally } from '../tallies.ts'
 import { prepare, type Session } from './connection.ts'
 import { itemConditions } from './filter.ts'
 
@@ -22,6 +32,7 @@ export interface Reading {
   item(session: Session, itemId: string): Promise<ItemRecord | undefined>
   items(session: Session, filter: ItemFilter, page: Page): Promise<PageOf<ItemSummary>>
   groups(session: Session, filter: ItemFilter): Promise<DeadLetterGroup[]>
+  failures(session: Session, sinceMs: number): Promise<FailureTally[]>
 }
 
 interface NumberedRun extends RunRow {
@@ -68,6 +79,15 @@ export function prepareReading(s: string): Reading {
         SELECT json_agg(w.step ORDER BY w.position) FROM below
         JOIN ${s}.items w ON w.run = i.run AND w.tenant = i.tenant AND w.step = below.step) AS below
      FROM ${s}.items i ${joins} WHERE r.id = $1 AND i.step = $2`,
+  )
+
+  const selectFailures = prepare<TallyRow>(
+    `SELECT c.lane, c.endpoint, a.ended_at_ms / 86400000 AS day, count(*) AS count, min(a.ended_at_ms) AS first_ms,
+       max(a.ended_at_ms) AS last_ms, max(r.id || '.' || i.step) AS example, max(a.failure) AS failure
+     FROM ${s}.attempts a JOIN ${s}.items i ON i.run = a.run AND i.step = a.step AND i.tenant = a.tenant ${joins}
+     WHERE a.failure IS NOT NULL AND a.ended_at_ms >= $1
+     GROUP BY c.lane, c.endpoint, day, a.failure::json ->> 'rule', a.failure::json ->> 'code', a.failure::json ->> 'status'
+     ORDER BY count DESC, last_ms DESC LIMIT ${MOST_TALLIES}`,
   )
 
   async function run(session: Session, runId: string): Promise<RunRecord | undefined> {
@@ -120,7 +140,11 @@ export function prepareReading(s: string): Reading {
     return groupsOf(await session.rows(statement, values))
   }
 
-  return { run, item, items, groups }
+  async function failures(session: Session, sinceMs: number): Promise<FailureTally[]> {
+    return (await session.rows(selectFailures, [sinceMs])).map(toTally)
+  }
+
+  return { run, item, items, groups, failures }
 }
 
 function isPlace(end: unknown): end is [run: number, step: string] {

@@ -1,6 +1,14 @@
 /** `channels`, `claim`, `reclaimExpired` and `extendLeases` of the port, to be called inside a transaction. */
 import { parseItemId } from '../../core/ids.ts'
-import type { ChannelDue, ClaimChannel, ClaimedItem, ClaimRequest, Fence, ReclaimRequest } from '../port.ts'
+import type {
+  ChannelDue,
+  ClaimChannel,
+  ClaimedItem,
+  ClaimRequest,
+  DueQuestion,
+  Fence,
+  ReclaimRequest,
+} from '../port.ts'
 import { type Database, prepare, prepareTuples } from './connection.ts'
 import { ITEMS_OF_RUNS } from './item-numbers.ts'
 import { LEASABLE_COLUMNS, type LeasableTuple, toLeasable } from './leasable.ts'
@@ -10,6 +18,7 @@ import type { Names } from './names.ts'
 
 export interface Claims {
   channels(): ChannelDue[]
+  countDue(channels: readonly DueQuestion[], nowMs: number): number[]
   claim(request: ClaimRequest): ClaimedItem[]
   reclaimExpired(request: ReclaimRequest): ClaimedItem[]
   extendLeases(fences: readonly Fence[], leaseUntilMs: number): Fence[]
@@ -43,6 +52,11 @@ export function prepareClaims(database: Database, { names, leases, leasing }: Cl
        (SELECT min(due_at_ms) FROM items WHERE due_at_ms IS NOT NULL AND channel = c.id) AS due_at_ms
      FROM busy JOIN channels c ON c.id = busy.channel`,
   )
+  const selectCount = prepare<{ due: number }>(
+    database,
+    `SELECT count(*) AS due FROM (
+       SELECT 1 FROM items INDEXED BY items_due WHERE channel = ? AND due_at_ms <= ? LIMIT ?)`,
+  )
   const selectLane = prepare<{ gate_until_ms: number; suspended_at_ms: number | null }>(
     database,
     'SELECT gate_until_ms, suspended_at_ms FROM lanes WHERE lane = ?',
@@ -66,6 +80,13 @@ export function prepareClaims(database: Database, { names, leases, leasing }: Cl
     `SELECT i.no, i.lease FROM runs r CROSS JOIN items i ON ${ITEMS_OF_RUNS}
      WHERE r.id = ? AND i.step = ? AND i.lease_token = ? AND i.lease IS NOT NULL`,
   )
+
+  function countDue(channels: readonly DueQuestion[], nowMs: number): number[] {
+    return channels.map(({ lane, endpoint, atMost }) => {
+      const id = names.knownChannel(lane, endpoint)
+      return id === undefined ? 0 : (selectCount.get(id, nowMs, atMost)?.due ?? 0)
+    })
+  }
 
   function roomIn(channel: ClaimChannel, nowMs: number): number {
     const lane = selectLane.get(channel.lane)
@@ -123,6 +144,7 @@ export function prepareClaims(database: Database, { names, leases, leasing }: Cl
   return {
     channels: () =>
       selectChannels.all().map((row) => ({ lane: row.lane, endpoint: row.endpoint, earliestDueMs: row.due_at_ms })),
+    countDue,
     claim,
     reclaimExpired,
     extendLeases,

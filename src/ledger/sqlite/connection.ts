@@ -26,15 +26,33 @@ export function connect(path: string, options: ConnectionOptions): Database {
   return new DatabaseClass(path, { timeout: options.busyWaitMs, readOnly: options.readOnly ?? false })
 }
 
+/** Of connections that several ledgers share: statements by their SQL, and by the form of their rows. */
+const shared = new WeakMap<Database, Map<string, unknown>>()
+
+/** From now on equal statements of this connection are prepared once, for all who ask for them. */
+export function shareStatements(database: Database): void {
+  shared.set(database, new Map())
+}
+
 export function prepare<Row = never>(database: Database, sql: string): Statement<Row> {
-  return database.prepare(sql) as unknown as Statement<Row>
+  return sharedOr(database, sql, () => database.prepare(sql) as unknown as Statement<Row>)
+}
+
+function sharedOr<Prepared>(database: Database, name: string, make: () => Prepared): Prepared {
+  const known = shared.get(database)
+  if (!known) return make()
+  const statement = known.get(name) ?? make()
+  known.set(name, statement)
+  return statement as Prepared
 }
 
 /** As {@link prepare}, for hot queries of many columns: rows are plain arrays in the order of the columns. */
 export function prepareTuples<Tuple extends readonly unknown[]>(database: Database, sql: string): Statement<Tuple> {
-  const statement = database.prepare(sql)
-  statement.setReturnArrays(true)
-  return statement as unknown as Statement<Tuple>
+  return sharedOr(database, `tuples: ${sql}`, () => {
+    const statement = database.prepare(sql)
+    statement.setReturnArrays(true)
+    return statement as unknown as Statement<Tuple>
+  })
 }
 
 /** Questions of changing shape: those that are asked again and again are prepared once. */

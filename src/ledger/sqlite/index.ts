@@ -1,4 +1,10 @@
 export { sharedMemoryPath } from './memory.ts'
 export type { MigrationReport } from './migrate.ts'
-export { openSqliteLedger, pendingMigrations, type SqliteLedger, type SqliteLedgerOptions } from './open.ts'
+export {
+  openSharedStore,
+  openSqliteLedger,
+  pendingMigrations,
+  type SqliteLedger,
+  type SqliteLedgerOptions,
+} from './open.ts'
 export { moveOf, openSqliteSource } from './source.ts'

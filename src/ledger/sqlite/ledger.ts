@@ -25,9 +25,10 @@ import { prepareReading } from './read.ts'
 import { prepareRetain } from './retain.ts'
 import { prepareSettle } from './settle.ts'
 import { prepareSubmit } from './submit.ts'
+import { listFailures } from './tallies.ts'
 import { createTally } from './tally.ts'
 import { prepareWake } from './wake.ts'
-import { createWatcher } from './watch.ts'
+import { createWatcher, prepareVersion } from './watch.ts'
 import { createWriter } from './writer.ts'
 
 export interface LedgerParts {
@@ -39,6 +40,8 @@ export interface LedgerParts {
   readonly watchEveryMs: number
   /** How long one statement may block the thread while another process writes. */
   readonly busyWaitMs: number
+  /** Where other ledgers use the connection too: closing this one leaves it open, and commits are counted here for `watch`. */
+  readonly shared?: { commits: number }
 }
 
 /** How long an audit runs before other work gets its turn. */
@@ -65,7 +68,10 @@ export function createLedger(parts: LedgerParts): Ledger {
   const wake = prepareWake(database, tally)
   const retain = prepareRetain(database, failures, tally)
   const reading = prepareReading(database, attempts)
-  const watcher = createWatcher(database, clock, parts.watchEveryMs)
+  const { shared } = parts
+  let ownCommits = 0
+  const version = shared ? () => shared.commits - ownCommits : prepareVersion(database)
+  const watcher = createWatcher(version, clock, parts.watchEveryMs)
   const { write, close } = createWriter({
     database,
     clock,
@@ -76,6 +82,8 @@ export function createLedger(parts: LedgerParts): Ledger {
       leases.write()
       forgetNumbers()
       failures.endTransaction()
+      ownCommits += 1
+      if (shared) shared.commits += 1
     },
     afterRollback: () => {
       tally.drop()
@@ -87,9 +95,11 @@ export function createLedger(parts: LedgerParts): Ledger {
     },
   })
 
+  let isClosed = false
+
   /** Reads see what is committed; a promise that was resolved is. */
   async function read<Result>(work: () => Result): Promise<Result> {
-    if (!database.isOpen) throw storeClosed(description)
+    if (isClosed || !database.isOpen) throw storeClosed(description)
     try {
       return work()
     } catch (error) {
@@ -100,7 +110,8 @@ export function createLedger(parts: LedgerParts): Ledger {
   async function closeAll(): Promise<void> {
     watcher.stop()
     await close()
-    if (database.isOpen) database.close()
+    isClosed = true
+    if (database.isOpen && !shared) database.close()
   }
 
   return {
@@ -115,6 +126,7 @@ export function createLedger(parts: LedgerParts): Ledger {
       return write(() => submit(runs))
     },
     channels: () => read(claims.channels),
+    countDue: (asked, nowMs) => read(() => claims.countDue(asked, nowMs)),
     claim: (request) => write(() => claims.claim(request)),
     reclaimExpired: (request) => write(() => claims.reclaimExpired(request)),
     extendLeases: (fences, leaseUntilMs) => write(() => claims.extendLeases(fences, leaseUntilMs)),
@@ -137,9 +149,10 @@ export function createLedger(parts: LedgerParts): Ledger {
     item: (itemId) => read(() => reading.item(itemId)),
     items: (filter, page) => read(() => reading.items(filter, page)),
     groups: (filter) => read(() => listGroups(database, filter)),
+    failures: (sinceMs) => read(() => listFailures(database, sinceMs)),
     balance: (filter) => read(() => readBalance(database, filter)),
     audit: async () => {
-      if (!database.isOpen) throw storeClosed(description)
+      if (isClosed || !database.isOpen) throw storeClosed(description)
       return audit(parts, description)
     },
     retain: (request) => write(() => retain(request)),

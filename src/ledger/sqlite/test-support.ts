@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import type { LedgerStore } from '../conformance/index.ts'
-import { openSqliteLedger, sharedMemoryPath } from './index.ts'
+import { openSharedStore, openSqliteLedger, sharedMemoryPath } from './index.ts'
 
 export function temporaryFolder(): { readonly path: string; readonly remove: () => Promise<void> } {
   const path = mkdtempSync(join(tmpdir(), 'holdfast-ledger-'))
@@ -24,4 +24,9 @@ export async function memoryStore(): Promise<LedgerStore> {
   // The store lasts as long as a connection to it.
   const last = await open()
   return { open, remove: () => last.close() }
+}
+
+export async function sharedStore(): Promise<LedgerStore> {
+  const store = openSharedStore()
+  return { open: async () => store.connect(impatientClock()), remove: async () => store[Symbol.dispose]() }
 }

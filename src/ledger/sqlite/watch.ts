@@ -7,16 +7,21 @@ export interface Watcher {
   stop(): void
 }
 
-/** Reading the counter costs some microseconds: `everyMs` is how late a hint may come, and whoever cannot wait polls by itself. */
-export function createWatcher(database: Database, clock: Clock, everyMs: number): Watcher {
+/** A counter that moves with each commit of another connection. */
+export function prepareVersion(database: Database): () => number | undefined {
   const selectVersion = prepare<{ data_version: number }>(database, 'PRAGMA data_version')
+  return () => selectVersion.get()?.data_version
+}
+
+/** Reading the counter costs some microseconds: `everyMs` is how late a hint may come, and whoever cannot wait polls by itself. */
+export function createWatcher(readVersion: () => number | undefined, clock: Clock, everyMs: number): Watcher {
   const listeners = new Set<() => void>()
   let timer: Timer | undefined
   let lastVersion: number | undefined
 
   function look(): void {
     timer = clock.setTimer(everyMs, look)
-    const version = selectVersion.get()?.data_version
+    const version = readVersion()
     const changed = version !== lastVersion
     lastVersion = version
     if (changed) for (const listener of listeners) listener()
@@ -33,7 +38,7 @@ export function createWatcher(database: Database, clock: Clock, everyMs: number)
       const listener = (): void => callback()
       listeners.add(listener)
       if (!timer) {
-        lastVersion = selectVersion.get()?.data_version
+        lastVersion = readVersion()
         timer = clock.setTimer(everyMs, look)
       }
       return {

@@ -201,12 +201,13 @@ describe('the clients who submit', () => {
       await story.world.clock.advance(3 * MINUTE_MS)
       expect(story.submitter.waiting).toBe(0)
       const acknowledged = story.facts.flatMap((fact) => (fact.kind === 'acknowledged' ? [fact] : []))
-      // The third was handed in when the store was in trouble: nobody knows, and so it does not come again.
+      // The third was handed in when the store was in trouble: nobody knows, and so another comes instead of it.
       expect(acknowledged.map(({ record, duplicate }) => [record, duplicate])).toEqual([
         ['r1', true],
         ['r2', true],
+        ['without-instead', false],
       ])
-      expect(await story.states()).toEqual({ succeeded: 3 })
+      expect(await story.states()).toEqual({ succeeded: 4 })
     })
   })
 })

@@ -43,10 +43,15 @@ const FLAP_MS = 10_000
 /** What code steps do is named after them, and is no request. */
 const CODE_ROUTE = 'code'
 
+/** Drawn integrations have no profile to take it from. */
+function addressOf({ name, integration }: ApiPlan): string {
+  return integration.baseUrl ?? `https://${name}.test`
+}
+
 export function createApis({ scenario, clock, random, record }: ApiParts): SimulatedApis {
   const network = createSimulatedNetwork({ clock, random: random('network') })
   const plans = new Map(scenario.apis.map((plan) => [plan.name, plan]))
-  const names = new Map(scenario.apis.map((plan) => [new URL(plan.integration.baseUrl).origin, plan.name]))
+  const names = new Map(scenario.apis.map((plan) => [new URL(addressOf(plan)).origin, plan.name]))
   const twins = new Map<string, SimulatedTwin>()
   const effects = new Map<string, EffectSeen[]>()
   const keys = new Map<string, Set<string>>()
@@ -59,7 +64,7 @@ export function createApis({ scenario, clock, random, record }: ApiParts): Simul
   }
 
   function twinOf(plan: ApiPlan): SimulatedTwin {
-    return network.twin(plan.integration.baseUrl, {
+    return network.twin(addressOf(plan), {
       name: plan.name,
       routes: twinRoutes(),
       latencyMs: plan.latencyMs,
@@ -92,7 +97,7 @@ export function createApis({ scenario, clock, random, record }: ApiParts): Simul
     const onFired = (): void => record({ kind: 'trouble', what: 'fired', trouble })
     const active =
       trouble.kind === 'network'
-        ? network.disturb(plan.integration.baseUrl, { ...trouble, onFired })
+        ? network.disturb(addressOf(plan), { ...trouble, onFired })
         : disturbApi(plan, twin, trouble, onFired)
     const end = (): void => {
       if (ends.delete(end)) active[Symbol.dispose]()

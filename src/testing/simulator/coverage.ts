@@ -252,10 +252,12 @@ const API: Readonly<Record<ApiTroubleKind, true>> = {
   unauthorized: true,
   throttled: true,
 }
-const EVENTS: Readonly<Record<EventName, true>> = {
+/** No API of the simulator gives out tokens. */
+const EVENTS: Readonly<Record<Exclude<EventName, 'credential.renewed'>, true>> = {
   'run.accepted': true,
   'item.claimed': true,
   'item.settled': true,
+  'failure.unseen': true,
   'item.lease_lost': true,
   'call.ended': true,
   'call.held': true,
@@ -263,6 +265,7 @@ const EVENTS: Readonly<Record<EventName, true>> = {
   'breaker.changed': true,
   'lane.suspended': true,
   'lane.resumed': true,
+  'credential.failed': true,
   'worker.started': true,
   'worker.stopped': true,
   'engine.trouble': true,

@@ -1,5 +1,6 @@
 /** All checks together, and what they found. */
 import type { CheckFactory, CheckParts, Violation } from './checks/check.ts'
+import { createItemAccount } from './checks/known-items.ts'
 import type { Fact } from './fact.ts'
 import type { Scenario } from './scenario.ts'
 import type { World } from './world.ts'
@@ -16,6 +17,7 @@ export interface Judge {
 
 export function createJudge(scenario: Scenario, factories: readonly CheckFactory[]): Judge {
   const violations: Violation[] = []
+  const items = createItemAccount(scenario)
   let last: Fact | undefined
 
   const report: Judge['report'] = (check, message, about = {}) => {
@@ -23,7 +25,8 @@ export function createJudge(scenario: Scenario, factories: readonly CheckFactory
     violations.push({ check, message, atMs: last?.atMs ?? 0, itemId: about.itemId, fact })
   }
   const checks = factories.map((make) => {
-    const check = make({ scenario, violated: (...violation) => report(check.name, ...violation) })
+    const violated: CheckParts['violated'] = (...violation) => report(check.name, ...violation)
+    const check = make({ scenario, followItems: items.follow, violated })
     return check
   })
   const observers = checks.filter((check) => check.observe !== undefined)
@@ -33,6 +36,7 @@ export function createJudge(scenario: Scenario, factories: readonly CheckFactory
     facts: () => last?.no ?? 0,
     observe(fact) {
       last = fact
+      items.observe(fact)
       for (const check of observers) check.observe?.(fact)
     },
     async look(world, moment) {

@@ -38,6 +38,7 @@ const METHODS: readonly LedgerMethod[] = [
   ...([
     'submit',
     'channels',
+    'countDue',
     'claim',
     'reclaimExpired',
     'extendLeases',

@@ -36,7 +36,7 @@ export interface ProcessSurroundings {
   readonly seed: string
   readonly clock: VirtualClock
   readonly time: MachineTime
-  readonly connect: (clock: ProcessClock) => Promise<Ledger>
+  readonly connect: (clock: ProcessClock) => Ledger
   readonly network: (clock: ProcessClock, deliver: ProcessGate['enter']) => Transport
   readonly apiOf: (origin: string) => string
   readonly integrations: readonly IntegrationSettings[]
@@ -66,7 +66,7 @@ export async function startProcess(
     surroundings.onEnd(how)
   })
   const clock = createProcessClock(surroundings.clock, surroundings.time, gate)
-  const connection = await surroundings.connect(clock)
+  const connection = surroundings.connect(clock)
 
   const hf = createEngine({
     clock,

@@ -34,7 +34,7 @@ export interface SimulationResult {
 }
 
 /** How often the checks look at the store while troubles last. */
-const INSPECTIONS = 12
+const INSPECTIONS = 6
 /** What can still move is looked at first after this, then after twice as long, ... */
 const FIRST_LOOK_MS = 5000
 const LONGEST_LOOK_MS = 600_000

@@ -23,7 +23,8 @@ export interface SpectatorParts {
   readonly integrations: readonly IntegrationSettings[]
 }
 
-const SYNC_MS = 60_000
+/** How often it reads how the lanes are, over the busy time. */
+const SYNCS = 30
 
 export function createSpectator({
   scenario,
@@ -42,7 +43,7 @@ export function createSpectator({
     transport,
     integrations,
     pipelines: buildPipelines(scenario, { clock, random, ...idle }),
-    settings: { healthSyncMs: SYNC_MS },
+    settings: { healthSyncMs: Math.ceil(scenario.busyMs / SYNCS) },
   })
   return { ledger, hf }
 }

@@ -1,4 +1,7 @@
-/** Hands in the planned submissions, as careful clients do: what has a key comes again until it is acknowledged. */
+/**
+ * Hands in the planned submissions, as careful clients do: what has a key comes again until it is acknowledged. What has none never
+ * does, for it might be there; another record with a key comes in its place, so that trouble makes no world empty.
+ */
 import { isHoldfastError } from '../../core/errors.ts'
 import type { Holdfast, Refused, Submitted } from '../../engine/api.ts'
 import { type Asked, ask } from './ask.ts'
@@ -48,7 +51,7 @@ function waitMs(busyMs: number, round: number): number {
 
 const PATIENCE_MS = 30_000
 
-/** What has to come again: records with a key that nobody has answered. */
+/** What is to come next: records that nobody has answered, or others in place of those without a key. */
 async function handInOnce(
   world: SubmitterWorld,
   { machine, pipeline }: SubmissionPlan,
@@ -59,7 +62,7 @@ async function handInOnce(
   // Nothing was handed in, so records without a key can wait for a process too.
   if (!process) return records
   const reply = await ask(process, world.clock, PATIENCE_MS, (hf) => submit(hf, pipeline, records))
-  if (reply.kind !== 'answered') return records.filter(({ key }) => key !== undefined)
+  if (reply.kind !== 'answered') return records.map((record) => (record.key === undefined ? another(record) : record))
   for (const [index, receipt] of reply.value.entries()) {
     const record = records[index] as RecordPlan
     // A refusal is an answer: the same key with other data.
@@ -75,6 +78,11 @@ async function handInOnce(
     })
   }
   return []
+}
+
+function another(record: RecordPlan): RecordPlan {
+  const id = `${record.id}-instead`
+  return { ...record, id, key: id, entity: id }
 }
 
 /** Its own machine first; when that does not answer, another. */

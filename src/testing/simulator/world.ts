@@ -2,10 +2,9 @@
 import { resolveConfig } from '../../config/resolve.ts'
 import type { WrittenIntegration } from '../../config/schema.ts'
 import type { IntegrationSettings } from '../../config/settings.ts'
-import type { Clock } from '../../core/clock.ts'
 import { type Random, seededRandom } from '../../core/random.ts'
 import type { AnyPipeline } from '../../engine/pipeline.ts'
-import { openSqliteLedger, sharedMemoryPath } from '../../ledger/sqlite/index.ts'
+import { openSharedStore } from '../../ledger/sqlite/index.ts'
 import { createVirtualClock, type VirtualClock } from '../virtual-clock.ts'
 import { createApis, type SimulatedApis } from './apis.ts'
 import { buildPipelines } from './build-pipelines.ts'
@@ -37,15 +36,13 @@ export interface World extends AsyncDisposable {
   view(): WorldView
 }
 
-let worlds = 0
-
 export function createWorld(scenario: Scenario, observe: (fact: Fact) => void): World {
   return new SimulatedWorld(scenario, observe)
 }
 
 class SimulatedWorld implements World {
   readonly scenario: Scenario
-  readonly clock = createVirtualClock()
+  readonly clock = createVirtualClock({ alone: true })
   readonly apis: SimulatedApis
   readonly machines = new Map<string, Machine>()
   readonly wakeUps: WakeUps
@@ -53,8 +50,10 @@ class SimulatedWorld implements World {
   readonly failures: unknown[] = []
   readonly #observe: (fact: Fact) => void
   readonly #config: Map<string, WrittenIntegration>
+  /** Resolved; dropped when the configuration changes. */
+  #resolved: readonly IntegrationSettings[] | undefined
   readonly #storeChance: Random
-  readonly #storePath: string
+  readonly #store = openSharedStore()
   #spectator: Spectator | undefined
   #isOver = false
   #facts = 0
@@ -65,8 +64,6 @@ class SimulatedWorld implements World {
     this.#observe = observe
     this.#config = new Map(scenario.apis.map(({ name, integration }) => [name, integration]))
     this.#storeChance = this.#random('store')
-    // Two worlds of one seed may exist at the same time, so the seed alone does not name the store.
-    this.#storePath = sharedMemoryPath(`${scenario.seed} ${worlds++}`)
     this.wakeUps = createWakeUps(this.clock, this.#random('wake-ups'))
     this.apis = createApis({
       scenario,
@@ -82,7 +79,7 @@ class SimulatedWorld implements World {
       scenario,
       clock,
       random: this.#random('spectator'),
-      ledger: await this.#connect(clock),
+      ledger: this.#store.connect(clock),
       transport: this.apis.transport(clock, (arrival) => arrival()),
       integrations: this.#integrations(),
     })
@@ -102,6 +99,7 @@ class SimulatedWorld implements World {
   }
 
   reconfigure(changes: Readonly<Record<string, Partial<WrittenIntegration>>>): void {
+    this.#resolved = undefined
     for (const [name, change] of Object.entries(changes)) {
       const known = this.#config.get(name)
       if (known) this.#config.set(name, { ...known, ...change })
@@ -119,6 +117,7 @@ class SimulatedWorld implements World {
     this.#isOver = true
     for (const machine of this.machines.values()) machine.process?.gate.die()
     if (this.#spectator) await this.clock.runUntil(this.#spectator.hf.close())
+    this.#store[Symbol.dispose]()
   }
 
   /** Seeded by its purpose, so that more or less chance in one place changes nothing elsewhere. */
@@ -126,13 +125,10 @@ class SimulatedWorld implements World {
     return seededRandom(`${this.scenario.seed}:${purpose}`)
   }
 
-  #connect(clock: Clock) {
-    return openSqliteLedger({ path: this.#storePath, clock })
-  }
-
   #integrations(): readonly IntegrationSettings[] {
     const integrations = Object.fromEntries(this.#config)
-    return resolveConfig({ integrations }, { env: {}, baseDirectory: '/' }).integrations
+    this.#resolved ??= resolveConfig({ integrations }, { env: {}, baseDirectory: '/' }).integrations
+    return this.#resolved
   }
 
   #startProcess(plan: MachinePlan, name: string, time: MachineTime, onEnd: OnEnd): Promise<SimulatedProcess> {
@@ -141,7 +137,7 @@ class SimulatedWorld implements World {
       seed: this.scenario.seed,
       clock,
       time,
-      connect: (processClock) => this.#connect(processClock),
+      connect: this.#store.connect,
       network: apis.transport,
       apiOf: apis.nameOf,
       integrations: this.#integrations(),

@@ -1,3 +1,4 @@
+import { createCipher } from '../../client/credentials/cipher.ts'
 import type { LoadedConfig } from '../../config/loaded.ts'
 import type { Random } from '../../core/random.ts'
 import type { Holdfast } from '../../engine/api.ts'
@@ -26,6 +27,9 @@ export interface TestbedProcessParts {
   readonly config: LoadedConfig
 }
 
+/** Tests of pipelines need no key of their own. */
+const NO_SECRET = Buffer.alloc(32).toString('base64')
+
 export async function startTestbedProcess(parts: TestbedProcessParts): Promise<TestbedProcess> {
   const { config, network, random } = parts
   const gate = createProcessGate(() => clock.stop())
@@ -47,6 +51,7 @@ export async function startTestbedProcess(parts: TestbedProcessParts): Promise<T
     transport: network.transport({ clock, deliver: gate.enter }),
     integrations: config.integrations,
     pipelines: config.pipelines as readonly AnyPipeline[],
+    cipher: createCipher(config.keys.length > 0 ? config.keys : [NO_SECRET], random),
     settings: {
       leaseMs: config.worker.leaseMs,
       pollMs: config.worker.pollMs,

@@ -10,6 +10,7 @@ import { seededRandom } from '../../core/random.ts'
 import type { Holdfast } from '../../engine/api.ts'
 import type { AuditReport, Balance, BalanceFilter } from '../../ledger/port.ts'
 import { openSqliteLedger, sharedMemoryPath } from '../../ledger/sqlite/index.ts'
+import { BUILT_IN_PROFILES } from '../../profiles/index.ts'
 import {
   createSimulatedNetwork,
   type SimulatedNetwork,
@@ -21,7 +22,7 @@ import { startTestbedProcess, type TestbedProcess, type TestbedProcessParts } fr
 
 /** The pieces of a configuration that a testbed takes; a whole one may be spread into it. */
 export interface TestbedOptions<Api extends string = string>
-  extends Pick<ConfigInput, 'integrations' | 'pipelines' | 'worker' | 'maxPayload'> {
+  extends Pick<ConfigInput, 'integrations' | 'profiles' | 'pipelines' | 'worker' | 'maxPayload'> {
   /** The twin of each integration, by its name; it is reached under the integration's own `baseUrl`. */
   readonly apis: Readonly<Record<Api, SimulatedTwinOptions>>
   /** What `${NAME}` in the configuration stands for. Default nothing; credentials may then be missing. */
@@ -155,14 +156,15 @@ export async function createTestbed<const Api extends string>(options: TestbedOp
   return testbed
 }
 
-function configOf({ integrations, pipelines, worker, maxPayload, env = {} }: TestbedOptions): LoadedConfig {
+function configOf({ integrations, profiles, pipelines, worker, maxPayload, env = {} }: TestbedOptions): LoadedConfig {
   const given = {
     ...(integrations && { integrations }),
+    ...(profiles && { profiles }),
     ...(pipelines && { pipelines }),
     worker: { poll: POLL, ...worker },
     ...(maxPayload !== undefined && { maxPayload }),
   }
-  return resolveConfig(given, { env, baseDirectory: '/', missingCredentials: 'allow' })
+  return resolveConfig(given, { env, baseDirectory: '/', missingCredentials: 'allow', profiles: BUILT_IN_PROFILES })
 }
 
 function createTwins<Api extends string>(

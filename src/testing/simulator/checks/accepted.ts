@@ -4,7 +4,6 @@ import type { NewRun, SubmitReceipt } from '../../../ledger/port.ts'
 import type { Fact } from '../fact.ts'
 import type { Scenario } from '../scenario.ts'
 import type { CheckFactory, CheckParts, WorldView } from './check.ts'
-import { followItems } from './known-items.ts'
 
 interface KnownRun {
   readonly name: string
@@ -13,8 +12,8 @@ interface KnownRun {
 }
 
 export const neverLost: CheckFactory = (parts) => {
-  const { scenario, violated } = parts
-  const items = followItems(scenario)
+  const { scenario, violated, followItems } = parts
+  const items = followItems()
   const stepsOf = plannedSteps(scenario)
   const runs = new Map<string, KnownRun>()
   /** By tenant, pipeline and key: the run that has it. */
@@ -56,7 +55,6 @@ export const neverLost: CheckFactory = (parts) => {
   return {
     name: 'accepted and never lost',
     observe(fact) {
-      items.observe(fact)
       if (fact.kind === 'acknowledged') acknowledged.add(fact.runId)
       if (fact.kind !== 'store' || fact.result === undefined) return
       if (fact.method === 'retain') retained += fact.result.runs

@@ -6,7 +6,7 @@
 import type { Fact } from '../fact.ts'
 import { isLook, neverLeft } from './calls.ts'
 import type { CheckFactory } from './check.ts'
-import { type Ending, followItems, type KnownItem } from './known-items.ts'
+import type { Ending, KnownItem } from './known-items.ts'
 
 /** What a process has done for an item since it claimed it. */
 interface Try {
@@ -22,7 +22,7 @@ const FREE_STATUS: ReadonlySet<number | undefined> = new Set([429, 401])
 const BROKEN_OFF =
   /^(cancelled|no_longer_allowed|AbortError|ABORT_ERR|UND_ERR_ABORTED|UND_ERR_DESTROYED|UND_ERR_CLOSED)/
 
-export const attemptsCountedRight: CheckFactory = ({ scenario, violated }) => {
+export const attemptsCountedRight: CheckFactory = ({ scenario, violated, followItems }) => {
   const tries = new Map<string, Try>()
   /** Statuses that an API's own rules turn into something else than a failed try. */
   const ownRules = new Map(
@@ -31,7 +31,7 @@ export const attemptsCountedRight: CheckFactory = ({ scenario, violated }) => {
       new Set([rateLimit?.status, ...(integration.errors ?? []).flatMap(({ status }) => status ?? [])]),
     ]),
   )
-  const items = followItems(scenario, {
+  const items = followItems({
     claimed: (item, { fact }) =>
       void tries.set(`${item.itemId} ${fact.process}`, { begun: 0, status: undefined, fault: undefined }),
     settled: (item, ending) => judge(item, ending),
@@ -102,7 +102,6 @@ export const attemptsCountedRight: CheckFactory = ({ scenario, violated }) => {
   return {
     name: 'attempts are counted right',
     observe(fact) {
-      items.observe(fact)
       if (fact.kind === 'sent') beginCall(fact)
       else if (fact.kind === 'answered') onAnswer(fact)
       else if (fact.kind === 'code') onCode(fact)

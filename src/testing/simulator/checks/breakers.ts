@@ -4,7 +4,7 @@ import type { BreakerPhase, EventOf } from '../../../core/events.ts'
 import type { Fact } from '../fact.ts'
 import { type SentFact, startOf } from './calls.ts'
 import type { CheckFactory } from './check.ts'
-import { followItems, type KnownItem } from './known-items.ts'
+import type { KnownItem } from './known-items.ts'
 import { breakersOf, followMachines } from './machines.ts'
 
 /** A breaker as one process sees it. */
@@ -21,9 +21,9 @@ interface LocalBreaker {
   readonly inFlight: Map<number, number>
 }
 
-export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
+export const breakersAreKept: CheckFactory = ({ scenario, violated, followItems }) => {
   const machines = followMachines(scenario)
-  const items = followItems(scenario)
+  const items = followItems()
   let clockJumpedAtMs = -1
   const breakers = new Map<string, LocalBreaker>()
   const breakersOfCall = new Map<number, LocalBreaker[]>()
@@ -127,7 +127,6 @@ export const breakersAreKept: CheckFactory = ({ scenario, violated }) => {
     name: 'breakers are kept',
     observe(fact: Fact) {
       machines.observe(fact)
-      items.observe(fact)
       if (fact.kind === 'trouble' && fact.trouble.kind === 'clock_jump') clockJumpedAtMs = fact.atMs
       if (fact.kind === 'sent') onSent(fact)
       else if (fact.kind === 'answered') endCall(fact.call, fact.atMs)

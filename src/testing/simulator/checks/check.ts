@@ -3,6 +3,7 @@ import type { Holdfast } from '../../../engine/api.ts'
 import type { Ledger } from '../../../ledger/port.ts'
 import type { Fact } from '../fact.ts'
 import type { Scenario } from '../scenario.ts'
+import type { ItemHandlers, KnownItems } from './known-items.ts'
 
 export interface Check {
   /** A short name, as it stands in reports: `one settlement per lease`. */
@@ -17,6 +18,8 @@ export interface Check {
 
 export interface CheckParts {
   readonly scenario: Scenario
+  /** What the store has said about each item. A fact reaches the handlers before any check observes it. */
+  followItems(handlers?: ItemHandlers): KnownItems
   /** Reports that the rule was broken. The run goes on to its end, and fails. */
   violated(message: string, about?: { readonly itemId?: string; readonly fact?: number }): void
 }

@@ -1,12 +1,12 @@
 /** Rule 5: a success and the record of its operation commit together; and nothing is told to observers before it is on disk. */
 import type { EventOf } from '../../../core/events.ts'
 import type { CheckFactory } from './check.ts'
-import { type Ending, followItems, type KnownItem, type StoreFactOf } from './known-items.ts'
+import type { Ending, KnownItem, StoreFactOf } from './known-items.ts'
 
-export const operationsEndWithTheirItem: CheckFactory = ({ scenario, violated }) => {
+export const operationsEndWithTheirItem: CheckFactory = ({ violated, followItems }) => {
   /** By item: the operations it has reserved, and not ended. */
   const reserved = new Map<string, Set<string>>()
-  const items = followItems(scenario, {
+  followItems({
     settled: (item, ending) => judge(item, ending),
     operated(item, _from, fact) {
       // A person's word ends them all, whichever it is.
@@ -36,17 +36,16 @@ export const operationsEndWithTheirItem: CheckFactory = ({ scenario, violated })
   return {
     name: 'operations end with their item',
     observe(fact) {
-      items.observe(fact)
       if (fact.kind === 'store' && fact.method === 'beginEffects') onBegin(fact)
     },
   }
 }
 
-export const eventsFollowTheStore: CheckFactory = ({ scenario, violated }) => {
+export const eventsFollowTheStore: CheckFactory = ({ violated, followItems }) => {
   /** By process and item: the last state that it has settled, and the last token that it has claimed. */
   const settled = new Map<string, string>()
   const claimed = new Map<string, number>()
-  const items = followItems(scenario, {
+  followItems({
     claimed: (item, { fact, claimed: { token } }) => void claimed.set(`${fact.process} ${item.itemId}`, token),
     settled(item, { receipt, fact }) {
       if (receipt.outcome === 'settled') settled.set(`${fact.process} ${item.itemId}`, receipt.state)
@@ -61,7 +60,6 @@ export const eventsFollowTheStore: CheckFactory = ({ scenario, violated }) => {
   return {
     name: 'events follow the store',
     observe(fact) {
-      items.observe(fact)
       if (fact.kind !== 'event') return
       const { event } = fact
       if (event.type === 'item.settled') onSettled(fact.process, event)

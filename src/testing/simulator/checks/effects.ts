@@ -3,15 +3,15 @@ import type { Fact } from '../fact.ts'
 import type { StepKind } from '../scenario.ts'
 import { saysNothingDone } from './calls.ts'
 import type { CheckFactory, CheckParts } from './check.ts'
-import { type Ending, followItems, type KnownItem } from './known-items.ts'
+import type { Ending, KnownItem } from './known-items.ts'
 
 type EffectFact = Extract<Fact, { kind: 'effect' }>
 
 /** How long a finished operation is remembered at least (D19); after that another run may have it done again. */
 const REMEMBERED_MS = 72 * 3_600_000
 
-export const noEffectTwice: CheckFactory = ({ scenario, violated }) => {
-  const items = followItems(scenario)
+export const noEffectTwice: CheckFactory = ({ scenario, violated, followItems }) => {
+  const items = followItems()
   const effects = new Map<string, EffectFact>()
   const starts = followStarts()
   const refused = new Set<number>()
@@ -33,7 +33,6 @@ export const noEffectTwice: CheckFactory = ({ scenario, violated }) => {
   return {
     name: 'no effect twice',
     observe(fact) {
-      items.observe(fact)
       starts.observe(fact)
       if (fact.kind === 'answered' && saysNothingDone(fact.status)) refused.add(fact.call)
       if (fact.kind !== 'effect' || fact.repeatable) return
@@ -76,12 +75,12 @@ function offBy({ machines, troubles }: CheckParts['scenario']): number {
 const WITHOUT_EFFECT: ReadonlySet<StepKind> = new Set<StepKind>(['read', 'code_safe'])
 
 /** Succeeded means that the effect is there; surely without effect means that it is not. */
-export const effectsAsRecorded: CheckFactory = ({ scenario, violated }) => {
+export const effectsAsRecorded: CheckFactory = ({ violated, followItems }) => {
   const done = new Set<string>()
   const latest = new Map<string, EffectFact>()
   const answers = new Map<string, { readonly call: number; readonly status: number | undefined }>()
   const claimedAt = new Map<string, number>()
-  const items = followItems(scenario, {
+  followItems({
     claimed: (item, { fact }) => void claimedAt.set(item.itemId, fact.no),
     settled: (item, ending) => judge(item, ending),
     operated(item, _from, fact) {
@@ -122,7 +121,6 @@ export const effectsAsRecorded: CheckFactory = ({ scenario, violated }) => {
         if (fact.itemId !== undefined && !fact.repeatable) latest.set(fact.itemId, fact)
       }
       if (fact.kind === 'answered' && fact.itemId !== undefined) answers.set(fact.itemId, fact)
-      items.observe(fact)
     },
   }
 }

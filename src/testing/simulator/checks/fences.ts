@@ -1,17 +1,17 @@
 /** Rule 6, C1: a process that has lost an item does nothing for it any more. */
 import { callOf, startOf } from './calls.ts'
 import type { CheckFactory } from './check.ts'
-import { followItems, type KnownItem } from './known-items.ts'
+import type { KnownItem } from './known-items.ts'
 import { followMachines } from './machines.ts'
 
 /** Wall clocks show whole milliseconds. */
 const RESOLUTION_MS = 2
 
-export const nothingSentWithoutLease: CheckFactory = ({ scenario, violated }) => {
+export const nothingSentWithoutLease: CheckFactory = ({ scenario, violated, followItems }) => {
   const machines = followMachines(scenario)
   /** By item and process: when its lease ends by its own clock, in true time. */
   const ownEnds = new Map<string, number>()
-  const items = followItems(scenario, {
+  const items = followItems({
     claimed(item, { fact }) {
       const { leaseUntilMs } = fact.request[0]
       // A claim that nobody heard of gives nothing to its process; the next one may.
@@ -45,7 +45,6 @@ export const nothingSentWithoutLease: CheckFactory = ({ scenario, violated }) =>
     name: 'nothing is done without a lease',
     observe(fact) {
       machines.observe(fact)
-      items.observe(fact)
       if (fact.kind === 'store' && fact.method === 'extendLeases' && fact.result && fact.heard) {
         const [fences, leaseUntilMs] = fact.request
         for (const { itemId } of fences) {

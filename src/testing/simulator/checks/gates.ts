@@ -4,7 +4,7 @@ import type { Fact } from '../fact.ts'
 import type { ApiPlan } from '../scenario.ts'
 import { type AnsweredFact, type SentFact, startOf } from './calls.ts'
 import type { CheckFactory } from './check.ts'
-import { type Ending, followItems, type KnownItem, type StoreFactOf } from './known-items.ts'
+import type { Ending, KnownItem, StoreFactOf } from './known-items.ts'
 import { followMachines, machineOf } from './machines.ts'
 import { followStoreTrouble } from './store-trouble.ts'
 import { waitAskedMs } from './wait-asked.ts'
@@ -24,7 +24,7 @@ interface StoredGate {
   readonly writtenAtMs: number
 }
 
-export const gatesAreObeyed: CheckFactory = ({ scenario, violated }) => {
+export const gatesAreObeyed: CheckFactory = ({ scenario, violated, followItems }) => {
   const machines = followMachines(scenario)
   const trouble = followStoreTrouble()
   const apis = new Map(scenario.apis.map((api) => [api.name, api]))
@@ -34,7 +34,7 @@ export const gatesAreObeyed: CheckFactory = ({ scenario, violated }) => {
   const suspended = new Map<string, number>()
   /** By item and process: what the API asked for in this claim. */
   const asked = new Map<string, Pause>()
-  const items = followItems(scenario, {
+  const items = followItems({
     claimed: (item, { fact }) => void asked.delete(`${item.itemId} ${fact.process}`),
     settled: (item, ending) => onSettled(item, ending),
   })
@@ -136,7 +136,6 @@ export const gatesAreObeyed: CheckFactory = ({ scenario, violated }) => {
       machines.observe(fact)
       trouble.observe(fact)
       if (fact.kind === 'store') onStore(fact)
-      items.observe(fact)
       if (fact.kind === 'answered') onAnswer(fact)
       else if (fact.kind === 'sent') onSent(fact)
     },

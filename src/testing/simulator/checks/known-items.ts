@@ -82,13 +82,20 @@ export interface ItemHandlers {
 }
 
 export interface KnownItems {
-  observe(fact: Fact): void
   get(id: string): KnownItem | undefined
   all(): Iterable<KnownItem>
   ofRun(runId: string): readonly KnownItem[]
 }
 
-export function followItems(scenario: Scenario, handlers: ItemHandlers = {}): KnownItems {
+/** One account for all who need it: each fact is worked through once. */
+export interface ItemAccount {
+  observe(fact: Fact): void
+  /** The handlers run while a fact is observed, in the order in which they were given. */
+  follow(handlers?: ItemHandlers): KnownItems
+}
+
+export function createItemAccount(scenario: Scenario): ItemAccount {
+  const told = noHandlers()
   const items = new Map<string, KnownItem>()
   const runs = new Map<string, KnownItem[]>()
   const released = new Set<KnownItem>()
@@ -101,7 +108,7 @@ export function followItems(scenario: Scenario, handlers: ItemHandlers = {}): Kn
     runs.set(run.id, ofRun)
     for (const item of ofRun) {
       items.set(item.itemId, item)
-      handlers.accepted?.(item, run)
+      for (const tell of told.accepted) tell(item, run)
     }
   }
 
@@ -111,7 +118,7 @@ export function followItems(scenario: Scenario, handlers: ItemHandlers = {}): Kn
     item.dueAtMs = dueAtMs
     item.mayBeWoken = false
     item.changedAtMs = fact.atMs
-    handlers.moved?.(item, from, fact)
+    for (const tell of told.moved) tell(item, from, fact)
   }
 
   function waitingFor(item: KnownItem): KnownItem[] {
@@ -145,7 +152,7 @@ export function followItems(scenario: Scenario, handlers: ItemHandlers = {}): Kn
   function claim(claimed: ClaimedItem, fact: Claim['fact']): void {
     const item = items.get(claimed.itemId)
     if (!item) {
-      handlers.stranger?.(claimed.itemId, fact)
+      for (const tell of told.stranger) tell(claimed.itemId, fact)
       return
     }
     const takenOver = fact.method === 'reclaimExpired'
@@ -156,13 +163,14 @@ export function followItems(scenario: Scenario, handlers: ItemHandlers = {}): Kn
     const { leaseUntilMs } = fact.request[0]
     item.lease = { process: fact.process, token: claimed.token, untilMs: leaseUntilMs, sinceMs: fact.atMs }
     if (takenOver) add(item, { crashes: 1 })
-    handlers.claimed?.(item, { claimed, fact, takenOver, previous: { state, token, lease, dueAtMs, mayBeWoken } })
+    for (const tell of told.claimed)
+      tell(item, { claimed, fact, takenOver, previous: { state, token, lease, dueAtMs, mayBeWoken } })
   }
 
   function settle(settlement: Settlement, receipt: SettleReceipt, fact: StoreFactOf<'settle'>): void {
     const item = items.get(settlement.itemId)
     if (!item) {
-      handlers.stranger?.(settlement.itemId, fact)
+      for (const tell of told.stranger) tell(settlement.itemId, fact)
       return
     }
     const { lease } = item
@@ -172,7 +180,7 @@ export function followItems(scenario: Scenario, handlers: ItemHandlers = {}): Kn
       add(item, { attempts: settlement.attempt?.counts ? 1 : 0, deferrals: settlement.deferral ? 1 : 0 })
       move(item, receipt.state, fact, receipt.state === settlement.to.state ? dueOf(settlement, nowMs) : undefined)
     }
-    handlers.settled?.(item, { settlement, receipt, fact, lease })
+    for (const tell of told.settled) tell(item, { settlement, receipt, fact, lease })
     if (receipt.outcome === 'settled') followUp(item, fact, nowMs)
   }
 
@@ -183,7 +191,7 @@ export function followItems(scenario: Scenario, handlers: ItemHandlers = {}): Kn
     const nowMs = fact.request[1]
     if (fact.method === 'replay') add(item, { replays: 1 })
     move(item, receipt.state, fact, fact.method === 'replay' ? replayDue(fact, receipt.itemId) : undefined)
-    handlers.operated?.(item, from, fact)
+    for (const tell of told.operated) tell(item, from, fact)
     followUp(item, fact, nowMs)
   }
 
@@ -237,12 +245,30 @@ export function followItems(scenario: Scenario, handlers: ItemHandlers = {}): Kn
     }
   }
 
-  return {
-    observe,
+  const known: KnownItems = {
     get: (id) => items.get(id),
     all: () => items.values(),
     ofRun: (runId) => runs.get(runId) ?? [],
   }
+  return {
+    observe,
+    follow(handlers = {}) {
+      const { accepted, moved, claimed, settled, operated, stranger } = handlers
+      if (accepted) told.accepted.push(accepted)
+      if (moved) told.moved.push(moved)
+      if (claimed) told.claimed.push(claimed)
+      if (settled) told.settled.push(settled)
+      if (operated) told.operated.push(operated)
+      if (stranger) told.stranger.push(stranger)
+      return known
+    },
+  }
+}
+
+type Told = { readonly [Name in keyof ItemHandlers]-?: NonNullable<ItemHandlers[Name]>[] }
+
+function noHandlers(): Told {
+  return { accepted: [], moved: [], claimed: [], settled: [], operated: [], stranger: [] }
 }
 
 function newItem(run: NewRun, planned: NewItem, plan: StepPlan | undefined, fact: Fact): KnownItem {

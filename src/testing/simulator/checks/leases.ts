@@ -1,9 +1,8 @@
 /** Rule 6: one settlement per lease, no lease token twice, nothing claimed that is not due, nothing taken over that is not lost. */
 import type { CheckFactory } from './check.ts'
-import { followItems } from './known-items.ts'
 
-export const oneSettlementPerLease: CheckFactory = ({ scenario, violated }) => {
-  const items = followItems(scenario, {
+export const oneSettlementPerLease: CheckFactory = ({ violated, followItems }) => {
+  const items = followItems({
     claimed(item, { claimed, takenOver, previous, fact }) {
       const about = { itemId: item.itemId, fact: fact.no }
       const { nowMs } = fact.request[0]
@@ -47,7 +46,6 @@ export const oneSettlementPerLease: CheckFactory = ({ scenario, violated }) => {
   return {
     name: 'one settlement per lease',
     observe(fact) {
-      items.observe(fact)
       if (fact.kind !== 'store' || fact.method !== 'extendLeases' || !fact.result) return
       const lost = new Set(fact.result.map(({ itemId, token }) => `${itemId}#${token}`))
       for (const { itemId, token } of fact.request[0])

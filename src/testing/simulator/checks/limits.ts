@@ -3,7 +3,7 @@ import type { RateSettings } from '../../../config/settings.ts'
 import type { Fact } from '../fact.ts'
 import { type SentFact, startOf } from './calls.ts'
 import type { CheckFactory } from './check.ts'
-import { followItems, type KnownItem } from './known-items.ts'
+import type { KnownItem } from './known-items.ts'
 import { followMachines, machineOf } from './machines.ts'
 
 /** Wall clocks show whole milliseconds. */
@@ -13,7 +13,7 @@ const ALL = '*#'
 /** Calls that a process allowed itself while the store was away, and what the others learn of them later. */
 const STORE_TROUBLE_LINGERS_MS = 10_000
 
-export const limitsAreKept: CheckFactory = ({ scenario, violated }) => {
+export const limitsAreKept: CheckFactory = ({ scenario, violated, followItems }) => {
   const machines = followMachines(scenario)
   /** By lane: items that are leased, over all machines. */
   const leased = new Map<string, number>()
@@ -24,7 +24,7 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated }) => {
   /** By lane: the highest limit that any process had. */
   const highest = new Map<string, number>()
   let storeTroubledAtMs = Number.NEGATIVE_INFINITY
-  const items = followItems(scenario, {
+  const items = followItems({
     claimed(item, { takenOver, fact }) {
       if (takenOver) dropCalls(item)
       else {
@@ -126,7 +126,6 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated }) => {
     name: 'limits are kept',
     observe(fact: Fact) {
       machines.observe(fact)
-      items.observe(fact)
       if (fact.kind === 'sent') onSent(fact)
       else if (fact.kind === 'store') {
         if (fact.method === 'updateHealth' && (fact.refused !== undefined || !fact.heard)) storeTroubledAtMs = fact.atMs

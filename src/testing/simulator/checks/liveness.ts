@@ -3,11 +3,11 @@
 import { isEndState } from '../../../core/item-state.ts'
 import type { ItemSummary } from '../../../ledger/port.ts'
 import type { CheckFactory } from './check.ts'
-import { followItems, type KnownItem } from './known-items.ts'
+import type { KnownItem } from './known-items.ts'
 import { storedItems } from './stored-items.ts'
 
-export const everythingEnds: CheckFactory = ({ scenario, violated }) => {
-  const items = followItems(scenario)
+export const everythingEnds: CheckFactory = ({ violated, followItems }) => {
+  const items = followItems()
 
   function whyNotEnded(row: ItemSummary, rows: ReadonlyMap<string, ItemSummary>): string | undefined {
     if (isEndState(row.state) || row.state === 'dead_lettered') return undefined
@@ -23,7 +23,6 @@ export const everythingEnds: CheckFactory = ({ scenario, violated }) => {
 
   return {
     name: 'everything ends, or needs a person',
-    observe: (fact) => items.observe(fact),
     async end(view) {
       const rows = new Map((await storedItems(view)).map((row) => [row.itemId, row]))
       for (const row of rows.values()) {

@@ -1,6 +1,5 @@
 /** A worker never stops looking for work: whatever goes wrong in one turn, the next one comes (R030). */
 import type { CheckFactory } from './check.ts'
-import { followItems } from './known-items.ts'
 import { followMachines } from './machines.ts'
 
 /** In a row that a process may miss. */
@@ -8,13 +7,13 @@ const POLLS = 20
 /** What a settlement or a shared turn may hold up. */
 const GRACE_MS = 5000
 
-export const workersKeepLooking: CheckFactory = ({ scenario, violated }) => {
+export const workersKeepLooking: CheckFactory = ({ scenario, violated, followItems }) => {
   const machines = followMachines(scenario)
   const leased = new Map<string, number>()
   const lookedAtMs = new Map<string, number>()
   const reported = new Set<string>()
   let isQuiet = false
-  const items = followItems(scenario, {
+  followItems({
     claimed(_item, { previous, fact }) {
       if (previous.lease) add(previous.lease.process, -1)
       add(fact.process, 1)
@@ -43,7 +42,6 @@ export const workersKeepLooking: CheckFactory = ({ scenario, violated }) => {
     name: 'workers keep looking',
     observe(fact) {
       machines.observe(fact)
-      items.observe(fact)
       if (fact.kind === 'quiet') {
         isQuiet = true
         for (const process of machines.running()) lookedAtMs.set(process, fact.atMs)

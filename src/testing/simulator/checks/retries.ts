@@ -7,7 +7,7 @@ import type { Fact } from '../fact.ts'
 import type { StepKind } from '../scenario.ts'
 import { type Call, callOf, neverLeft, saysNothingDone } from './calls.ts'
 import type { CheckFactory } from './check.ts'
-import { followItems, type KnownItem } from './known-items.ts'
+import type { KnownItem } from './known-items.ts'
 import { followMachines } from './machines.ts'
 
 const DOUBLES: ReadonlySet<StepKind> = new Set<StepKind>([
@@ -31,14 +31,14 @@ interface Operation {
 /** How long a finished operation is remembered at least (D19). */
 const REMEMBERED_MS = 72 * 3_600_000
 
-export const retriedOnlyWhenSafe: CheckFactory = ({ scenario, violated }) => {
+export const retriedOnlyWhenSafe: CheckFactory = ({ scenario, violated, followItems }) => {
   const machines = followMachines(scenario)
   const operations = new Map<string, Operation>()
   const effects = new Set<string>()
   const calls = new Map<number, Call>()
   const looksWanted = Math.min(...scenario.machines.map(({ settings }) => settings.reconcileLooks ?? 2))
   const lies = new Set(scenario.apis.filter(({ integration }) => integration.errors?.length).map(({ name }) => name))
-  const items = followItems(scenario, {
+  const items = followItems({
     operated(item, from, fact) {
       if (fact.method === 'replay' && from === 'unknown_outcome') forget(item)
     },
@@ -147,7 +147,6 @@ export const retriedOnlyWhenSafe: CheckFactory = ({ scenario, violated }) => {
     name: 'retried only when it is safe',
     observe(fact) {
       machines.observe(fact)
-      items.observe(fact)
       if (fact.kind === 'effect') {
         effects.add(`${fact.api} ${fact.key}`)
         const operation = operations.get(`${fact.api} ${fact.key}`)

@@ -1,5 +1,5 @@
 import type { CheckFactory } from './check.ts'
-import { followItems, type StoreFactOf } from './known-items.ts'
+import type { StoreFactOf } from './known-items.ts'
 import { followMachines } from './machines.ts'
 
 const POLLS = 20
@@ -7,7 +7,7 @@ const LEASES = 3
 /** A place to rest after limits and refusals that nobody tells of. */
 const GRACE_MS = 60_000
 
-export const nothingStarves: CheckFactory = ({ scenario, violated }) => {
+export const nothingStarves: CheckFactory = ({ scenario, violated, followItems }) => {
   const machines = followMachines(scenario)
   /** By lane and by process. */
   const leased = new Map<string, number>()
@@ -18,7 +18,7 @@ export const nothingStarves: CheckFactory = ({ scenario, violated }) => {
   const troubledAtMs = new Map<string, number>()
   const reported = new Set<string>()
   let quietAtMs: number | undefined
-  const items = followItems(scenario, {
+  followItems({
     claimed(item, { previous, takenOver, fact }) {
       claimedAtMs.set(`${item.lane} ${item.endpoint}`, fact.atMs)
       if (takenOver && previous.lease) count(leased, previous.lease.process, -1)
@@ -83,7 +83,6 @@ export const nothingStarves: CheckFactory = ({ scenario, violated }) => {
     name: 'nothing starves',
     observe(fact) {
       machines.observe(fact)
-      items.observe(fact)
       if (fact.kind === 'quiet') quietAtMs = fact.atMs
       if (fact.kind === 'event' && fact.event.type === 'breaker.changed') {
         troubledAtMs.set(fact.event.key.split(':')[0] as string, fact.atMs)

@@ -13,6 +13,7 @@ import type {
 import type { Fact, FactBody, StoreFact } from '../fact.ts'
 import type { Scenario, StepKind } from '../scenario.ts'
 import type { Check, CheckFactory, WorldView } from './check.ts'
+import { createItemAccount } from './known-items.ts'
 
 const KINDS: readonly StepKind[] = [
   ...(['read', 'put', 'delete', 'post_keyed', 'post_natural', 'post_reconciled', 'post_unsafe'] as const),
@@ -102,12 +103,19 @@ interface Answer {
 
 export function tell(make: CheckFactory, scenario: Scenario = STORY_SCENARIO): Story {
   const violations: string[] = []
-  const check = make({ scenario, violated: (message) => void violations.push(message) })
+  const items = createItemAccount(scenario)
+  const check = make({
+    scenario,
+    followItems: items.follow,
+    violated: (message) => void violations.push(message),
+  })
   let no = 0
   let nowMs = 0
 
   function fact(body: FactBody): Story {
-    check.observe?.({ no: ++no, atMs: nowMs, ...body } as Fact)
+    const told = { no: ++no, atMs: nowMs, ...body } as Fact
+    items.observe(told)
+    check.observe?.(told)
     return story
   }
 

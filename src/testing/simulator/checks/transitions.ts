@@ -2,11 +2,11 @@
 import { ITEM_STATES, type ItemState, LEGAL_TRANSITIONS } from '../../../core/item-state.ts'
 import type { ItemSummary } from '../../../ledger/port.ts'
 import type { CheckFactory } from './check.ts'
-import { followItems, type KnownItem } from './known-items.ts'
+import type { KnownItem } from './known-items.ts'
 import { storedItems } from './stored-items.ts'
 
-export const legalTransitions: CheckFactory = ({ scenario, violated }) => {
-  const items = followItems(scenario, {
+export const legalTransitions: CheckFactory = ({ violated, followItems }) => {
+  const items = followItems({
     moved(item, from, fact) {
       if (LEGAL_TRANSITIONS[from][item.state] !== undefined) return
       // An operator's word may come between a worker's claim and its settlement, but never changes what is leased.
@@ -24,7 +24,6 @@ export const legalTransitions: CheckFactory = ({ scenario, violated }) => {
 
   return {
     name: 'only legal transitions',
-    observe: (fact) => items.observe(fact),
     async inspect({ ledger }) {
       const { states } = await ledger.balance({})
       const counted = countStates(items.all())

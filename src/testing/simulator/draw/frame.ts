@@ -18,9 +18,9 @@ export interface Frame {
 }
 
 /** Timers of polls, lease rounds and health syncs that a run may cost, in all of busy and quiet time. */
-const POLL_TIMERS = 1500
-const LEASE_TIMERS = 800
-const HEALTH_TIMERS = 1000
+const POLL_TIMERS = 450
+const LEASE_TIMERS = 300
+const HEALTH_TIMERS = 300
 /** Busy and quiet time together, about. */
 const RUN_LENGTH = 1.2
 const SLOWEST_PACE_MS = 8 * 3_600_000
@@ -30,8 +30,8 @@ export function drawFrame(seed: string): Frame {
   const chance = createChance(`${seed}:frame`)
   const mood = chance.pick(MOODS)
   const busyMs = chance.magnitude(...mood.busyMs)
-  const machines = chance.pick([2, 2, 2, 3, 3, 4])
-  const workers = Array.from({ length: machines }, () => chance.pick([1, 1, 1, 2, 2, 3]))
+  const machines = chance.pick([2, 2, 2, 2, 2, 3, 3, 4])
+  const workers = Array.from({ length: machines }, () => chance.pick([1, 1, 1, 1, 1, 2, 3]))
   const shortestLeaseMs = Math.max(1000, Math.ceil((3 * sum(workers) * RUN_LENGTH * busyMs) / LEASE_TIMERS))
   return {
     mood,

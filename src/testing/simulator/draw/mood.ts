@@ -51,7 +51,7 @@ const USUAL: Omit<Mood, 'name'> = {
 }
 
 export const MOODS: readonly Mood[] = [
-  { ...USUAL, name: 'calm', busyMs: [2 * MINUTE_MS, HOUR_MS], troubles: [20, 26], severity: 0.3, operations: [5, 8] },
+  { ...USUAL, name: 'calm', busyMs: [2 * MINUTE_MS, HOUR_MS], troubles: [24, 30], severity: 0.3, operations: [5, 8] },
   { ...USUAL, name: 'chaotic', troubles: [45, 60], severity: 1.6, operations: [10, 25] },
   {
     ...USUAL,
@@ -64,7 +64,7 @@ export const MOODS: readonly Mood[] = [
     name: 'long_outage',
     busyMs: [2 * HOUR_MS, 2 * DAY_MS],
     traffic: ['steady', 'waves', 'sparse'],
-    troubles: [20, 35],
+    troubles: [24, 36],
     outage: [0.3, 0.6],
   },
   {
@@ -94,7 +94,7 @@ export const MOODS: readonly Mood[] = [
     name: 'long_week',
     busyMs: [2 * DAY_MS, 7 * DAY_MS],
     traffic: ['sparse', 'steady'],
-    troubles: [20, 45],
+    troubles: [24, 45],
     severity: 0.6,
   },
   {

@@ -36,15 +36,21 @@ function drawTimeouts(chance: Chance, { slowestAnswerMs, leaseMs }: Frame): Draw
 
 function drawRetry(chance: Chance, { busyMs, paceMs }: Frame): DrawnPolicies['retry'] {
   const baseMs = chance.magnitude(50, paceMs / 100)
+  // Then a reservation is forgotten while its owner still waits for a person.
+  const impatient = chance.yes(0.2)
   return {
     maxAttempts: chance.magnitude(1, 12),
     base: durationText(baseMs),
     cap: durationText(chance.magnitude(baseMs, Math.min(64 * baseMs, paceMs / 10))),
     jitter: chance.pick(['full', 'equal', 'additive', 'decorrelated', 'none'] as const),
-    maxAge: durationText(chance.magnitude(paceMs / 8, 3 * busyMs)),
+    maxAge: durationText(
+      impatient ? chance.magnitude(paceMs / 60, paceMs / 15) : chance.magnitude(paceMs / 8, 3 * busyMs),
+    ),
     slowLane: {
       maxTries: chance.integer(0, 10),
-      span: durationText(chance.magnitude(paceMs / 20, paceMs / 2)),
+      span: durationText(
+        impatient ? chance.magnitude(paceMs / 100, paceMs / 30) : chance.magnitude(paceMs / 20, paceMs / 2),
+      ),
     },
   }
 }

@@ -4,7 +4,7 @@ import type { Frame } from './frame.ts'
 import type { Traffic } from './mood.ts'
 
 export const FEWEST_ITEMS = 200
-export const MOST_ITEMS = 500
+export const MOST_ITEMS = 340
 
 /** Kinds whose API may refuse a record's data. */
 const REFUSABLE: ReadonlySet<StepKind> = new Set([
@@ -66,7 +66,7 @@ function drawHabits(chance: Chance, { mood, busyMs }: Frame): Habits {
     repeated: chance.yes(0.7) ? chance.between(0.02, 0.2) : 0,
     conflicting: chance.yes(0.4) ? chance.between(0.01, 0.05) : 0,
     refused: chance.yes(0.6) ? chance.between(0.02, 0.12) : 0,
-    shared: busyMs <= LONGEST_RUN_WITH_SHARED_ENTITIES_MS && chance.yes(0.6) ? chance.between(0.02, 0.08) : 0,
+    shared: busyMs <= LONGEST_RUN_WITH_SHARED_ENTITIES_MS && chance.yes(0.7) ? chance.between(0.02, 0.12) : 0,
     labelled: chance.yes(0.5),
     batches: ['default', 'spring', 'autumn', 'import-7'].slice(0, chance.integer(1, 4)),
     padding: chance.yes(0.3) ? chance.magnitude(100, 20_000) : 0,
@@ -75,7 +75,7 @@ function drawHabits(chance: Chance, { mood, busyMs }: Frame): Habits {
 
 /** Records of each pipeline, so that all items together are within the bounds. */
 function drawCounts(chance: Chance, pipelines: readonly PipelinePlan[]): number[] {
-  const wanted = chance.integer(FEWEST_ITEMS + 30, MOST_ITEMS - 100)
+  const wanted = chance.integer(FEWEST_ITEMS + 10, MOST_ITEMS - 60)
   const weights = pipelines.map(() => chance.between(0.3, 1))
   const weightOfAll = weights.reduce((sum, weight) => sum + weight, 0)
   return pipelines.map(({ steps }, index) =>
@@ -87,7 +87,8 @@ function drawRecords(chance: Chance, habits: Habits, pipeline: PipelinePlan, cou
   const refusable = pipeline.steps.filter(({ kind }) => REFUSABLE.has(kind)).map(({ name }) => name)
   const records: RecordPlan[] = []
   for (let number = 1; number <= count; number++) {
-    const before = records.at(-1)
+    // One that came just before, or long ago: its reservation may have been forgotten by now.
+    const before = chance.yes(0.5) ? records.at(-1) : records[Math.floor(chance.between(0, records.length))]
     const id = `${pipeline.name}-${number}`
     // Its tenant too: an operation belongs to one.
     const shares = before !== undefined && before.refusedBy === undefined && chance.yes(habits.shared)

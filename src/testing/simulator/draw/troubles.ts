@@ -51,6 +51,8 @@ export const API_TROUBLES = [
 
 const STORE_TROUBLES = ['refused', 'slow', 'outcome_unknown'] as const satisfies readonly StoreTrouble['what'][]
 
+/** Of every scenario: dozens of faults, whatever its mood. */
+export const FEWEST_TROUBLES = 24
 /** Of all troubles, those that come at any time. */
 const STRAY_SHARE = 0.2
 /** Flapping costs timers all the time. */

@@ -1,0 +1,215 @@
+/** What the errors of Bulk 2 mean: of its calls, its jobs, and the rows in them. */
+import type { FactSource, ProfileRule } from '../../../config/profile-rule.ts'
+import { SALESFORCE_DOCS, salesforceAccessRules } from '../salesforce/rules.ts'
+
+const READ = { read: '2026-11-22' } as const
+export const BULK_DOCS = {
+  errors: {
+    url: 'https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/bulk_api_2_0_errors.htm',
+    ...READ,
+    certainty: 'vendor',
+  },
+  jobs: {
+    url: 'https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/get_job_info.htm',
+    ...READ,
+    certainty: 'vendor',
+  },
+} as const satisfies Record<string, FactSource>
+
+const JOB = '/services/data/{version}/jobs/*'
+/** Rows have no status of their own. */
+const ROW = { status: 400, body: { path: 'sf__Error' } } as const
+const CORRECT = 'Some of the information was not accepted. Please check it.'
+
+/** `CODE:message:fields --`, the same codes as in REST. */
+const rowRules: readonly ProfileRule[] = [
+  {
+    id: 'row-locked',
+    ...ROW,
+    message: 'UNABLE_TO_LOCK_ROW',
+    class: 'transient',
+    certainty: 'not_sent',
+    reportAs: 'record_locked',
+    maxRetries: 5,
+    countsAgainstBreaker: false,
+    retryAfter: { otherwise: '1m' },
+    hint: 'Send these rows in a new job. Sort rows by parent record, so that those of one parent are in the same batch.',
+    source: SALESFORCE_DOCS.errors,
+  },
+  {
+    id: 'row-value-taken',
+    ...ROW,
+    message: '/^DUPLICATE_VALUE:/',
+    class: 'conflict',
+    reportAs: 'already_exists',
+    maxRetries: 0,
+    hint: 'A unique field has this value on another record, which the message names. Make the job an upsert by that field.',
+    userMessage: 'This record already exists.',
+    source: SALESFORCE_DOCS.errors,
+  },
+  {
+    id: 'row-looks-like-duplicate',
+    ...ROW,
+    message: '/^DUPLICATES_DETECTED:/',
+    class: 'conflict',
+    reportAs: 'duplicates_detected',
+    maxRetries: 0,
+    hint: 'A duplicate rule of the org found similar records: merge or update those, or exempt the integration user from the rule.',
+    userMessage: 'A similar record already exists.',
+    source: SALESFORCE_DOCS.errors,
+  },
+  {
+    id: 'row-deleted',
+    ...ROW,
+    message: '/^ENTITY_IS_DELETED:/',
+    class: 'not_found',
+    reportAs: 'record_deleted',
+    hint: 'The record was deleted or merged into another: restore it, map to the surviving one, or discard.',
+    source: SALESFORCE_DOCS.errors,
+  },
+  {
+    id: 'row-storage-full',
+    ...ROW,
+    message: '/^STORAGE_LIMIT_EXCEEDED:/',
+    class: 'configuration',
+    reportAs: 'storage_full',
+    hint: 'The data storage of the org is full: free or buy storage, then replay the group.',
+    source: SALESFORCE_DOCS.errors,
+  },
+  {
+    id: 'row-validation-rule',
+    ...ROW,
+    message: '/^FIELD_CUSTOM_VALIDATION_EXCEPTION:/',
+    class: 'validation',
+    reportAs: 'FIELD_CUSTOM_VALIDATION_EXCEPTION',
+    hint: 'A validation rule of the org refuses the row; the message is the one its administrator wrote. Correct the row, or exempt the integration user in the rule.',
+    userMessage: CORRECT,
+    source: SALESFORCE_DOCS.errors,
+  },
+  {
+    id: 'row-no-access',
+    ...ROW,
+    message: '/^INSUFFICIENT_ACCESS/',
+    class: 'authorization',
+    reportAs: 'INSUFFICIENT_ACCESS',
+    hint: 'The integration user may not change this record or one that it refers to: look at sharing, owner and permission set.',
+    source: SALESFORCE_DOCS.codes,
+  },
+  {
+    id: 'row-unknown-field',
+    ...ROW,
+    message: '/^(?:INVALID_FIELD|INVALID_FIELD_FOR_INSERT_UPDATE|INVALID_TYPE):/',
+    class: 'schema',
+    reportAs: 'INVALID_FIELD',
+    hint: 'The field does not exist, is not writable, or the integration user cannot see it. Correct the columns or the permission set, then replay the group.',
+    source: SALESFORCE_DOCS.codes,
+  },
+  {
+    id: 'row-refused',
+    ...ROW,
+    class: 'validation',
+    reportAs: 'row_refused',
+    hint: 'sf__Error names a code, what is wrong, and the fields. Correct the row at its source or in the replay.',
+    userMessage: CORRECT,
+    source: BULK_DOCS.jobs,
+  },
+]
+
+/** The states of a job that is asked for. */
+const jobRules: readonly ProfileRule[] = [
+  {
+    id: 'job-under-way',
+    status: 200,
+    method: 'GET',
+    endpoint: JOB,
+    body: { path: 'state', equals: ['UploadComplete', 'InProgress'] },
+    class: 'transient',
+    reportAs: 'job_under_way',
+    countsAgainstBreaker: false,
+    retryAfter: { otherwise: '10s' },
+    hint: 'Nothing to do: Salesforce works on the job. A job that stays in UploadComplete waits behind others of the org.',
+    source: BULK_DOCS.jobs,
+  },
+  {
+    id: 'job-refused',
+    status: 200,
+    method: 'GET',
+    endpoint: JOB,
+    body: [{ path: 'state', equals: 'Failed' }, { path: 'errorMessage' }],
+    message: '/invalidbatch|field name not found|invalid.?header|lineending|columndelimiter/',
+    class: 'schema',
+    reportAs: 'job_refused',
+    hint: 'The CSV does not fit the job: a column that does not exist, or other line endings or delimiters than the job names. Nothing of it was written; correct it and make a new job.',
+    source: BULK_DOCS.errors,
+  },
+  {
+    id: 'job-failed',
+    status: 200,
+    method: 'GET',
+    endpoint: JOB,
+    body: { path: 'state', equals: 'Failed' },
+    class: 'unknown',
+    certainty: 'maybe_applied',
+    reportAs: 'job_failed',
+    maxRetries: 0,
+    hint: 'Part of the job may be written: read successfulResults and failedResults, and send unprocessedrecords again in a new job.',
+    source: BULK_DOCS.jobs,
+  },
+  {
+    id: 'job-aborted',
+    status: 200,
+    method: 'GET',
+    endpoint: JOB,
+    body: { path: 'state', equals: 'Aborted' },
+    class: 'unknown',
+    certainty: 'maybe_applied',
+    reportAs: 'job_aborted',
+    maxRetries: 0,
+    hint: 'Somebody stopped the job (Setup > Bulk Data Load Jobs). Rows done before stay: send unprocessedrecords again in a new job.',
+    source: BULK_DOCS.jobs,
+  },
+]
+
+export const bulkRules: readonly ProfileRule[] = [
+  ...salesforceAccessRules,
+  ...rowRules,
+  ...jobRules,
+  {
+    id: 'daily-jobs-spent',
+    status: ['4xx', 503],
+    code: ['ExceededQuota', 'EXCEEDEDQUOTA'],
+    class: 'wait_long',
+    reportAs: 'daily_quota_spent',
+    retryAfter: { otherwise: '1h', ignoreLimits: true },
+    hint: 'The org has made all the jobs, or loaded all the records, that it may in 24 hours: put more rows into fewer jobs. It goes on as the window rolls.',
+    source: BULK_DOCS.errors,
+  },
+  {
+    id: 'bulk-not-enabled',
+    status: '4xx',
+    code: ['FeatureNotEnabled', 'FEATURENOTENABLED'],
+    class: 'authorization',
+    reportAs: 'bulk_not_enabled',
+    hint: 'The org has no Bulk 2, or the user lacks "API Enabled": give it, or use collections over REST.',
+    source: BULK_DOCS.errors,
+  },
+  {
+    id: 'wrong-job-state',
+    status: '4xx',
+    code: ['InvalidJobState', 'INVALIDJOBSTATE'],
+    class: 'validation',
+    reportAs: 'wrong_job_state',
+    hint: 'The job takes no data or changes in its state, mostly because it was closed before: ask for its state and go on from there.',
+    source: { ...BULK_DOCS.errors, certainty: 'unverified' },
+  },
+  {
+    id: 'no-such-job',
+    status: ['4xx'],
+    method: ['GET', 'POST', 'PUT', 'PATCH'],
+    code: ['InvalidJob', 'INVALIDJOB'],
+    class: 'not_found',
+    reportAs: 'job_not_found',
+    hint: 'No job of this org has the id, or it is one of the first Bulk API. Jobs are kept for seven days.',
+    source: BULK_DOCS.errors,
+  },
+]

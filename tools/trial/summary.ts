@@ -1,0 +1,95 @@
+/** What a person reads while a trial goes on, and at its end. */
+import { SingleBar } from 'cli-progress'
+import type { Colours } from '../../src/cli/output/colours.ts'
+import { table } from '../../src/cli/output/table.ts'
+import { formatCount } from '../../src/cli/output/time.ts'
+import { formatDuration } from '../../src/core/duration.ts'
+import type { Progress, TrialResult } from './run.ts'
+
+export function trialText(result: TrialResult, look: { readonly width: number; readonly colours: Colours }): string {
+  const { colours } = look
+  const facts = table(
+    [
+      { title: 'what', value: ([what]: Row) => what },
+      { title: 'count', value: ([, count]: Row) => count, align: 'right' },
+      { title: '', value: ([, , note]: Row) => note ?? '', flexible: true },
+    ],
+    rowsOf(result),
+    { width: look.width, heading: colours.dim },
+  )
+  const verdict = result.passed
+    ? colours.good('0 lost, 0 duplicates, balanced')
+    : [colours.bad('FAILED'), ...result.problems.map((problem) => `  ${problem}`)].join('\n')
+  const again = `npm run trial -- ${commandOf(result)}`
+  return [
+    facts,
+    '',
+    `on ${result.place}, in ${formatDuration(result.tookMs)}; again: ${colours.accent(again)}`,
+    verdict,
+  ].join('\n')
+}
+
+type Row = readonly [what: string, count: string, note?: string]
+
+function rowsOf(result: TrialResult): Row[] {
+  const { balance, twin, counters, children, restarted } = result
+  return [
+    ['items', formatCount(balance.accepted), `of ${formatCount(result.runs)} records`],
+    ['succeeded', formatCount(balance.states.succeeded)],
+    ['lost', formatCount(twin.lost.length), "by the twin's own record"],
+    ['done twice', formatCount(twin.doubled.length), "by the twin's own record"],
+    [
+      'processes killed',
+      formatCount(result.killed),
+      `SIGKILL; ${formatCount(children.killedEarly)} while they started`,
+    ],
+    ['database restarts', formatCount(restarted.length), restarted.join(', ')],
+    ['leases taken over', formatCount(counters.crashes), 'what the killed had in their hands'],
+    ['submitted again', formatCount(children.known), 'records whose receipt was lost with the process'],
+    ['troubles of the store', formatCount(children.troubles), 'reported by engines'],
+    ['attempts', formatCount(counters.attempts)],
+    ['requests at the twin', formatCount(twin.requests), `${formatCount(twin.faults)} of them failed on purpose`],
+    ['audits', formatCount(result.audits), 'of the whole store; all but the last while everything went on'],
+  ]
+}
+
+function commandOf({ items, workers, kills, restarts, seed, store }: TrialResult): string {
+  const where = store.includes('://') ? `'${store.replace(/^(\w+:\/\/[^/@:]*):[^@]*@/, '$1:PASSWORD@')}'` : store
+  return `--items ${items} --workers ${workers} --kills ${kills} --restarts ${restarts} --store ${where} --seed ${seed}`
+}
+
+export interface TrialProgress {
+  show(progress: Progress): void
+  /** Clears it; idempotent. */
+  stop(): void
+}
+
+/** A bar on a terminal, nothing in a pipe. */
+export function trialProgress(isTerminal: boolean): TrialProgress {
+  if (!isTerminal) return { show() {}, stop() {} }
+  const bar = new SingleBar({
+    format: '{bar} {value}/{total} effects | {kills} kills, {restarts} restarts, {audits} audits in balance',
+    stream: process.stderr,
+    barsize: 20,
+    barCompleteChar: '█',
+    barIncompleteChar: '░',
+    hideCursor: false,
+    clearOnComplete: true,
+    stopOnComplete: false,
+    gracefulExit: false,
+    linewrap: false,
+    fps: 4,
+  })
+  let isShown = false
+  return {
+    show({ done, items, kills, restarts, audits }) {
+      if (!isShown) bar.start(items, 0, { kills, restarts, audits })
+      isShown = true
+      bar.update(done, { kills, restarts, audits })
+    },
+    stop() {
+      if (isShown) bar.stop()
+      isShown = false
+    },
+  }
+}
