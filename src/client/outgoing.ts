@@ -1,5 +1,5 @@
 /** From a call to what goes over the wire: address, headers, body. */
-import type { AuthSettings, IntegrationSettings } from '../config/settings.ts'
+import type { AuthSettings, IdempotencySettings, IntegrationSettings } from '../config/settings.ts'
 import { configurationError, type HoldfastError } from '../core/errors.ts'
 import { sha256Hex, toJson } from '../core/json.ts'
 import type { Random } from '../core/random.ts'
@@ -88,7 +88,7 @@ export function outgoingRequest(call: OutboundCall, random: Random): TransportRe
   }
   const { idempotency } = call.endpoint
   if (idempotency.kind === 'key' && call.idempotencyKey !== undefined) {
-    const key = idempotency.quoted ? quotedKey(call.idempotencyKey) : call.idempotencyKey
+    const key = keyAsSent(idempotency, call.idempotencyKey)
     headers[checkHeader(idempotency.header, key)] = key
   }
   headers['x-correlation-id'] = checkValue('x-correlation-id', call.correlationId)
@@ -107,8 +107,12 @@ export function outgoingRequest(call: OutboundCall, random: Random): TransportRe
   }
 }
 
-/** As a structured-field string, which takes visible ASCII only (RFC 9651, section 3.3.3). */
-function quotedKey(key: string): string {
+/**
+ * Bare, or as a structured-field string, which takes visible ASCII only (RFC 9651, section 3.3.3).
+ * @throws HoldfastError `invalid_header`
+ */
+export function keyAsSent({ quoted }: Extract<IdempotencySettings, { kind: 'key' }>, key: string): string {
+  if (!quoted) return key
   if (/^[\x20-\x7e]*$/.test(key)) return `"${key.replace(/["\\]/g, '\\$&')}"`
   throw configurationError(
     'invalid_header',

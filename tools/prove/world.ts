@@ -2,12 +2,11 @@
 import type { Transport, TransportResult } from '../../src/client/transport.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import type { WrittenIntegration, WrittenPipeline } from '../../src/config/schema.ts'
-import type { ItemState } from '../../src/core/item-state.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import type { Holdfast } from '../../src/engine/api.ts'
 import { createEngine } from '../../src/engine/engine.ts'
 import type { AnyPipeline } from '../../src/engine/pipeline.ts'
-import type { ItemSummary } from '../../src/ledger/port.ts'
+import type { ItemFilter, ItemSummary } from '../../src/ledger/port.ts'
 import { openSqliteLedger } from '../../src/ledger/sqlite/index.ts'
 import type { DisturbanceKind } from '../../src/testing/network/disturbance.ts'
 import { createSimulatedNetwork, type SimulatedNetwork, type SimulatedTwin } from '../../src/testing/network/network.ts'
@@ -106,12 +105,14 @@ async function submit({ kinds, hf, clock, twins }: World, perKind: number): Prom
 async function untilAllIsSaid(world: World): Promise<void> {
   const { hf, clock } = world
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    const balance = await clock.runUntil(hf.drain())
+    await clock.runUntil(hf.drain())
     // What a network still holds back would make the person's look worthless.
     await clock.advance(2 * LONGEST_DELAY_MS)
-    checkList(world, await all(world, 'unknown_outcome'))
-    if (balance.states.unknown_outcome + balance.states.dead_lettered === 0) return
-    await decide(world)
+    const unknown = await all(world, { states: ['unknown_outcome'], needsPerson: true })
+    checkList(world, unknown)
+    const { states, accepted } = await hf.operations.balance()
+    if (states.succeeded === accepted) return
+    await decide(world, unknown)
     await replayDead(world)
   }
 }
@@ -132,8 +133,8 @@ function checkList({ kinds, results, inDoubt }: World, unknown: readonly ItemSum
   }
 }
 
-async function decide(world: World): Promise<void> {
-  for (const { itemId, key, pipeline } of await all(world, 'unknown_outcome')) {
+async function decide(world: World, unknown: readonly ItemSummary[]): Promise<void> {
+  for (const { itemId, key, pipeline } of unknown) {
     const [record] = recordsOf(world, pipeline).get(key) ?? []
     const verdict = record ? { happened: true as const, externalId: String(record.id) } : { happened: false as const }
     await world.hf.operations.resolve(itemId, verdict, PERSON)
@@ -142,17 +143,17 @@ async function decide(world: World): Promise<void> {
 }
 
 async function replayDead(world: World): Promise<void> {
-  const dead = await all(world, 'dead_lettered')
+  const dead = await all(world, { states: ['dead_lettered'] })
   if (dead.length === 0) return
   for (const { pipeline } of dead) (world.results[pipeline] as KindResult).replayed += 1
   const selection = { itemIds: dead.map(({ itemId }) => itemId) }
   await world.clock.runUntil(world.hf.operations.replay({ selection, by: PERSON }))
 }
 
-async function all({ hf }: World, state?: ItemState): Promise<ItemSummary[]> {
+async function all({ hf }: World, filter: ItemFilter = {}): Promise<ItemSummary[]> {
   const found: ItemSummary[] = []
   for (let cursor: string | undefined; ; ) {
-    const page = await hf.operations.items(state ? { states: [state] } : {}, { limit: PAGE, ...(cursor && { cursor }) })
+    const page = await hf.operations.items(filter, { limit: PAGE, ...(cursor && { cursor }) })
     found.push(...page.rows)
     cursor = page.cursor
     if (cursor === undefined) return found
