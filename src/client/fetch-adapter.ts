@@ -11,7 +11,7 @@ import { redirected, redirectTarget } from './fetch-redirect.ts'
 import { toResponse } from './fetch-response.ts'
 import { readAnswer } from './incoming.ts'
 import { nestedRetriesOf } from './nested-retries.ts'
-import { type Address, addressOf, traceIdOf, traceparent } from './outgoing.ts'
+import { type Address, addressOf, keyAsSent, traceIdOf, traceparent } from './outgoing.ts'
 import { type InlineParts, persevere } from './persistence.ts'
 import { prebuffer } from './prebuffer.ts'
 import { resolveEndpoint } from './request.ts'
@@ -126,7 +126,7 @@ function outgoingHeaders(
   const ours = own['authorization'] === undefined ? address.allHeaders : address.headers
   const headers: Record<string, string> = { ...ours, accept: '*/*', ...own }
   const keyHeader = idempotency.kind === 'key' ? idempotency.header.toLowerCase() : IDEMPOTENCY_HEADER
-  if (idempotency.kind === 'key') headers[keyHeader] ??= parts.newId()
+  if (idempotency.kind === 'key') headers[keyHeader] ??= keyAsSent(idempotency, parts.newId())
   if (headers[keyHeader] === undefined) return { headers, idempotency, ownCredential }
   const byKey = { kind: 'key', header: keyHeader, lifetimeMs: KEY_LIFETIME_MS } as const
   return { headers, idempotency: byKey, ownCredential }

@@ -28,7 +28,9 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'an unsafe POST is retried after a lost answer',
     file: 'src/policy/retry.ts',
-    changes: [{ from: "if (failure.certainty !== 'not_sent' && !repeatable)", to: 'if (!failure)' }],
+    changes: [
+      { from: "if (failure.certainty !== 'not_sent' && (!repeatable || failure.keySpent))", to: 'if (!failure)' },
+    ],
     check: 'no effect twice',
     seed: 2,
   },
