@@ -57,12 +57,12 @@ export function timeoutsText(output: Output, suggestions: TimeoutSuggestions): s
     lines,
   )
   const reasons = lines
-    .filter(({ verdict }) => verdict !== 'fits')
+    .filter(({ verdict }) => verdict !== 'fits' && verdict !== 'too_few_calls')
     .map(({ name, timeout, why }) => `${printable(name)}, ${timeout}: ${why}.`)
   const snippet = integrations
     ? ['', dim('To write into the configuration:'), stringify({ integrations }).trimEnd()]
     : []
-  return [table, '', ...reasons, ...snippet].join('\n').trimEnd()
+  return [table, ...(reasons.length > 0 ? ['', ...reasons] : []), ...snippet].join('\n')
 }
 
 function suggestionWord({ verdict, suggestedMs, missingCalls }: Line): string {
