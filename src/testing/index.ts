@@ -29,7 +29,7 @@ export {
 export { createTestbed, type Testbed, type TestbedOptions } from './testbed/testbed.ts'
 export { parseTwinSpec, type TwinSpec, type TwinSurroundings, twinFromSpec } from './twin/cli-spec.ts'
 export type { Duplicate, Effect } from './twin/effects.ts'
-export type { ArrivedRequest, Arrival, Guard, SentProblem, TwinDefinition, TwinOptions } from './twin/options.ts'
+export type { Arrival, ArrivedRequest, Guard, SentProblem, TwinDefinition, TwinOptions } from './twin/options.ts'
 export type { RateLimitOptions, ResetForm, RetryAfterForm } from './twin/rate-limit.ts'
 export type { Collection, IdStyle, RecordStore, TwinRecord } from './twin/record-store.ts'
 export type { TwinRequest } from './twin/request.ts'

@@ -15,7 +15,10 @@ const ofProfiles = BUILT_IN_PROFILES.flatMap(({ name, endpoints = {} }) =>
 const SHAPES: [string, BatchShape][] = [...Object.entries(BATCH_SHAPES), ...ofProfiles]
 
 const outcome: fc.Arbitrary<RecordOutcome> = fc.oneof(
-  fc.record({ kind: fc.constant('done' as const), data: fc.record({ id: fc.string({ minLength: 1 }), name: fc.string() }) }),
+  fc.record({
+    kind: fc.constant('done' as const),
+    data: fc.record({ id: fc.string({ minLength: 1 }), name: fc.string() }),
+  }),
   fc.record({
     kind: fc.constant('failed' as const),
     status: fc.constantFrom(400, 404, 409, 422, 503),
@@ -33,11 +36,18 @@ describe.each(SHAPES)('a batch of the shape %s', (name, shape) => {
       fc.property(fc.array(outcome, { minLength: 1, maxLength: 8 }), (drawn) => {
         const failsAlone = !shape.answer.allOrNothing
         // All or nothing: a call in which nothing failed. Apollo leaves out whom it does not know, and says no more.
-        const outcomes = failsAlone && !name.startsWith('apollo') ? drawn : drawn.map((): RecordOutcome => ({ kind: 'done', data: { id: '7' } }))
-        const records = outcomes.map((_, place): Json =>
-          shape.envelope.kind === 'graphql'
-            ? { field: 'thingCreate(input: $input) { id }', variables: { input: { type: 'Thing!', value: { place } } } }
-            : { id: `id-${place}`, place },
+        const outcomes =
+          failsAlone && !name.startsWith('apollo')
+            ? drawn
+            : drawn.map((): RecordOutcome => ({ kind: 'done', data: { id: '7' } }))
+        const records = outcomes.map(
+          (_, place): Json =>
+            shape.envelope.kind === 'graphql'
+              ? {
+                  field: 'thingCreate(input: $input) { id }',
+                  variables: { input: { type: 'Thing!', value: { place } } },
+                }
+              : { id: `id-${place}`, place },
         )
         const call = batchBody(shape.envelope, records)
         const arrived = batchRecords(shape, call)

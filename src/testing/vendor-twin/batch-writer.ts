@@ -9,6 +9,7 @@ import { writeAt } from './write-at.ts'
 export interface BatchRecord {
   /** The name that the call gave it: a mark, or an alias. */
   readonly mark: string | undefined
+  /** Without its mark. */
   readonly sent: Json
 }
 
@@ -25,8 +26,11 @@ export function batchRecords(shape: BatchShape, body: unknown): readonly BatchRe
   const list = valueAt(body as Json, envelope.at)
   if (!Array.isArray(list)) return undefined
   return (list as readonly Json[]).map((sent) => {
-    const mark = envelope.mark === undefined ? undefined : valueAt(sent, envelope.mark)
-    return { sent, mark: typeof mark === 'string' ? mark : undefined }
+    const { mark: name } = envelope
+    if (name === undefined || !isJsonObject(sent)) return { sent, mark: undefined }
+    // The mark is of this call: the same record has another one in the next.
+    const mark = sent[name]
+    return { sent: without(sent, [name]), mark: typeof mark === 'string' ? mark : undefined }
   })
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { RESET_UNITS, type RateLimitReading } from '../../config/rate-limits.ts'
+import { type RateLimitReading, RESET_UNITS } from '../../config/rate-limits.ts'
 import type { Json } from '../../core/json.ts'
 import { readRateLimits } from '../../policy/rate-limits.ts'
 import { BUILT_IN_PROFILES } from '../../profiles/index.ts'
@@ -34,7 +34,9 @@ test('R049: what the twin writes of a limit, the client reads as it was meant', 
     fc.property(fc.constantFrom(...READINGS), state, (reading, sent) => {
       const headers = limitHeaders(reading, sent, NOW_MS)
       const body: Json = limitInBody(reading, sent, { data: null })
-      const [read] = readRateLimits({ headers, body }, [reading], NOW_MS).filter(({ name }) => name.startsWith(reading.name))
+      const [read] = readRateLimits({ headers, body }, [reading], NOW_MS).filter(({ name }) =>
+        name.startsWith(reading.name),
+      )
       expect(read?.remaining).toBe(sent.remaining)
       const tellsLimit = reading.kind !== 'headers' || reading.limit !== undefined
       if (tellsLimit) expect(read?.limit).toBe(sent.limit)
