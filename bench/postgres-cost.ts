@@ -112,5 +112,6 @@ async function count(place: Place, from: string): Promise<Counted> {
 
 main().catch((error: unknown) => {
   console.error(error)
-  process.exitCode = 1
+  // As in run.ts: `process.exitCode` would not be heard.
+  process.exit(1)
 })

@@ -12,7 +12,7 @@ import type { Json } from '../core/json.ts'
 import type { AnswerFacts, CallFacts } from './classify.ts'
 import { type BodyFacts, valuesAt } from './classify-body.ts'
 import { ruleForStatus } from './default-rules.ts'
-import { jsonAt } from './json-path.ts'
+import { jsonAt, someJsonAt } from './json-path.ts'
 import { nextBoundaryMs } from './next-boundary.ts'
 import { parseDateMs, parseResetMs } from './retry-after-values.ts'
 
@@ -145,10 +145,9 @@ function headerMatches(
 
 function bodyMatches({ path, equals }: BodyCondition, body: Json | undefined): boolean {
   if (body === undefined) return false
-  const found = jsonAt(body, path)
-  if (equals === undefined) return found.some(isThere)
+  if (equals === undefined) return someJsonAt(body, path, isThere)
   const wanted = listOf<unknown>(equals)
-  return found.some((value) => wanted.includes(value))
+  return someJsonAt(body, path, (value) => wanted.includes(value))
 }
 
 /** `errors: []` and `error: ""` say that there is none. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Json } from '../core/json.ts'
-import { jsonAt } from './json-path.ts'
+import { jsonAt, someJsonAt } from './json-path.ts'
 
 describe('R024: where things stand in a body', () => {
   const graph: Json = {
@@ -39,5 +39,24 @@ describe('R024: where things stand in a body', () => {
         expect(jsonAt(body as Json, segments.join('.')).length).toBeLessThanOrEqual(20)
       }),
     )
+  })
+})
+
+describe('someJsonAt', () => {
+  const records = Array.from({ length: 200 }, (_, index) => ({ success: index !== 150 }))
+
+  test('R121: one failed record of two hundred does not hide behind the good ones', () => {
+    expect(someJsonAt(records, '[].success', (value) => value === false)).toBe(true)
+    expect(someJsonAt({ results: records }, 'results[].success', (value) => value === false)).toBe(true)
+    expect(someJsonAt(records.slice(0, 150), '[].success', (value) => value === false)).toBe(false)
+  })
+
+  test('ends early, and ends with a body made to be walked for ever', () => {
+    let asked = 0
+    someJsonAt(records, '[].success', () => ++asked === 3)
+    expect(asked).toBe(3)
+    let wide: Json = 1
+    for (let depth = 0; depth < 6; depth++) wide = Array.from({ length: 30 }, () => wide)
+    expect(someJsonAt({ wide }, '**.*.*', (value) => value === 2)).toBe(false)
   })
 })

@@ -218,4 +218,37 @@ describe('the library', () => {
     },
     MINUTE_MS,
   )
+
+  test(
+    'a worker with many places has no more at once than it may, in all and in a lane',
+    async () => {
+      const underWay = { narrow: 0, wide: 0 }
+      let mostNarrow = 0
+      let most = 0
+      const pipelineOf = (name: 'narrow' | 'wide', concurrency: number) =>
+        definePipeline<number>(name).step('work', {
+          concurrency,
+          safe: true,
+          async run() {
+            underWay[name] += 1
+            mostNarrow = Math.max(mostNarrow, underWay.narrow)
+            most = Math.max(most, underWay.narrow + underWay.wide)
+            for (let turn = 0; turn < 20; turn++) await new Promise<void>((resolve) => systemClock.nextTurn(resolve))
+            underWay[name] -= 1
+          },
+        })
+      const pipelines = [pipelineOf('narrow', 150), pipelineOf('wide', 1000)]
+      await using hf = await holdfast({ store: storeIn('places'), pipelines })
+      const inputs = Array.from({ length: 1500 }, (_, input) => ({ input }))
+      for (const pipeline of pipelines) await hf.submitMany(pipeline, inputs)
+      hf.startWorker({ concurrency: 300 })
+      expect((await hf.drain()).states).toMatchObject({ succeeded: 3000, queued: 0 })
+      expect(mostNarrow).toBeLessThanOrEqual(150)
+      expect(most).toBeLessThanOrEqual(300)
+      // So that the bounds were met at all.
+      expect(most).toBeGreaterThan(150)
+      expect((await hf.operations.audit()).balanced).toBe(true)
+    },
+    MINUTE_MS,
+  )
 })

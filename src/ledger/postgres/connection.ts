@@ -77,29 +77,34 @@ export function sessionOf(client: PostgresClient, { keepPlans, isPatient }: Sess
   }
 }
 
+/** A column of many rows: an array in PostgreSQL's own notation, or NULL. */
+export type Column = string | null
+
 /**
  * A column of many rows, as one array for `unnest`. A column in which nothing is said becomes NULL, which `unnest` pads:
- * most settlements say little. PostgreSQL keeps no NUL in text.
+ * most settlements say little. PostgreSQL keeps no NUL in text. The driver knows arrays too, but takes several times as
+ * long; and columns are most of what is sent.
  */
 export function column<Entry>(
   entries: readonly Entry[],
   pick: (entry: Entry, index: number) => Scalar | undefined,
-): readonly Scalar[] | null {
+): Column {
   let said = false
-  const values = entries.map((entry, index) => {
+  let text = '{'
+  for (const [index, entry] of entries.entries()) {
     const value = pick(entry, index) ?? null
     if (value !== null) said = true
-    return typeof value === 'string' ? storable(value) : value
-  })
-  return said ? values : null
+    if (index > 0) text += ','
+    text += toElement(value)
+  }
+  return said ? `${text}}` : null
 }
 
-/** The driver knows arrays too, but takes several times as long; and columns are most of what is sent. */
 function toParameter(value: SqlValue): Scalar {
-  return isColumn(value) ? `{${value.map(toElement).join(',')}}` : value
+  return isList(value) ? `{${value.map(toElement).join(',')}}` : value
 }
 
-function isColumn(value: SqlValue): value is readonly Scalar[] {
+function isList(value: SqlValue): value is readonly Scalar[] {
   return Array.isArray(value)
 }
 
@@ -107,7 +112,8 @@ function isColumn(value: SqlValue): value is readonly Scalar[] {
 function toElement(value: Scalar): string {
   if (value === null) return 'NULL'
   if (typeof value !== 'string') return String(value)
-  const escaped = value.includes('\\') ? value.replaceAll('\\', '\\\\') : value
+  const stored = storable(value)
+  const escaped = stored.includes('\\') ? stored.replaceAll('\\', '\\\\') : stored
   return `"${escaped.includes('"') ? escaped.replaceAll('"', '\\"') : escaped}"`
 }
 

@@ -100,6 +100,11 @@ export function storeError(error: unknown, store: string, certainty: Certainty =
   return explained(explain(error), { store, cause: error, certainty, details })
 }
 
+/** Whether an error of the store is what the server calls so. */
+export function hasState(error: unknown, state: string): boolean {
+  return (error as { details?: { sqlState?: unknown } }).details?.sqlState === state
+}
+
 /** The connection was lost while a transaction was being committed, and nobody could be asked what became of it. */
 export function outcomeUnknown(store: string, waitedMs: number, cause: unknown): HoldfastError {
   return new HoldfastError({

@@ -206,7 +206,7 @@ describe('a server that is busy', () => {
   })
 
   it('a pool that is exhausted is told as such, and waited for', async () => {
-    const pool = new pg.Pool({ connectionString: server.url, max: 2, connectionTimeoutMillis: 50 })
+    const pool = new pg.Pool({ connectionString: server.url, max: 2, connectionTimeoutMillis: 300 })
     pool.on('error', () => {})
     const ledger = await openPostgresLedger({ pool, schema: newSchema(), clock: impatientClock(), retryForMs: 100 })
     await ledger.submit([newRun()])

@@ -10,7 +10,7 @@ import { prepare } from './connection.ts'
 import { prepareDependents } from './dependents.ts'
 import type { PostgresClient } from './driver.ts'
 import { prepareEffects } from './effects.ts'
-import { storeClosed } from './errors.ts'
+import { hasState, storeClosed } from './errors.ts'
 import { prepareHealth } from './health.ts'
 import { createJoining } from './joining.ts'
 import { prepareLanes } from './lanes.ts'
@@ -20,7 +20,7 @@ import { createPartitions } from './partitions.ts'
 import { prepareReading } from './read.ts'
 import { prepareRetain } from './retain.ts'
 import { prepareSettle } from './settle.ts'
-import { prepareSubmit } from './submit.ts'
+import { type Accepted, allAccepted, prepareSubmit } from './submit.ts'
 import type { Transactor } from './transact.ts'
 import { prepareWake } from './wake.ts'
 import type { Watcher } from './watch.ts'
@@ -51,6 +51,7 @@ export interface ServerLedger extends Ledger {
 /** Two, so that one group is sent while the disk is busy with the other. */
 const MOST_UNDER_WAY = 2
 const LARGEST_GROUP = 1000
+const UNIQUE_VIOLATION = '23505'
 
 export function createLedger(parts: LedgerParts): ServerLedger {
   const { schema: s, description, clock, transactor, watcher } = parts
@@ -73,7 +74,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
     ...parts,
     claims,
     settle: prepareSettle(s, { dependents, effects, lanes }),
-    onDue: watcher.announce,
+    announcement: watcher.announcement,
   })
   const selectTime = prepare<{ now_ms: number }>(
     `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::double precision AS now_ms`,
@@ -162,6 +163,24 @@ function createSubmits(
   submit: ReturnType<typeof prepareSubmit>,
   reach: (newestRun: number) => void,
 ) {
+  /** Runs without keys are new, unless somebody gives ids twice: they are written, and only then looked at. */
+  async function write(runs: readonly NewRun[]): Promise<Accepted> {
+    if (runs.every((run) => run.key === undefined)) {
+      try {
+        return await transactor.write((session) => submit.acceptNew(session, runs), {
+          foreseen: allAccepted(runs),
+          behind: watcher.announcement,
+        })
+      } catch (error) {
+        if (!hasState(error, UNIQUE_VIOLATION)) throw error
+      }
+    }
+    return transactor.write((session) => submit.accept(session, runs), {
+      joins: 'hash',
+      behind: ({ newestRun }) => (newestRun > 0 ? watcher.announcement() : undefined),
+    })
+  }
+
   return createCoalescer<readonly NewRun[], SubmitReceipt[]>({
     clock,
     mostUnderWay: MOST_UNDER_WAY,
@@ -170,11 +189,8 @@ function createSubmits(
     async write(jobs) {
       const runs = jobs.flat()
       await submit.prepareNames(runs)
-      const accepted = await transactor.write((session) => submit.accept(session, runs), { joins: 'hash' })
-      if (accepted.newestRun > 0) {
-        reach(accepted.newestRun)
-        watcher.announce()
-      }
+      const accepted = await write(runs)
+      reach(accepted.newestRun)
       return apportioned(accepted.receipts, jobs)
     },
   })

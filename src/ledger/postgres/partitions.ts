@@ -3,6 +3,7 @@
  * forgotten. What comes before its partition exists goes to a table for the rest, so nothing ever fails for want of one.
  */
 import { prepare, type Session } from './connection.ts'
+import { hasState } from './errors.ts'
 import type { Transactor } from './transact.ts'
 
 export const RUNS_PER_PARTITION = 262_144
@@ -79,8 +80,4 @@ export async function createPartition(session: Session, s: string, number: numbe
        ALTER TABLE ${s}.${table} ATTACH PARTITION ${s}.${name} FOR VALUES ${bounds}`,
     )
   }
-}
-
-function hasState(error: unknown, state: string): boolean {
-  return (error as { details?: { sqlState?: unknown } }).details?.sqlState === state
 }

@@ -3,7 +3,7 @@ import { itemId, parseItemId } from '../../core/ids.ts'
 import type { ItemState } from '../../core/item-state.ts'
 import type { Settlement, SettleReceipt } from '../port.ts'
 import { LEASED, runOf } from './claimed.ts'
-import { column, prepare, type Scalar, type Session } from './connection.ts'
+import { type Column, column, prepare, type Scalar, type Session } from './connection.ts'
 import { type Dependents, ENDS, type EndedRow, releasedIn, TAKES_ALONG } from './dependents.ts'
 import type { Effects } from './effects.ts'
 import type { Lanes } from './lanes.ts'
@@ -154,7 +154,7 @@ function firstOfEach(entries: readonly TimedSettlement[]): Placed[] {
   return placed.sort((a, b) => (a.settlement.itemId < b.settlement.itemId ? -1 : 1))
 }
 
-function settlementColumns(entries: readonly Placed[]): (readonly Scalar[] | null)[] {
+function settlementColumns(entries: readonly Placed[]): Column[] {
   const of = (pick: (settlement: Settlement, nowMs: number) => Scalar | undefined) =>
     column(entries, (entry) => pick(entry.settlement, entry.nowMs))
   return [
@@ -178,14 +178,14 @@ function settlementColumns(entries: readonly Placed[]): (readonly Scalar[] | nul
   ]
 }
 
-type Column = (pick: (settlement: Settlement) => Scalar | undefined) => readonly Scalar[] | null
+type ColumnOf = (pick: (settlement: Settlement) => Scalar | undefined) => Column
 
-function deadLetterColumns(of: Column): (readonly Scalar[] | null)[] {
+function deadLetterColumns(of: ColumnOf): Column[] {
   const names = ['fingerprint', 'summary', 'hint', 'cause'] as const
   return names.map((name) => of(({ to }) => ('deadLetter' in to ? to.deadLetter[name] : null)))
 }
 
-function attemptColumns(of: Column): (readonly Scalar[] | null)[] {
+function attemptColumns(of: ColumnOf): Column[] {
   return [
     of(({ attempt }) => attempt?.outcome),
     of(({ attempt }) => attempt?.counts),

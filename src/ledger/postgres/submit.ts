@@ -1,12 +1,14 @@
 /** `submit` of the port: the runs of many calls in one statement. */
 import { dependentsOf, idTaken } from '../new-runs.ts'
 import type { NewItem, NewRun, SubmitReceipt } from '../port.ts'
-import { column, prepare, type Scalar, type Session, storable } from './connection.ts'
+import { type Column, column, prepare, type Session, storable } from './connection.ts'
 import type { Names } from './names.ts'
 
 export interface Submit {
   /** What {@link accept} needs to exist, made outside of its transaction. */
   prepareNames(runs: readonly NewRun[]): Promise<void>
+  /** Inside a transaction, runs of which none is known; fails with a unique violation where one is. */
+  acceptNew(session: Session, runs: readonly NewRun[]): Promise<Accepted>
   /** Inside a transaction with joins by `hash`, with runs that `assertRuns` let through. */
   accept(session: Session, runs: readonly NewRun[]): Promise<Accepted>
 }
@@ -21,32 +23,52 @@ interface NewStep {
   readonly run: NewRun
   readonly item: NewItem
   readonly position: number
+  /** Of its run in the statement, from 1. */
+  readonly place: number
 }
 
 const LARGEST_CHUNK = 250
+
+const RUN_COLUMNS = `id, tenant, pipeline, key, book, item_count, created_at_ms, correlation_id, labels, input_fingerprint, input`
+const RUN_ARRAYS = `$1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[],
+  $10::text[], $11::text[]`
+const STEP_COLUMNS = `step, position, channel, state, due_at_ms, optional, unmet, updated_at_ms, not_before_ms, "after", dependents`
+const STEP_ARRAYS = `$12::text[], $13::int[], $14::int[], $15::text[], $16::bigint[], $17::boolean[], $18::int[], $19::bigint[],
+  $20::bigint[], $21::text[], $22::text[]`
+
+/** What is answered where all of them are new. */
+export function allAccepted(runs: readonly NewRun[]): Accepted {
+  return { receipts: runs.map((run) => ({ outcome: 'accepted', runId: run.id })), newestRun: 0 }
+}
 
 export function prepareSubmit(s: string, names: Names): Submit {
   const insert = prepare<{ accepted: number; newest: number | null; ids: string[] | null }>(
     // The rows come, and are numbered, in the order in which they were given.
     `WITH accepted AS (
-       INSERT INTO ${s}.runs (id, tenant, pipeline, key, book, item_count, created_at_ms, correlation_id, labels,
-         input_fingerprint, input)
-       SELECT id, tenant, pipeline, key, book, item_count, created_at_ms, correlation_id, labels, input_fingerprint, input
-       FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::bigint[], $8::text[],
-         $9::text[], $10::text[], $11::text[]) n (id, tenant, pipeline, key, book, item_count, created_at_ms,
-         correlation_id, labels, input_fingerprint, input)
+       INSERT INTO ${s}.runs (${RUN_COLUMNS}) SELECT ${RUN_COLUMNS} FROM unnest(${RUN_ARRAYS}) n (${RUN_COLUMNS})
        ON CONFLICT DO NOTHING RETURNING id, tenant, no, book),
      steps AS (
-       INSERT INTO ${s}.items (tenant, run, step, position, channel, book, state, due_at_ms, optional, unmet,
-         updated_at_ms, not_before_ms, "after", dependents)
-       SELECT r.tenant, r.no, n.step, n.position, n.channel, r.book, n.state, n.due_at_ms, n.optional, n.unmet,
-         n.updated_at_ms, n.not_before_ms, n.needs, n.dependents
-       FROM unnest($12::text[], $13::text[], $14::int[], $15::int[], $16::text[], $17::bigint[], $18::boolean[],
-         $19::int[], $20::bigint[], $21::bigint[], $22::text[], $23::text[]) n (run_id, step, position, channel, state,
-         due_at_ms, optional, unmet, updated_at_ms, not_before_ms, needs, dependents)
-       JOIN accepted r ON r.id = n.run_id)
+       INSERT INTO ${s}.items (tenant, run, book, ${STEP_COLUMNS})
+       SELECT r.tenant, r.no, r.book, ${STEP_COLUMNS}
+       FROM unnest(${STEP_ARRAYS}, $23::text[]) n (${STEP_COLUMNS}, run_id) JOIN accepted r ON r.id = n.run_id)
      SELECT count(*) AS accepted, max(no) AS newest,
        CASE WHEN count(*) < cardinality($1::text[]) THEN coalesce(json_agg(id), '[]') END AS ids FROM accepted`,
+  )
+  const insertNew = prepare<{ newest: number }>(
+    // The runs are numbered beforehand, so that the items need not look for theirs. What is known already is refused by the
+    // tables themselves, which costs less than to ask them first.
+    `WITH numbers AS MATERIALIZED (
+       SELECT array_agg(nextval('${s}.runs_no_seq')) AS no FROM generate_series(1, cardinality($1::text[]))),
+     accepted AS (
+       INSERT INTO ${s}.runs (no, ${RUN_COLUMNS}) OVERRIDING SYSTEM VALUE
+       SELECT (SELECT no FROM numbers)[ord], ${RUN_COLUMNS}
+       FROM unnest(${RUN_ARRAYS}) WITH ORDINALITY n (${RUN_COLUMNS}, ord)),
+     steps AS (
+       INSERT INTO ${s}.items (tenant, run, book, ${STEP_COLUMNS})
+       SELECT tenant, (SELECT no FROM numbers)[place], book, ${STEP_COLUMNS}
+       FROM unnest(${STEP_ARRAYS}, $23::int[], $24::text[], $25::int[])
+         n (${STEP_COLUMNS}, place, tenant, book))
+     SELECT no[cardinality(no)] AS newest FROM numbers`,
   )
   const selectKnown = prepare<{ known: [id: string, inputFingerprint: string] | null }>(
     // As a subquery, which is answered by the index whatever joins are allowed.
@@ -54,6 +76,22 @@ export function prepareSubmit(s: string, names: Names): Submit {
        WHERE r.key = n.key AND r.pipeline = n.pipeline AND r.tenant = n.tenant) AS known
      FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY n (key, pipeline, tenant, ord) ORDER BY n.ord`,
   )
+
+  async function acceptNew(session: Session, runs: readonly NewRun[]): Promise<Accepted> {
+    const answers = await Promise.all(
+      chunksOf(runs).map((chunk) => {
+        const steps = stepsOf(chunk)
+        return session.rows(insertNew, [
+          ...runColumns(chunk, names),
+          ...itemColumns(steps, names),
+          column(steps, ({ place }) => place),
+          column(steps, ({ run }) => run.tenant),
+          column(steps, ({ run }) => names.book(run.batch, run.pipeline)),
+        ])
+      }),
+    )
+    return { ...allAccepted(runs), newestRun: Math.max(0, ...answers.map(([row]) => row?.newest ?? 0)) }
+  }
 
   async function accept(session: Session, runs: readonly NewRun[]): Promise<Accepted> {
     const fresh = firstOfEach(runs)
@@ -71,7 +109,12 @@ export function prepareSubmit(s: string, names: Names): Submit {
   }
 
   async function insertChunk(session: Session, runs: readonly NewRun[]) {
-    const [row] = await session.rows(insert, [...runColumns(runs, names), ...itemColumns(runs, names)])
+    const steps = stepsOf(runs)
+    const [row] = await session.rows(insert, [
+      ...runColumns(runs, names),
+      ...itemColumns(steps, names),
+      column(steps, ({ run }) => run.id),
+    ])
     const ids = row?.ids && new Set(row.ids)
     return { accepted: ids ? runs.filter((run) => ids.has(storable(run.id))) : runs, newest: row?.newest ?? 0 }
   }
@@ -98,6 +141,7 @@ export function prepareSubmit(s: string, names: Names): Submit {
         runs.flatMap((run) => run.items),
         runs,
       ),
+    acceptNew,
     accept,
   }
 }
@@ -121,7 +165,7 @@ function firstOfEach(runs: readonly NewRun[]): NewRun[] {
   })
 }
 
-function runColumns(runs: readonly NewRun[], names: Names): (readonly Scalar[] | null)[] {
+function runColumns(runs: readonly NewRun[], names: Names): Column[] {
   return [
     column(runs, (run) => run.id),
     column(runs, (run) => run.tenant),
@@ -137,10 +181,14 @@ function runColumns(runs: readonly NewRun[], names: Names): (readonly Scalar[] |
   ]
 }
 
-function itemColumns(runs: readonly NewRun[], names: Names): (readonly Scalar[] | null)[] {
-  const steps = runs.flatMap((run) => run.items.map((item, position): NewStep => ({ run, item, position })))
+function stepsOf(runs: readonly NewRun[]): NewStep[] {
+  return runs.flatMap((run, index) =>
+    run.items.map((item, position): NewStep => ({ run, item, position, place: index + 1 })),
+  )
+}
+
+function itemColumns(steps: readonly NewStep[], names: Names): Column[] {
   return [
-    column(steps, ({ run }) => run.id),
     column(steps, ({ item }) => item.step),
     column(steps, ({ position }) => position),
     column(steps, ({ item }) => names.channel(item.lane, item.endpoint)?.channel),

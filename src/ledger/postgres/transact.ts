@@ -7,7 +7,7 @@
  * database lets only one of the two happen, however late the commit arrives.
  */
 import type { Clock } from '../../core/clock.ts'
-import { QueryFailed, type Session, sessionOf } from './connection.ts'
+import { prepare, QueryFailed, type Session, type Statement, sessionOf } from './connection.ts'
 import type { PooledClient, PostgresPool } from './driver.ts'
 import { isConnectionLost, isPassing, outcomeUnknown, storeClosed, storeError } from './errors.ts'
 
@@ -29,7 +29,7 @@ export interface TransactOptions {
   readonly settings?: () => string
 }
 
-export interface WriteOptions {
+export interface WriteOptions<Result = unknown> {
   /**
    * How the tables are joined: by `index`, row by row, which stays right while tables grow from nothing to millions under
    * a kept plan; or by `hash`, for joining what was sent with what was just written.
@@ -39,11 +39,18 @@ export interface WriteOptions {
   readonly lock?: string
   /** True where an empty answer means that nothing was changed: then there is nothing to commit, and no disk to wait for. */
   readonly emptyIsNothing?: boolean
+  /**
+   * What `work` answers unless one of its statements fails: then the COMMIT needs no answer to wait for and is sent along, in
+   * the same round trip. All of the statements of `work` must be sent before anything is awaited.
+   */
+  readonly foreseen?: Result
+  /** Commands for behind the COMMIT, outside of the transaction: sent along with it. They may fail, and are not waited for. */
+  readonly behind?: (result: Result) => string | undefined
 }
 
 export interface Transactor {
   /** @throws HoldfastError `store_*`. Nothing was changed then, unless its certainty says `maybe_applied`. */
-  write<Result>(work: (session: Session) => Promise<Result>, options?: WriteOptions): Promise<Result>
+  write<Result>(work: (session: Session) => Promise<Result>, options?: WriteOptions<Result>): Promise<Result>
   /** Statements that each stand alone. */
   read<Result>(work: (session: Session) => Promise<Result>): Promise<Result>
   /** One snapshot for all of `work`, and plans as for writing: for what is asked again and again. */
@@ -53,6 +60,8 @@ export interface Transactor {
   /** Finishes what is under way, and refuses more. Idempotent. */
   close(): Promise<void>
 }
+
+type Begin = Pick<WriteOptions, 'joins' | 'lock'>
 
 interface Slot {
   readonly index: number
@@ -72,9 +81,18 @@ const IDLE_TIMEOUT_MS = 10_000
  * pages do not: a table that is small today would else be read from end to end, once for each row that is asked for. No
  * bitmaps: unlike a plain index scan they do not remember which entries are dead, of which a queue leaves very many.
  */
-const PLANS = `SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; SET LOCAL enable_seqscan = off;
-  SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
-  SET LOCAL random_page_cost = 0.01; SET LOCAL seq_page_cost = 0.01; SET LOCAL cpu_tuple_cost = 1`
+const PLANS = {
+  plan_cache_mode: 'force_generic_plan',
+  jit: 'off',
+  enable_seqscan: 'off',
+  enable_bitmapscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  random_page_cost: '0.01',
+  seq_page_cost: '0.01',
+  cpu_tuple_cost: '1',
+} as const
+const HASH_PLANS = { enable_nestloop: 'off', enable_mergejoin: 'off' } as const
 
 /** The rows of the tallies that a writer adds to. */
 export function tallySlot(writer: number, index: number): number {
@@ -88,29 +106,46 @@ export function createTransactor(options: TransactOptions): Transactor {
   const underWay = new Set<Promise<unknown>>()
   let closed = false
 
-  function preamble(slot: Slot, { joins = 'index', lock }: WriteOptions): string {
-    return [
-      'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE',
-      `SET LOCAL statement_timeout = ${options.statementTimeoutMs}; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`,
-      // A connection that died without a word must not keep its locks.
-      `SET LOCAL idle_in_transaction_session_timeout = ${IDLE_TIMEOUT_MS}`,
-      `SET LOCAL synchronous_commit = ${options.synchronousCommit}`,
-      joins === 'index' ? PLANS : 'SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off',
-      `SET LOCAL holdfast.slot = '${tallySlot(writer, slot.index)}'`,
-      ...(options.settings ? [options.settings()] : []),
-      `INSERT INTO ${schema}.commits AS c (writer, slot, number, at_ms)
-         VALUES (${writer}, ${slot.index}, ${slot.number}, ${clock.wallMs()})
-         ON CONFLICT (writer, slot) DO UPDATE SET number = excluded.number, at_ms = excluded.at_ms`,
-      ...(lock === undefined ? [] : [lock]),
-    ].join(';\n')
+  const safety = {
+    statement_timeout: String(options.statementTimeoutMs),
+    lock_timeout: String(LOCK_TIMEOUT_MS),
+    // A connection that died without a word must not keep its locks.
+    idle_in_transaction_session_timeout: String(IDLE_TIMEOUT_MS),
+    synchronous_commit: options.synchronousCommit,
+  }
+  const configure = {
+    index: settingStatement({ ...safety, ...PLANS }, ['holdfast.slot']),
+    hash: settingStatement({ ...safety, ...HASH_PLANS }, ['holdfast.slot']),
+  }
+  const configureProbe = settingStatement({ ...PLANS, statement_timeout: String(options.statementTimeoutMs) })
+  const configureSnapshot = settingStatement({ ...PLANS, statement_timeout: '0' })
+  const mark = prepare(
+    `INSERT INTO ${schema}.commits AS c (writer, slot, number, at_ms) VALUES ($1, $2, $3, $4)
+     ON CONFLICT (writer, slot) DO UPDATE SET number = excluded.number, at_ms = excluded.at_ms`,
+  )
+
+  /** Sends it all; what is awaited is that all of it was well. */
+  function begin(session: Session, slot: Slot, { joins = 'index', lock }: Begin): Promise<unknown> {
+    const more = options.settings?.()
+    return Promise.all([
+      session.run(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE${more ? `; ${more}` : ''}`),
+      session.rows(configure[joins], [String(tallySlot(writer, slot.index))]),
+      session.rows(mark, [writer, slot.index, slot.number, clock.wallMs()]),
+      lock === undefined ? undefined : session.run(lock),
+    ])
   }
 
   /** Once. Throws {@link QueryFailed} where nothing was changed. */
-  async function attempt<Result>(work: (session: Session) => Promise<Result>, how: WriteOptions): Promise<Result> {
+  async function attempt<Result>(
+    work: (session: Session) => Promise<Result>,
+    how: WriteOptions<Result>,
+  ): Promise<Result> {
     const slot = freeSlots.pop() ?? { index: slots++, number: 0 }
     slot.number += 1
     try {
-      return await onConnection((session) => transaction(session, preamble(slot, how), work, how.emptyIsNothing))
+      return await onConnection((session, linger) =>
+        transaction(session, (of) => begin(of, slot, how), work, { ...how, linger }),
+      )
     } catch (error) {
       if (!(error instanceof CommitUnanswered)) throw error
       if (await tookPlace(slot, error.cause)) return error.result as Result
@@ -137,11 +172,24 @@ export function createTransactor(options: TransactOptions): Transactor {
     }
   }
 
-  async function onConnection<Result>(work: (session: Session) => Promise<Result>, isPatient = false): Promise<Result> {
+  /** `linger` keeps the connection for what is still under way on it when `work` has its result. */
+  async function onConnection<Result>(
+    work: (session: Session, linger: Linger) => Promise<Result>,
+    isPatient = false,
+  ): Promise<Result> {
     const client = await connect()
     let usable = false
+    let lingering: Promise<unknown> | undefined
+    const giveBack = (): void => {
+      // One that is thrown away may still hear why it was lost.
+      if (usable) client.removeListener('error', ignore)
+      client.release(!usable)
+    }
     try {
-      const result = await work(sessionOf(client, { keepPlans: options.keepPlans, isPatient }))
+      const session = sessionOf(client, { keepPlans: options.keepPlans, isPatient })
+      const result = await work(session, (until) => {
+        lingering = until
+      })
       usable = true
       return result
     } catch (error) {
@@ -149,20 +197,19 @@ export function createTransactor(options: TransactOptions): Transactor {
       usable = !isConnectionLost(trouble) && (await rolledBack(client))
       throw error
     } finally {
-      // One that is thrown away may still hear why it was lost.
-      if (usable) client.removeListener('error', ignore)
-      client.release(!usable)
+      if (lingering) void lingering.catch(ignore).then(giveBack)
+      else giveBack()
     }
   }
 
-  async function reading<Result>(
-    work: (session: Session) => Promise<Result>,
-    statementTimeoutMs: number,
-  ): Promise<Result> {
-    const begin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = ${statementTimeoutMs};
-      ${PLANS}`
+  async function reading<Result>(work: (session: Session) => Promise<Result>, isPatient = false): Promise<Result> {
+    const begun = (session: Session) =>
+      Promise.all([
+        session.run('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'),
+        session.rows(isPatient ? configureSnapshot : configureProbe),
+      ])
     try {
-      return await onConnection((session) => transaction(session, begin, work), statementTimeoutMs === 0)
+      return await onConnection((session) => transaction(session, begun, work), isPatient)
     } catch (error) {
       throw error instanceof CommitUnanswered ? error.cause : error
     }
@@ -206,8 +253,8 @@ export function createTransactor(options: TransactOptions): Transactor {
   return {
     write: (work, how = {}) => tracked(() => attempt(work, how)),
     read: (work) => tracked(() => onConnection(work)),
-    probe: (work) => tracked(() => reading(work, options.statementTimeoutMs)),
-    snapshot: (work) => tracked(() => reading(work, 0)),
+    probe: (work) => tracked(() => reading(work)),
+    snapshot: (work) => tracked(() => reading(work, true)),
     async close() {
       closed = true
       await Promise.allSettled(underWay)
@@ -227,29 +274,74 @@ class CommitUnanswered extends Error {
   }
 }
 
+type Linger = (until: Promise<unknown>) => void
+
+interface Ending<Result> extends Pick<WriteOptions<Result>, 'emptyIsNothing' | 'foreseen' | 'behind'> {
+  readonly linger?: Linger
+}
+
 async function transaction<Result>(
   session: Session,
-  begin: string,
+  begin: (session: Session) => Promise<unknown>,
   work: (session: Session) => Promise<Result>,
-  emptyIsNothing = false,
+  ending: Ending<Result> = {},
 ): Promise<Result> {
   // Not awaited before the first statement of `work` is sent: one round trip less.
-  const [begun, worked] = await Promise.allSettled([session.run(begin), work(session)])
+  const done = Promise.allSettled([begin(session), work(session)])
+  if (ending.foreseen !== undefined) return await committedAlong(session, done, ending.foreseen, ending)
+  const [begun, worked] = await done
   if (begun.status === 'rejected') throw begun.reason
   if (worked.status === 'rejected') throw worked.reason
   const result = worked.value
-  if (emptyIsNothing && Array.isArray(result) && result.length === 0) {
+  if (ending.emptyIsNothing && Array.isArray(result) && result.length === 0) {
     await session.run('ROLLBACK')
     return result
   }
+  return await committed(commit(session, result, ending), result)
+}
+
+/** One round trip for all of a transaction. */
+async function committedAlong<Result>(
+  session: Session,
+  done: Promise<[PromiseSettledResult<unknown>, PromiseSettledResult<Result>]>,
+  foreseen: Result,
+  ending: Ending<Result>,
+): Promise<Result> {
+  const [[begun, worked], did] = await Promise.all([done, Promise.allSettled([commit(session, foreseen, ending)])])
+  const refused = [begun, worked].find((part) => part.status === 'rejected' && !isConnectionLost(part.reason))
+  // Of a transaction of which a statement was refused there is nothing.
+  if (refused?.status === 'rejected') throw refused.reason
+  const [ended] = did
+  const result = worked.status === 'fulfilled' ? worked.value : foreseen
+  return await committed(ended.status === 'fulfilled' ? ended.value : Promise.reject(ended.reason), result)
+}
+
+function commit<Result>(session: Session, result: Result, { behind, linger }: Ending<Result>): Promise<string> {
+  const did = session.run('COMMIT')
+  const commands = behind?.(result)
+  if (commands !== undefined) linger?.(session.run(commands))
+  return did
+}
+
+async function committed<Result>(answer: string | Promise<string>, result: Result): Promise<Result> {
   try {
-    const did = await session.run('COMMIT')
+    const did = await answer
     // So PostgreSQL answers the COMMIT of a transaction of which a statement had failed.
     if (did !== 'COMMIT') throw new Error(`a transaction ended with ${did}`)
     return result
   } catch (error) {
     throw error instanceof QueryFailed ? new CommitUnanswered(result, error) : error
   }
+}
+
+/** Settings for the rest of a transaction, in one statement whose plan is kept; `given` are its parameters. */
+function settingStatement(
+  settings: Readonly<Record<string, string>>,
+  given: readonly string[] = [],
+): Statement<object> {
+  const fixed = Object.entries(settings).map(([name, value]) => `set_config('${name}', '${value}', true)`)
+  const open = given.map((name, index) => `set_config('${name}', $${index + 1}, true)`)
+  return prepare(`SELECT num_nulls(${[...fixed, ...open].join(', ')})`)
 }
 
 async function rolledBack(client: PooledClient): Promise<boolean> {

@@ -3,7 +3,6 @@
  * all others of its kind wait while it commits: many writes are told by one notification of its own, a little later.
  */
 import type { Clock, Timer } from '../../core/clock.ts'
-import { prepare } from './connection.ts'
 import type { PooledClient, PostgresPool } from './driver.ts'
 import type { Transactor } from './transact.ts'
 
@@ -11,6 +10,8 @@ export interface Watcher {
   watch(listener: () => void): Disposable
   /** Tells the others that work may have become due. */
   announce(): void
+  /** The same as commands for whoever is about to send something anyway; `undefined`: it will be told a little later. */
+  announcement(): string | undefined
   stop(): Promise<void>
 }
 
@@ -56,6 +57,7 @@ export function createWatcher(options: WatchOptions): Watcher {
       }
     },
     announce: announcer.announce,
+    announcement: announcer.announcement,
     async stop() {
       listeners.clear()
       stopListening()
@@ -65,30 +67,44 @@ export function createWatcher(options: WatchOptions): Watcher {
 }
 
 function createAnnouncer({ clock, transactor, channel, writer }: WatchOptions) {
-  const notify = prepare('SELECT pg_notify($1, $2)')
+  const notify = `SELECT pg_notify('${channel}', '${writer}')`
   let sending: Promise<void> | undefined
   let again = false
   let stopped = false
 
+  /** `told`: when the others have been told; some time after that they may be told again. */
+  function restAfter(told: Promise<void>): void {
+    sending = told.then(() => {
+      clock.setTimer(ANNOUNCE_INTERVAL_MS, () => {
+        sending = undefined
+        if (again) announce()
+      })
+    })
+  }
+
+  function announcement(): string | undefined {
+    again = sending !== undefined
+    if (again || stopped) return undefined
+    restAfter(Promise.resolve())
+    return notify
+  }
+
   async function send(): Promise<void> {
     try {
-      await transactor.read((session) => session.rows(notify, [channel, String(writer)]))
+      await transactor.read((session) => session.run(notify))
     } catch {
       // A hint may be lost: whoever waits polls as well.
     }
-    clock.setTimer(ANNOUNCE_INTERVAL_MS, () => {
-      sending = undefined
-      if (again) announce()
-    })
   }
 
   function announce(): void {
     again = sending !== undefined
-    if (!again && !stopped) sending = send()
+    if (!again && !stopped) restAfter(send())
   }
 
   return {
     announce,
+    announcement,
     async stop() {
       stopped = true
       await sending

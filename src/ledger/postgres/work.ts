@@ -23,8 +23,8 @@ export interface WorkParts {
   readonly transactor: Transactor
   readonly claims: Claims
   readonly settle: Settle
-  /** Told when a settlement has made work due. */
-  readonly onDue: () => void
+  /** Commands that tell others that a settlement has made work due. */
+  readonly announcement: () => string | undefined
 }
 
 interface Job {
@@ -44,7 +44,7 @@ const MOST_UNDER_WAY = 1
 const LARGEST_GROUP = 1000
 
 export function createWork(parts: WorkParts): Work {
-  const { schema: s, clock, transactor, claims, onDue } = parts
+  const { schema: s, clock, transactor, claims, announcement } = parts
   // In the order of their numbers, as everybody does who takes several.
   const lockLanes = prepare(
     `SELECT 1 FROM ${s}.lanes WHERE id = ANY($1::int[]) OR lane = ANY($2::text[]) ORDER BY id FOR UPDATE`,
@@ -55,10 +55,11 @@ export function createWork(parts: WorkParts): Work {
     largestGroup: LARGEST_GROUP,
     weightOf: ({ settlements }) => settlements.length,
     async write(jobs) {
-      const done = await transactor.write((session) => writeGroup(session, jobs), { emptyIsNothing: true })
-      if (done.length === 0) return jobs.map(() => NOTHING)
-      if (done.some(({ receipts }) => receipts.some(makesDue))) onDue()
-      return done
+      const done = await transactor.write((session) => writeGroup(session, jobs), {
+        emptyIsNothing: true,
+        behind: (all) => (all.some(({ receipts }) => receipts.some(makesDue)) ? announcement() : undefined),
+      })
+      return done.length === 0 ? jobs.map(() => NOTHING) : done
     },
   })
 

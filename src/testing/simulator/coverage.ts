@@ -252,8 +252,8 @@ const API: Readonly<Record<ApiTroubleKind, true>> = {
   unauthorized: true,
   throttled: true,
 }
-/** No API of the simulator gives out tokens. */
-const EVENTS: Readonly<Record<Exclude<EventName, 'credential.renewed'>, true>> = {
+/** No API of the simulator gives out tokens, and no SDK runs in it. */
+const EVENTS: Readonly<Record<Exclude<EventName, 'credential.renewed' | 'nested_retries.detected'>, true>> = {
   'run.accepted': true,
   'item.claimed': true,
   'item.settled': true,

@@ -87,9 +87,9 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'an exception in the worker loop is swallowed',
     file: 'src/engine/worker.ts',
-    changes: [{ from: 'const where = `execute ${claim.item.itemId}`', to: 'return\n      const where = ``' }],
+    changes: [{ from: '} catch (error) {\n      reportBroken(claim, error)', to: '} catch {\n      return' }],
     check: 'everything ends, or needs a person',
-    seed: 1516,
+    seed: 13,
   },
   {
     name: 'a lease token is used again',

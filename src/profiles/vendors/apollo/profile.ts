@@ -137,7 +137,7 @@ export const apollo: Profile = {
       class: 'wait_long',
       reportAs: 'credits_spent',
       certainty: 'maybe_applied',
-      retryAfter: { otherwise: '1h' },
+      retryAfter: { otherwise: '1h', ignoreLimits: true },
       hint: 'The credits of the plan are used up: buy some, or wait for the next billing month. Enrichment goes on by itself then.',
       source: SEEN,
     },
@@ -163,8 +163,8 @@ export const apollo: Profile = {
       batchShape: {
         envelope: { kind: 'list', at: 'details' },
         answer: {
-          // In the order of `details`; nothing is there for whom Apollo does not know.
-          lists: [{ at: 'matches', match: { by: 'position' }, signs: { goodIfAny: [''] } }],
+          // In the order of `details`; null is the answer about those whom Apollo does not know.
+          lists: [{ at: 'matches', match: { by: 'position' }, signs: { all: 'succeeded' } }],
         },
       },
     },

@@ -9,9 +9,15 @@ const ROWS: FactSource = {
   ...READ,
   certainty: 'second_hand',
 }
+/** Its description in OpenAPI. */
+const ROUTINES: FactSource = { url: 'https://developers.clay.com/openapi.json', ...READ, certainty: 'second_hand' }
 const SEEN: FactSource = { ...API, certainty: 'unverified' }
 
-const RUN: ProfileEndpoint = { idempotency: 'unsafe', source: API }
+const RESULTS_OF_BATCH = 'GET /public/v0/routines/run-batch/{runId}/results'
+
+const RUN: ProfileEndpoint = { idempotency: 'unsafe', source: ROUTINES }
+/** Asked again and again until the run is done. */
+const POLLED: ProfileEndpoint = { retry: { maxAttempts: 200, cap: '30s' }, source: ROUTINES }
 
 export const clay: Profile = {
   name: 'clay',
@@ -25,9 +31,8 @@ export const clay: Profile = {
     note: 'The key is in the account settings. Addresses of tables take no key, or a token of their own in x-clay-webhook-auth.',
   },
   errorPaths: {
-    code: ['code', 'type'],
-    message: ['message', 'error', 'errorMessage'],
-    field: ['details[].path'],
+    message: ['message', 'error.message'],
+    field: ['error.details[].field'],
   },
   rules: [
     {
@@ -95,8 +100,31 @@ export const clay: Profile = {
       maxRetries: 200,
       countsAgainstBreaker: false,
       retryAfter: { otherwise: '5s' },
-      hint: 'Nothing to do: the run goes on. Or name a webhook when starting it, and wait for that.',
-      source: API,
+      hint: 'Nothing to do: the run goes on. Or name a webhook (webhook_id) when starting it, and wait for that.',
+      source: ROUTINES,
+    },
+    {
+      id: 'batch-file-refused',
+      status: 200,
+      endpoint: RESULTS_OF_BATCH,
+      body: { path: 'status', equals: 'validation_failed' },
+      class: 'validation',
+      reportAs: 'batch_file_refused',
+      hint: 'Lines of the uploaded file do not fit the routine, and nothing was run: `error.details` names line and field. Correct them, upload the file again, and start a new run.',
+      userMessage: 'Some of the information was not accepted. Please check it.',
+      source: ROUTINES,
+    },
+    {
+      id: 'batch-failed',
+      status: 200,
+      endpoint: RESULTS_OF_BATCH,
+      body: { path: 'status', equals: 'processing_failed' },
+      class: 'unknown',
+      certainty: 'maybe_applied',
+      reportAs: 'batch_failed',
+      maxRetries: 0,
+      hint: 'The run broke off; part of it may have been done and charged. Look at it in Clay before starting a new one.',
+      source: ROUTINES,
     },
     {
       id: 'invalid-data',
@@ -112,9 +140,11 @@ export const clay: Profile = {
     'POST /v3/sources/webhook/{sourceId}': { idempotency: 'unsafe', source: ROWS },
     // Every run costs credits.
     'POST /public/v0/routines/{routineId}/run': RUN,
-    'POST /public/v0/routines/{routineId}/run/batch': RUN,
+    'POST /public/v0/routines/{routineId}/run-batch/start': RUN,
+    'POST /public/v0/routines/{routineId}/run-batch/upload-url': { idempotency: 'safe', source: ROUTINES },
     'POST /public/v0/*': RUN,
-    'GET /public/v0/routines/runs/{runId}': { retry: { maxAttempts: 200, cap: '30s' }, source: API },
+    'GET /public/v0/routines/run/{runId}/results': POLLED,
+    [RESULTS_OF_BATCH]: POLLED,
   },
   redact: ['clay-api-key', 'x-clay-webhook-auth', 'phone', 'mobile', 'personalEmail', 'signingSecret'],
 }

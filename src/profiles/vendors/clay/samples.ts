@@ -33,8 +33,36 @@ export const claySamples: ProfileSamples = {
     {
       status: 202,
       method: 'GET',
-      path: '/public/v0/routines/runs/{runId}',
-      body: { id: 'run_sample', status: 'running', completed: 12, total: 40 },
+      path: '/public/v0/routines/run/{runId}/results',
+      body: { routine_run_id: 'run_sample', total: 40, finished: 12, status: 'in_progress' },
+    },
+  ],
+  'batch-file-refused': [
+    {
+      status: 200,
+      method: 'GET',
+      path: '/public/v0/routines/run-batch/{runId}/results',
+      body: {
+        routine_run_id: 'run_sample',
+        status: 'validation_failed',
+        error: {
+          message: 'Some rows are not valid.',
+          total_invalid_rows: 1,
+          details: [{ line_number: 7, field: 'companyDomain', message: 'companyDomain is required' }],
+        },
+      },
+    },
+  ],
+  'batch-failed': [
+    {
+      status: 200,
+      method: 'GET',
+      path: '/public/v0/routines/run-batch/{runId}/results',
+      body: {
+        routine_run_id: 'run_sample',
+        status: 'processing_failed',
+        error: { message: 'The run could not be finished.' },
+      },
     },
   ],
   'invalid-data': [

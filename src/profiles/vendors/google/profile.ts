@@ -21,9 +21,15 @@ export const google: Profile = {
     note: 'Access tokens live one hour. Each API has an address of its own (gmail.googleapis.com, sheets.googleapis.com, ...). API keys go into the query as "key" and see public data only.',
   },
   errorPaths: {
-    code: ['error.details[].reason', 'error.errors[].reason', 'error.status', 'error'],
-    message: ['error.message', 'error.errors[].message', 'error_description'],
-    field: ['error.details[].fieldViolations[].field', 'error.errors[].location'],
+    code: [
+      'error.details[].reason',
+      'error.errors[].reason',
+      'error.status',
+      'error',
+      'insertErrors[].errors[].reason',
+    ],
+    message: ['error.message', 'error.errors[].message', 'error_description', 'insertErrors[].errors[].message'],
+    field: ['error.details[].fieldViolations[].field', 'error.errors[].location', 'insertErrors[].errors[].location'],
   },
   rules: googleRules,
   endpoints: {

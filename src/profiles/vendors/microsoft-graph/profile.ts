@@ -30,8 +30,8 @@ export const microsoftGraph: Profile = {
   },
   errorPaths: {
     // Deepest first: innererror tells more than the code above it.
-    code: ['error.**.code', 'error'],
-    message: ['error.message', 'error_description'],
+    code: ['error.**.code', 'error', 'responses[].body.error.code'],
+    message: ['error.message', 'error_description', 'responses[].body.error.message'],
     field: ['error.details[].target', 'error.target'],
   },
   rules: graphRules,

@@ -6,16 +6,15 @@ export const GRAPH_DOCS = {
   errors: { url: 'https://learn.microsoft.com/graph/errors', ...READ, certainty: 'vendor' },
   throttling: { url: 'https://learn.microsoft.com/graph/throttling', ...READ, certainty: 'vendor' },
   batching: { url: 'https://learn.microsoft.com/graph/json-batching', ...READ, certainty: 'unverified' },
-  delta: { url: 'https://learn.microsoft.com/graph/delta-query-overview', ...READ, certainty: 'vendor' },
   directory: {
     url: 'https://learn.microsoft.com/graph/api/resources/directoryobject',
     ...READ,
     certainty: 'second_hand',
   },
-  claims: {
+  signIn: {
     url: 'https://learn.microsoft.com/entra/identity-platform/v2-conditional-access-dev-guide',
     ...READ,
-    certainty: 'vendor',
+    certainty: 'second_hand',
   },
   /** Codes that are not in the common list. */
   resources: { url: 'https://learn.microsoft.com/graph/resolve-auth-errors', ...READ, certainty: 'unverified' },
@@ -61,7 +60,7 @@ export const graphRules: readonly ProfileRule[] = [
     reportAs: 'claims_challenge',
     hint: 'Conditional access wants more of the user (a second factor, a known device): send the user through sign-in again with the claims of the WWW-Authenticate header. A refresh does not help.',
     userMessage: 'Please sign in again.',
-    source: GRAPH_DOCS.claims,
+    source: GRAPH_DOCS.errors,
   },
   {
     id: 'claims-challenge-by-message',
@@ -80,7 +79,7 @@ export const graphRules: readonly ProfileRule[] = [
     class: 'authentication',
     reportAs: 'grant_refused',
     hint: 'Entra gives no token; the AADSTS number in error_description tells why (expired secret, revoked consent, policy). Renew the secret or connect again.',
-    source: { ...GRAPH_DOCS.claims, certainty: 'second_hand' },
+    source: GRAPH_DOCS.signIn,
   },
   {
     id: 'token-expired',
@@ -88,15 +87,6 @@ export const graphRules: readonly ProfileRule[] = [
     class: 'authentication',
     reportAs: 'token_expired',
     hint: 'Access tokens live about one hour: use auth with client credentials or a refresh token. If a new one is refused too, check tenant and audience (https://graph.microsoft.com).',
-    source: GRAPH_DOCS.errors,
-  },
-  {
-    id: 'permission-missing',
-    status: 403,
-    code: ['accessDenied', 'Authorization_RequestDenied', 'ErrorAccessDenied'],
-    class: 'authorization',
-    reportAs: 'permission_missing',
-    hint: 'Give the app the permission in Entra and let an administrator consent, or look at application access policies of mailboxes and at site permissions, then replay.',
     source: GRAPH_DOCS.errors,
   },
   {
@@ -112,7 +102,7 @@ export const graphRules: readonly ProfileRule[] = [
     class: 'validation',
     reportAs: 'full_sync_needed',
     hint: 'The delta token is too old: forget it, and read everything anew without a token (the Location header may name where).',
-    source: GRAPH_DOCS.delta,
+    source: GRAPH_DOCS.errors,
   },
   {
     id: 'quota-spent',
@@ -217,6 +207,16 @@ export const graphRules: readonly ProfileRule[] = [
     reportAs: 'no_mailbox',
     hint: 'The user has no mailbox in Exchange Online (no licence, on-premises, or disabled): assign one, or leave the user out.',
     source: GRAPH_DOCS.resources,
+  },
+  {
+    // After the finer codes that may stand inside of accessDenied.
+    id: 'permission-missing',
+    status: 403,
+    code: ['accessDenied', 'Authorization_RequestDenied', 'ErrorAccessDenied'],
+    class: 'authorization',
+    reportAs: 'permission_missing',
+    hint: 'Give the app the permission in Entra and let an administrator consent, or look at application access policies of mailboxes and at site permissions, then replay.',
+    source: GRAPH_DOCS.errors,
   },
   {
     id: 'dependency-failed',

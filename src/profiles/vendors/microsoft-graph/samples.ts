@@ -165,7 +165,7 @@ export const microsoftGraphSamples: ProfileSamples = {
     },
   ],
   'not-accepted-file': [
-    nested(403, 'accessDenied2', 'malwareDetected', 'Malware was detected in the requested resource.'),
+    nested(403, 'accessDenied', 'malwareDetected', 'Malware was detected in the requested resource.'),
   ],
   'no-mailbox': [
     refusal(

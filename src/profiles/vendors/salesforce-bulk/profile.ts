@@ -9,12 +9,20 @@ import { BULK_DOCS, bulkRules } from './rules.ts'
 /** Asked again and again until the job is done. */
 const POLLED: ProfileEndpoint = { retry: { maxAttempts: 500, cap: '60s' }, source: BULK_DOCS.jobs }
 /** Results are files of up to a gigabyte. */
-const DOWNLOAD: ProfileEndpoint = { timeouts: { headers: '60s', body: '60s', total: '15m' }, source: BULK_DOCS.jobs }
+const DOWNLOAD: ProfileEndpoint = {
+  maxResponse: '100MB',
+  timeouts: { headers: '60s', body: '60s', total: '15m' },
+  source: BULK_DOCS.jobs,
+}
 
 export const salesforceBulk: Profile = {
   name: 'salesforce-bulk',
   title: 'Salesforce Bulk 2',
-  docs: [BULK_DOCS.errors.url, BULK_DOCS.jobs.url, SALESFORCE_DOCS.limits.url],
+  docs: [
+    BULK_DOCS.errors.url,
+    'https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/bulk_api_2_0.htm',
+    SALESFORCE_DOCS.limits.url,
+  ],
   preset: 'crm',
   auth: {
     kinds: ['bearer', 'refresh_token', 'client_credentials'],
@@ -26,7 +34,7 @@ export const salesforceBulk: Profile = {
   ],
   errorPaths: {
     code: ['[].errorCode', 'error'],
-    message: ['[].message', 'sf__Error', 'errorMessage', 'error_description'],
+    message: ['[].message', 'sf__Error', 'errorMessage', 'error_description', 'state'],
     field: ['[].fields[]'],
   },
   rules: bulkRules,

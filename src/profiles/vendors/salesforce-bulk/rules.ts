@@ -10,7 +10,7 @@ export const BULK_DOCS = {
     certainty: 'vendor',
   },
   jobs: {
-    url: 'https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/get_job_info.htm',
+    url: 'https://github.com/jsforce/jsforce/blob/main/src/api/bulk2.ts',
     ...READ,
     certainty: 'vendor',
   },

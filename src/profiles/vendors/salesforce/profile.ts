@@ -34,8 +34,22 @@ export const salesforce: Profile = {
   ],
   errorPaths: {
     // Records of collections say statusCode.
-    code: ['[].errorCode', '[].errors[].statusCode', 'errors[].statusCode', 'error'],
-    message: ['[].message', '[].errors[].message', 'errors[].message', 'error_description'],
+    code: [
+      '[].errorCode',
+      '[].errors[].statusCode',
+      'errors[].statusCode',
+      'compositeResponse[].body[].errorCode',
+      'results[].result[].errorCode',
+      'error',
+    ],
+    message: [
+      '[].message',
+      '[].errors[].message',
+      'errors[].message',
+      'compositeResponse[].body[].message',
+      'results[].result[].message',
+      'error_description',
+    ],
     field: ['[].fields[]', '[].errors[].fields[]', 'errors[].fields[]'],
   },
   rules: salesforceRules,

@@ -6,7 +6,7 @@ export const SALESFORCE_DOCS = {
   errors: {
     url: 'https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/errorcodes.htm',
     ...READ,
-    certainty: 'vendor',
+    certainty: 'second_hand',
   },
   /** What its own documentation lists, and this profile's author did not check there. */
   codes: {
@@ -257,6 +257,17 @@ export const salesforceRules: readonly ProfileRule[] = [
     certainty: 'not_sent',
     reportAs: 'automation_failed',
     hint: "A trigger, flow or Apex class of the org failed on this record: show the message to the org's administrator. After their repair, replay the group.",
+    source: SALESFORCE_DOCS.codes,
+  },
+  {
+    id: 'unknown-external-id',
+    status: [400, 404],
+    method: ['GET', 'POST', 'PUT', 'PATCH'],
+    message: 'provided external id field does not exist',
+    class: 'schema',
+    certainty: 'not_sent',
+    reportAs: 'unknown_external_id',
+    hint: 'The upsert names a field that does not exist, is not marked "External ID" in Setup, or that the integration user cannot see. Correct it, then replay the group.',
     source: SALESFORCE_DOCS.codes,
   },
   {

@@ -156,6 +156,13 @@ export const salesforceSamples: ProfileSamples = {
       'We can not save this record because the "Assign Owner" process failed.',
     ),
   ],
+  'unknown-external-id': [
+    {
+      ...refusal(404, 'NOT_FOUND', 'Provided external ID field does not exist or is not accessible: Customer_No__c'),
+      method: 'PATCH',
+      path: upsert,
+    },
+  ],
   'unknown-field': [
     refusal(400, 'INVALID_FIELD', "No such column 'Shoe_Size__c' on sobject of type Contact"),
     record(400, 'INVALID_FIELD_FOR_INSERT_UPDATE', 'Unable to create/update fields: CreatedDate.', ['CreatedDate']),

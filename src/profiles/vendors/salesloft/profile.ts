@@ -48,7 +48,7 @@ export const salesloft: Profile = {
   ],
   errorPaths: {
     code: ['error_code', 'code'],
-    message: ['error', 'errors.*', 'message', 'error_description'],
+    message: ['error_description', 'error', 'errors.*', 'message'],
     field: ['errors.{field}'],
   },
   rules: [

@@ -36,8 +36,8 @@ export const shopifyGraphql: Profile = {
   },
   rules: shopifyGraphqlRules,
   endpoints: {
-    // One address for reads and writes, so that nothing may be repeated unasked. Mutations that take
-    // @idempotent(key: ...) may: give such a step an endpoint name of its own, with idempotency: safe.
+    // One address for reads and writes, so that nothing may be repeated unasked. An integration
+    // that sends only mutations with @idempotent(key: ...), or only queries, may set this to safe.
     'POST /admin/api/{version}/graphql.json': {
       idempotency: 'unsafe',
       batchShape: 'graphql',

@@ -117,15 +117,6 @@ export const shopifyGraphqlRules: readonly ProfileRule[] = [
     source: SHOPIFY_DOCS.graphql,
   },
   {
-    id: 'customer-refused-by-mutation',
-    status: 200,
-    body: [{ path: 'data' }, { path: 'data.*.customerUserErrors[]' }],
-    class: 'validation',
-    hint: 'The mutation refused the input: correct what `field` and `message` of customerUserErrors name.',
-    userMessage: NOT_ACCEPTED,
-    source: { ...SHOPIFY_DOCS.graphql, certainty: 'unverified' },
-  },
-  {
     id: 'query-wrong',
     status: [200, 400],
     body: {

@@ -88,20 +88,6 @@ export const shopifyGraphqlSamples: ProfileSamples = {
     userErrors('productCreate', { field: ['title'], message: "Title can't be blank" }),
     userErrors('orderUpdate', { field: ['id'], message: 'Order does not exist', code: 'NOT_FOUND' }),
   ],
-  'customer-refused-by-mutation': [
-    {
-      status: 200,
-      path,
-      body: {
-        data: {
-          customerCreate: {
-            customer: null,
-            customerUserErrors: [{ field: ['input', 'email'], message: 'Email is invalid' }],
-          },
-        },
-      },
-    },
-  ],
   'query-wrong': [
     {
       status: 200,

@@ -15,7 +15,7 @@ export const SHOPIFY_DOCS = {
     ...READ,
     certainty: 'second_hand',
   },
-  graphql: { url: 'https://shopify.dev/docs/api/admin-graphql', ...READ, certainty: 'vendor' },
+  graphql: { url: 'https://shopify.dev/docs/api/admin-graphql', ...READ, certainty: 'second_hand' },
   idempotency: { url: 'https://shopify.dev/docs/api/usage/idempotent-requests', ...READ, certainty: 'vendor' },
 } as const satisfies Record<string, FactSource>
 

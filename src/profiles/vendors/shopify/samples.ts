@@ -14,7 +14,7 @@ function refusal(status: number, errors: string): RuleSample {
 
 export const shopifyStatusSamples: ProfileSamples = {
   'looks-malicious': [{ status: 430, headers, path: orders, body: '' }],
-  'shop-frozen': [refusal(402, 'This shop’s plan does not have access to this feature')],
+  'shop-frozen': [refusal(402, 'Unavailable Shop')],
   'shop-locked': [refusal(423, 'This shop is locked')],
   'token-refused': [
     refusal(401, '[API] Invalid API key or access token (unrecognized login or wrong password)'),

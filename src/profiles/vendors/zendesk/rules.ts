@@ -7,7 +7,7 @@ export const ZENDESK_DOCS = {
   limits: {
     url: 'https://developer.zendesk.com/api-reference/introduction/rate-limits/',
     ...READ,
-    certainty: 'vendor',
+    certainty: 'second_hand',
   },
   idempotency: {
     url: 'https://developer.zendesk.com/api-reference/ticketing/introduction/#idempotency',
@@ -55,7 +55,7 @@ export const zendeskRules: readonly ProfileRule[] = [
     code: ['TooManyJobs', 'JobQueueFull'],
     class: 'rate_limited',
     reportAs: 'too_many_jobs',
-    retryAfter: { otherwise: '30s' },
+    retryAfter: { otherwise: '30s', ignoreLimits: true },
     hint: 'The account has 30 jobs waiting or running: the lane waits. Put 100 records into each job, and wait for one before sending the next.',
     source: ZENDESK_DOCS.jobs,
   },
@@ -182,7 +182,6 @@ export const zendeskRules: readonly ProfileRule[] = [
   {
     id: 'job-under-way',
     status: 200,
-    method: 'GET',
     endpoint: JOB,
     body: { path: 'job_status.status', equals: ['queued', 'working'] },
     class: 'transient',
@@ -196,7 +195,6 @@ export const zendeskRules: readonly ProfileRule[] = [
   {
     id: 'job-failed',
     status: 200,
-    method: 'GET',
     endpoint: JOB,
     body: { path: 'job_status.status', equals: ['failed', 'killed'] },
     class: 'unknown',
@@ -209,7 +207,6 @@ export const zendeskRules: readonly ProfileRule[] = [
   {
     id: 'job-partly-failed',
     status: 200,
-    method: 'GET',
     endpoint: JOB,
     body: { path: 'job_status.results[].error' },
     class: 'unknown',

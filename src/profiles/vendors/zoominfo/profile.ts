@@ -4,6 +4,8 @@ import type { FactSource } from '../../../config/profile-rule.ts'
 
 const READ = { read: '2026-11-22' } as const
 const LIMITS: FactSource = { url: 'https://docs.zoominfo.com/docs/rate-limits', ...READ, certainty: 'vendor' }
+/** The names of its headers for single windows were not seen in full. */
+const WINDOWS: FactSource = { ...LIMITS, certainty: 'unverified' }
 const OAUTH: FactSource = { url: 'https://docs.zoominfo.com/docs/authentication', ...READ, certainty: 'second_hand' }
 const API: FactSource = { url: 'https://docs.zoominfo.com/reference', ...READ, certainty: 'second_hand' }
 /** The documentation of single errors needs a login. */
@@ -72,7 +74,7 @@ export const zoominfo: Profile = {
       // The window slides: some of it comes back all the time.
       retryAfter: { otherwise: '1h' },
       hint: 'The calls of the package for 24 hours are used up: put more records into one call, or ask ZoomInfo for a higher limit.',
-      source: LIMITS,
+      source: WINDOWS,
     },
     {
       id: 'hourly-calls-spent',
@@ -82,7 +84,7 @@ export const zoominfo: Profile = {
       reportAs: 'hourly_quota_spent',
       retryAfter: { otherwise: '5m' },
       hint: 'The calls of the package for an hour are used up: lower limits.rate of this integration.',
-      source: LIMITS,
+      source: WINDOWS,
     },
     {
       id: 'limited',
