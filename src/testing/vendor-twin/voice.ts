@@ -7,17 +7,15 @@ import { judgeSample, settingsOfProfile } from '../../profiles/judge.ts'
 import { writeAt } from './write-at.ts'
 
 /** What twins have to say by themselves. */
-export const PROBLEMS = [
-  'unauthenticated',
-  'rate_limited',
-  'quota_spent',
-  'already_exists',
-  'key_in_use',
-  'key_reused',
-  'not_found',
-  'invalid',
-] as const
-export type VendorProblem = (typeof PROBLEMS)[number]
+export type VendorProblem =
+  | 'unauthenticated'
+  | 'rate_limited'
+  | 'quota_spent'
+  | 'already_exists'
+  | 'key_in_use'
+  | 'key_reused'
+  | 'not_found'
+  | 'invalid'
 
 export interface Spoken {
   readonly rule: ProfileRule
