@@ -45,3 +45,4 @@ export type {
   RunRecord,
 } from './ledger/port.ts'
 export { type HoldfastOptions, holdfast } from './system/open.ts'
+export { systemClock } from './system/system-clock.ts'
