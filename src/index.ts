@@ -18,6 +18,9 @@ export {
   type CodeContext,
   type CodeStep,
   definePipeline,
+  type LookFacts,
+  type NewestFirst,
+  newestFirst,
   type OnFailure,
   type Pipeline,
   type Reconciliation,
@@ -42,5 +45,6 @@ export type {
   RunRecord,
 } from './ledger/port.ts'
 export { type HoldfastOptions, holdfast } from './system/open.ts'
+export { systemClock } from './system/system-clock.ts'
 export { type IdempotentOptions, idempotent } from './webhooks/idempotent.ts'
 export type { WebhookHandlerOptions, WebhookReceiver } from './webhooks/receiver.ts'

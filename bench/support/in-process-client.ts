@@ -2,6 +2,7 @@
 import { createCipher } from '../../src/client/credentials/cipher.ts'
 import { createCredentials } from '../../src/client/credentials/credentials.ts'
 import { createDeadlines } from '../../src/client/deadlines.ts'
+import { shareStatistics } from '../../src/client/endpoint-statistics.ts'
 import { createHealth } from '../../src/client/health-registry.ts'
 import type { InlineParts } from '../../src/client/inline.ts'
 import type { Transport, TransportResult } from '../../src/client/transport.ts'
@@ -37,6 +38,7 @@ export async function inProcessClient(): Promise<InProcessClient> {
     events,
     transport,
     credentials,
+    statistics: shareStatistics({ ledger, clock, events }),
     newId: () => newId(clock, random),
   }
   return { parts, integration: integrationSettings() }

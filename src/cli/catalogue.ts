@@ -36,8 +36,8 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   entry('init', 'init', 'make a configuration to start from', START, () => import('./commands/init.ts')),
   entry(
     'twin',
-    'twin <file>',
-    'run a failing imitation of an API, to test against',
+    'twin [vendor|file]',
+    'run a failing imitation of an API (hubspot, stripe, ...), to test against',
     START,
     () => import('./commands/twin.ts'),
   ),

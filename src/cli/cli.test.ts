@@ -27,6 +27,7 @@ interface Ended {
 function start(...words: string[]): {
   child: ChildProcess
   ended: Promise<Ended>
+  stderr: () => string
   stderrHas: (text: string) => Promise<void>
 } {
   const child = spawn(process.execPath, [BIN, ...words], { cwd: folder, env: { PATH: process.env['PATH'] } })
@@ -42,7 +43,7 @@ function start(...words: string[]): {
   })
   const ended = new Promise<Ended>((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr })))
   const stderrHas = (text: string) => new Promise<void>((resolve) => waiting.push({ text, resolve }))
-  return { child, ended, stderrHas }
+  return { child, ended, stderr: () => stderr, stderrHas }
 }
 
 const holdfast = (...words: string[]) => start(...words).ended
@@ -177,6 +178,31 @@ describe('twin', () => {
     const { code, stdout } = await twin.ended
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ effects: 0, duplicates: [] })
+  })
+
+  it('runs as a vendor, in its own words', async () => {
+    const twin = start('twin', 'hubspot', '--limit', 'burst:2/10s', '--limit', 'daily:off', '--fail', 'hang:0%')
+    await twin.stderrHas('Ctrl-C stops it')
+    const [url = ''] = /http:[^ ]+\d/.exec(twin.stderr()) ?? []
+    const headers = { authorization: 'Bearer x', 'x-twin-answer': 'locked' }
+    expect((await fetch(`${url}/crm/v3/objects/contacts`, { headers })).status).toBe(423)
+    expect(await (await fetch(`${url}/_twin/effects`)).json()).toEqual([])
+    twin.child.kill('SIGINT')
+    expect((await twin.ended).code).toBe(0)
+  })
+
+  it('lists the vendors; a wrong name, rule, share or limit is wrong usage', async () => {
+    const { twins } = JSON.parse((await holdfast('twin', '--list')).stdout)
+    expect(twins).toContainEqual(expect.objectContaining({ name: 'hubspot', limits: expect.any(Object) }))
+    for (const words of [
+      [],
+      ['hubspott'],
+      ['hubspot', '--fail', 'lockd:1%'],
+      ['hubspot', '--fail', 'locked'],
+      ['hubspot', '--limit', 'burst'],
+    ]) {
+      expect((await holdfast('twin', ...words)).code).toBe(2)
+    }
   })
 
   it('a wrong file is wrong usage', async () => {

@@ -61,6 +61,9 @@ function tellTrouble(holdfast: Holdfast, output: Output): Disposable {
   const credentials = holdfast.events.on('credential.failed', ({ credential, reason, hint }) => {
     output.note(`CRITICAL: credential ${credential}: ${reason}. ${hint}`)
   })
+  const nested = holdfast.events.on('nested_retries.detected', ({ integration, hint }) => {
+    output.note(`calls to ${integration} are retried by something else too. ${hint}`)
+  })
   const trouble = holdfast.events.on('engine.trouble', ({ atMs, where, message }) => {
     const text = `trouble in ${where}: ${message}`
     if (atMs - (toldAtMs.get(text) ?? Number.NEGATIVE_INFINITY) < TROUBLE_AGAIN_MS) return
@@ -70,6 +73,7 @@ function tellTrouble(holdfast: Holdfast, output: Output): Disposable {
   return {
     [Symbol.dispose]() {
       credentials[Symbol.dispose]()
+      nested[Symbol.dispose]()
       trouble[Symbol.dispose]()
     },
   }

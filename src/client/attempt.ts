@@ -9,10 +9,11 @@ import { readRateLimits } from '../policy/rate-limits.ts'
 import type { Answer, AttemptResult, OutboundCall } from './call.ts'
 import { bringsOwnCredential, type Credentials, isMadePerCall, type SentWith } from './credentials/credentials.ts'
 import { hideInFailure, secretsInHeaders } from './credentials/known-secrets.ts'
+import type { CallRecorder } from './endpoint-recorder.ts'
 import type { CallEnd, Health, Permit } from './health.ts'
 import { checkSchema, readAnswer, whyMalformed } from './incoming.ts'
 import { outgoingRequest } from './outgoing.ts'
-import type { Transport, TransportAnswer, TransportRequest } from './transport.ts'
+import type { Transport, TransportAnswer, TransportRequest, TransportResult } from './transport.ts'
 
 export interface AttemptParts {
   readonly health: Health
@@ -21,6 +22,7 @@ export interface AttemptParts {
   readonly clock: Clock
   readonly random: Random
   readonly events: EventBus
+  readonly statistics: CallRecorder
 }
 
 /** What an answer turned out to be. */
@@ -103,8 +105,9 @@ async function sendOnce(
   const admission = parts.health.admit(call)
   if (!admission.admitted) return held(call, parts, admission)
   const startedMs = parts.clock.monotonicMs()
-  const judged = await exchange(call, parts, request, judge, admission.permit)
+  const { sent, judged } = await exchange(call, parts, request, judge, admission.permit)
   const latencyMs = parts.clock.monotonicMs() - startedMs
+  parts.statistics.count(call, sent, judged.failure, latencyMs)
   if (parts.events.wants('call.ended')) reportEnd(call, parts, judged, latencyMs)
   return judged.failure
     ? { kind: 'failed', latencyMs, ...judged }
@@ -118,7 +121,7 @@ async function exchange(
   request: TransportRequest,
   judge: Judge,
   permit: Permit,
-): Promise<Judged> {
+): Promise<{ sent: TransportResult; judged: Judged }> {
   let end: CallEnd = NEUTRAL
   try {
     const result = await parts.transport.send(request)
@@ -136,7 +139,7 @@ async function exchange(
       if (told.length > 0) parts.health.learnLimits(permit, told)
     }
     end = judged.failure ? endOf(judged.failure) : SUCCEEDED
-    return judged
+    return { sent: result, judged }
   } finally {
     parts.health.report(permit, end)
   }

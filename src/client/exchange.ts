@@ -27,6 +27,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Expirable {
   readonly #resolve: (result: TransportResult) => void
   readonly #onAbort: (() => void) | undefined
   readonly #startedMs: number
+  readonly #newConnections: number[] | undefined
+  #connectMs: number | undefined
+  #headersMs: number | undefined
   #phase: Phase = 'queued'
   /** When the present phase began, or the last piece of the body came. */
   #activeMs: number
@@ -38,13 +41,16 @@ export class Exchange implements Dispatcher.DispatchHandler, Expirable {
   #receivedBytes = 0
   #stream: ReadableStreamDefaultController<Uint8Array> | undefined
 
+  /** @param newConnections How long connections took that nobody has told of yet: this takes one of them. */
   constructor(
     request: TransportRequest,
     clock: Clock,
     deadlines: Deadlines,
     resolve: (result: TransportResult) => void,
+    newConnections?: number[],
   ) {
     this.#request = request
+    this.#newConnections = newConnections
     this.#clock = clock
     this.#deadlines = deadlines
     this.#resolve = resolve
@@ -79,6 +85,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Expirable {
       throw namedError('no_longer_allowed', 'The request was no longer allowed when it could be written')
     }
     this.#controller = controller
+    this.#connectMs = this.#newConnections?.pop()
     this.#enter('sending')
   }
 
@@ -94,7 +101,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Expirable {
     if (status < 200 || this.#phase === 'done') return
     this.#status = status
     this.#headers = joinRepeated(headers)
+    const writtenMs = this.#activeMs
     this.#enter('reading_body')
+    this.#headersMs = this.#activeMs - writtenMs
     if (this.#request.streamBody) this.#handOverStream()
     else if (Number(headers['content-length'] ?? 0) > this.#request.maxResponseBytes) this.#tooLarge()
   }
@@ -124,16 +133,17 @@ export class Exchange implements Dispatcher.DispatchHandler, Expirable {
     const body = this.#rest ? Buffer.concat([this.#first as Uint8Array, ...this.#rest]) : (this.#first ?? NOTHING)
     const decoder = body.byteLength > 0 ? decoderFor(this.#headers) : undefined
     if (!decoder) {
-      this.#settle({ ok: true, answer: this.#answer(body, undefined) })
+      this.#release()
+      this.#answered(body, undefined)
       return
     }
     this.#release()
     decoder.whole(body, { maxOutputLength: this.#request.maxResponseBytes }).then(
       (decoded) => {
         this.#headers = headersAfterDecoding(this.#headers)
-        this.#resolve({ ok: true, answer: this.#answer(decoded, undefined) })
+        this.#answered(decoded, undefined)
       },
-      (error: unknown) => this.#resolve({ ok: false, fault: this.#decodingFault(error) }),
+      (error: unknown) => this.#failed(this.#decodingFault(error)),
     )
   }
 
@@ -184,7 +194,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Expirable {
     const decoder = decoderFor(this.#headers)
     if (decoder) this.#headers = headersAfterDecoding(this.#headers)
     const body = decoder ? decodeStream(stream, decoder) : stream
-    this.#resolve({ ok: true, answer: this.#answer(NOTHING, body) })
+    this.#answered(NOTHING, body)
   }
 
   /** The reader has lost interest: the connection cannot be used again without reading the rest. */
@@ -215,12 +225,11 @@ export class Exchange implements Dispatcher.DispatchHandler, Expirable {
   #fail(fault: NetworkFault, streamError: unknown): void {
     this.#release()
     this.#stream?.error(streamError)
-    this.#resolve({ ok: false, fault })
+    this.#failed(fault)
   }
 
-  #settle(result: TransportResult): void {
-    this.#release()
-    this.#resolve(result)
+  #failed(fault: NetworkFault): void {
+    this.#resolve({ ok: false, fault, connectMs: this.#connectMs, headersMs: this.#headersMs })
   }
 
   #release(): void {
@@ -240,8 +249,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Expirable {
     return isLocal(error) ? 'before_send' : 'connect'
   }
 
-  #answer(body: Uint8Array, stream: ReadableStream<Uint8Array> | undefined): TransportAnswer {
-    return { status: this.#status, headers: this.#headers, body, stream }
+  #answered(body: Uint8Array, stream: ReadableStream<Uint8Array> | undefined): void {
+    const answer: TransportAnswer = { status: this.#status, headers: this.#headers, body, stream }
+    this.#resolve({ ok: true, answer, connectMs: this.#connectMs, headersMs: this.#headersMs })
   }
 
   #decodingFault(error: unknown): NetworkFault {

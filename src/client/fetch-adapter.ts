@@ -1,14 +1,17 @@
-import { STATUS_CODES } from 'node:http'
 import type { EndpointSettings, IdempotencySettings, IntegrationSettings } from '../config/settings.ts'
 import { configurationError, HoldfastError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
-import { classifyAnswer, classifyNetworkFault } from '../policy/classify.ts'
+import { classifyAnswer, classifyMalformed, classifyNetworkFault } from '../policy/classify.ts'
 import { type AttemptParts, attemptWith, factsOf, type Judged, withoutEchoes } from './attempt.ts'
 import { type Answer, type AttemptResult, DEFAULT_TENANT, laneName, type OutboundCall } from './call.ts'
 import type { ClientOptions } from './client-types.ts'
 import { headerOf } from './credentials/place.ts'
+import { hidesFailure, isPageForJson, isShortJson } from './fetch-reading.ts'
+import { redirected, redirectTarget } from './fetch-redirect.ts'
+import { toResponse } from './fetch-response.ts'
 import { readAnswer } from './incoming.ts'
-import { type Address, addressOf, traceIdOf, traceparent } from './outgoing.ts'
+import { nestedRetriesOf } from './nested-retries.ts'
+import { type Address, addressOf, keyAsSent, traceIdOf, traceparent } from './outgoing.ts'
 import { type InlineParts, persevere } from './persistence.ts'
 import { prebuffer } from './prebuffer.ts'
 import { resolveEndpoint } from './request.ts'
@@ -17,8 +20,8 @@ import { eitherSignal } from './waiting.ts'
 
 /** Request bodies up to this size can be sent again; larger ones, and streams, are sent once. */
 const REPLAYABLE_BODY_BYTES = 8 * 1024 * 1024
-/** As much of an error's body is read to understand it; the caller gets all of it. */
-const ERROR_BODY_BYTES = 256 * 1024
+/** As much of an answer is read to understand it, where it may be an error; the caller gets all of it. */
+const READ_AHEAD_BYTES = 256 * 1024
 const IDEMPOTENCY_HEADER = 'idempotency-key'
 const KEY_LIFETIME_MS = 24 * 3_600_000
 /** Ours to say, or the connection's: a caller's copy of them would contradict what is sent. */
@@ -29,8 +32,10 @@ const NOT_FORWARDED = ['host', 'connection', 'keep-alive', 'transfer-encoding', 
  * gates, limits, timeouts, and retries where they are safe (a safe method, or an idempotency key in the headers).
  *
  * As `fetch` does, it returns the last HTTP error as a Response, throws `TypeError('fetch failed')` with the HoldfastError as
- * `cause` for the network and for what holds the call, and the signal's reason on abort. Unlike `fetch`, it does not follow
- * redirects. Error answers carry `x-should-retry: false`: SDKs that know it do not multiply the retries made here.
+ * `cause` for the network and for what holds the call, and the signal's reason on abort; a body that breaks off is
+ * `TypeError('terminated')`. Unlike `fetch`, it hands redirects to another origin over instead of following them, and takes an
+ * HTML page where only JSON was asked for as a failure. Error answers carry `x-should-retry: false` and
+ * `stripe-should-retry: false`: SDKs that know them do not multiply the retries made here (see nested-retries.ts).
  * @throws HoldfastError `foreign_origin` for a URL that is not the integration's.
  */
 export function createFetch(
@@ -46,21 +51,28 @@ export function createFetch(
     const ownSignal = init?.signal ?? (input instanceof Request ? input.signal : undefined)
     const signal = eitherSignal(options.signal, ownSignal ?? undefined)
     signal?.throwIfAborted()
-    const body = await bodyOf(request, init?.body instanceof ReadableStream)
+    const body = await bodyOf(request, init?.body, signal)
     const call = callOf(parts, integration, options, request, url, body, signal)
-    return send(parts, call, request)
+    return exchange(parts, options, { call, request, url, redirects: 0 })
   }
 }
 
-/** What can be sent again is bytes; the rest is a stream. */
+/** What can be sent again is text or bytes; the rest is a stream. */
 async function bodyOf(
   request: Request,
-  isStream: boolean,
-): Promise<Uint8Array | ReadableStream<Uint8Array> | undefined> {
+  given: RequestInit['body'],
+  signal: AbortSignal | undefined,
+): Promise<OutboundCall['body']> {
+  if (typeof given === 'string') return given
   if (!request.body) return undefined
-  if (isStream) return request.body
-  const { bytes, rest } = await prebuffer(request.body, REPLAYABLE_BODY_BYTES)
-  return rest ?? bytes
+  if (typeof given === 'object' && given !== null && Symbol.asyncIterator in given) return request.body
+  try {
+    const { bytes, rest } = await prebuffer(request.body, REPLAYABLE_BODY_BYTES, signal)
+    return rest ?? bytes
+  } catch (cause) {
+    signal?.throwIfAborted()
+    throw new TypeError('fetch failed', { cause })
+  }
 }
 
 function callOf(
@@ -90,7 +102,7 @@ function callOf(
     body,
     responseSchema: undefined,
     expects: 'any',
-    idempotencyKey: idempotency.kind === 'key' ? headers[idempotency.header] : undefined,
+    idempotencyKey: idempotency.kind === 'key' ? headers[idempotency.header.toLowerCase()] : undefined,
     correlationId,
     traceId,
     itemId: undefined,
@@ -114,23 +126,75 @@ function outgoingHeaders(
   const ours = own['authorization'] === undefined ? address.allHeaders : address.headers
   const headers: Record<string, string> = { ...ours, accept: '*/*', ...own }
   const keyHeader = idempotency.kind === 'key' ? idempotency.header.toLowerCase() : IDEMPOTENCY_HEADER
-  if (idempotency.kind === 'key') headers[keyHeader] ??= parts.newId()
+  if (idempotency.kind === 'key') headers[keyHeader] ??= keyAsSent(idempotency, parts.newId())
   if (headers[keyHeader] === undefined) return { headers, idempotency, ownCredential }
   const byKey = { kind: 'key', header: keyHeader, lifetimeMs: KEY_LIFETIME_MS } as const
   return { headers, idempotency: byKey, ownCredential }
 }
 
-async function send(parts: InlineParts, call: OutboundCall, request: Request): Promise<Response> {
+/** One request of a chain of redirects. */
+interface Hop {
+  readonly call: OutboundCall
+  readonly request: Request
+  readonly url: URL
+  readonly redirects: number
+}
+
+async function exchange(parts: InlineParts, options: ClientOptions, hop: Hop): Promise<Response> {
+  const { request, url, redirects } = hop
+  const watch = nestedRetriesOf(hop.call.integration)
+  const ownKey = ownKeyOf(hop)
+  const repeat = watch.recognise(hop.call, ownKey, parts)
+  if (repeat?.refusal) throw fetchFailed(repeat.refusal)
+  const call = repeat?.madeKey === undefined ? hop.call : withKey(hop.call, repeat.madeKey)
+  const { answer, isFinal } = await send(parts, call, (error, answered) =>
+    watch.gaveUp(call, ownKey, error, answered, parts),
+  )
+  const target = await redirectTarget(answer, hop)
+  if (!target) return toResponse(call, answer, { url, redirected: redirects > 0, isFinal })
+  const { integration, signal } = call
+  const next = redirected(call, request, answer.status, target)
+  const nextCall = callOf(parts, integration, options, next.request, target, next.body, signal)
+  return exchange(parts, options, { call: nextCall, request: next.request, url: target, redirects: redirects + 1 })
+}
+
+type Ended = (error: HoldfastError, answered: boolean) => void
+
+async function send(
+  parts: InlineParts,
+  call: OutboundCall,
+  gaveUp: Ended,
+): Promise<{ answer: Answer; isFinal: boolean }> {
   try {
     const end = await persevere(parts, call, call.endpoint.retry.inlineMs, attempt)
-    if (end.kind === 'succeeded') return toResponse(end.answer, request, false)
-    if (end.answer) return toResponse(end.answer, request, true)
-    throw end.error
+    if (end.kind === 'succeeded') return { answer: end.answer, isFinal: end.answer.status >= 400 }
+    if (!end.answer) throw end.error
+    gaveUp(end.error, true)
+    return { answer: end.answer, isFinal: true }
   } catch (error) {
+    if (call.body instanceof ReadableStream && !call.body.locked) await call.body.cancel(error)
+    const isOurs = error instanceof HoldfastError
+    if (isOurs) gaveUp(error, false)
     if (call.signal?.aborted) throw call.signal.reason
-    if (!(error instanceof HoldfastError) || error.class === 'configuration') throw error
-    throw new TypeError('fetch failed', { cause: error })
+    if (!isOurs || error.class === 'configuration') throw error
+    throw fetchFailed(error)
   }
+}
+
+function fetchFailed(cause: HoldfastError): TypeError {
+  return new TypeError('fetch failed', { cause })
+}
+
+/** The key that the caller brought, in the header that the endpoint or everybody uses. */
+function ownKeyOf({ call, request }: Hop): string | undefined {
+  const { idempotency } = call.endpoint
+  return (idempotency.kind === 'key' && request.headers.get(idempotency.header)) || undefined
+}
+
+function withKey(call: OutboundCall, key: string): OutboundCall {
+  const { idempotency } = call.endpoint
+  if (idempotency.kind !== 'key') return call
+  return { ...call, idempotencyKey: key, headers: { ...call.headers, [idempotency.header.toLowerCase()]: key } }
 }
 
 function attempt(call: OutboundCall, parts: AttemptParts): Promise<AttemptResult> {
@@ -154,52 +218,37 @@ function streamingRequest(call: OutboundCall, random: Random): TransportRequest 
   }
 }
 
-/** Good answers are handed on as they come. Bad ones are read first, because their body says what to do. */
+/** Good answers are handed on as they come. Those that may be bad are read first, because their body says what to do. */
 async function judgeStream(call: OutboundCall, parts: AttemptParts, raw: TransportAnswer): Promise<Judged> {
   const receivedAtMs = parts.clock.wallMs()
   const { status, headers, stream } = raw
-  if (status < 400 || !stream) {
+  const isPage = isPageForJson(call, status, headers)
+  const mayBeBad = status >= 400 || isPage || hidesFailure(call.integration, status, headers)
+  if (!stream || !(mayBeBad || isShortJson(call, headers, READ_AHEAD_BYTES))) {
     return { answer: { status, headers, data: stream } }
   }
   let buffered: { bytes: Uint8Array; whole: ReadableStream<Uint8Array> }
   try {
-    buffered = await prebuffer(stream, ERROR_BODY_BYTES)
+    buffered = await prebuffer(stream, READ_AHEAD_BYTES)
   } catch (error) {
     const message = error instanceof Error ? error.message : 'the body of the answer broke off'
     const fault = { code: 'terminated', phase: 'reading_body' as const, status, message }
     const cancelledByCaller = call.signal?.aborted === true
     return { failure: classifyNetworkFault(factsOf(call), { ...fault, cancelledByCaller }) }
   }
+  if (!mayBeBad) return { answer: { status, headers, data: buffered.whole } }
   // What is judged is logged and stored; what the caller gets is as it came.
   const clean = withoutEchoes(call, parts, { ...raw, body: buffered.bytes })
   const read = readAnswer(clean)
   const answer: Answer = { status, headers, data: buffered.whole }
   const facts = { status, headers: clean.headers, body: read.json, bodyText: read.text, receivedAtMs }
   const failure = classifyAnswer(factsOf(call), facts, call.integration)
-  return failure ? { failure, answer } : { answer }
-}
-
-const STATUSES_WITHOUT_BODY = [204, 205, 304]
-
-function toResponse({ status, headers, data }: Answer, request: Request, gaveUp: boolean): Response {
-  if (request.redirect === 'error' && status >= 300 && status < 400) {
-    throw new TypeError('fetch failed', { cause: new Error('unexpected redirect') })
-  }
-  const all = new Headers()
-  for (const [name, value] of Object.entries(headers)) {
-    for (const one of name === 'set-cookie' ? value.split('\n') : [value]) all.append(name, one)
-  }
-  if (gaveUp) all.set('x-should-retry', 'false')
-  const stream = data as ReadableStream<Uint8Array> | undefined
-  const withoutBody = STATUSES_WITHOUT_BODY.includes(status)
-  const response = new Response(withoutBody ? null : stream, {
-    status,
-    statusText: STATUS_CODES[status] ?? '',
-    headers: all,
-  })
-  // A Response made by hand has no URL; SDKs log it.
-  Object.defineProperty(response, 'url', { value: request.url })
-  return response
+  if (failure) return { failure, answer }
+  if (!isPage) return { answer }
+  // Thrown, not handed over: SDKs would take the page for their result (R027).
+  await buffered.whole.cancel()
+  const reason = 'the body is an HTML page where JSON was expected'
+  return { failure: classifyMalformed(factsOf(call), { status, bodyText: read.text }, reason) }
 }
 
 function pathBelow({ basePath }: Address, path: string): string {

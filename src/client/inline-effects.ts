@@ -30,19 +30,52 @@ export async function onceByKey(
   run: (leftMs: number) => Promise<CallAnswer>,
 ): Promise<CallAnswer> {
   const endsAtMs = parts.clock.monotonicMs() + deadlineMs
-  const effect = newEffect(parts, call, options, deadlineMs)
-  const stored = await reserve(parts, call, effect, endsAtMs)
-  if (stored) return stored
+  const reserved = await reserve(parts, call, newEffect(parts, call, options, deadlineMs), endsAtMs)
+  if ('stored' in reserved) return reserved.stored
+  const { effect, inDoubt } = reserved
   try {
     const answer = await run(endsAtMs - parts.clock.monotonicMs())
     await record(parts, { ...endOf(effect), done: true, output: outputOf(answer) })
     return answer
   } catch (thrown) {
-    if (isRepeatable(call.endpoint.idempotency) || surelyWithoutEffect(thrown)) {
-      await record(parts, { ...endOf(effect), done: false })
-    }
+    if (surelyWithoutEffect(thrown) && !inDoubt) await free(parts, effect)
+    else await afterDoubt(parts, call, effect)
     throw thrown
   }
+}
+
+/**
+ * It may have happened. By nature it may be repeated at any time; by key only while the API knows the key (D19), so that its
+ * beginning must stay known; else its reservation stands until someone finds out.
+ */
+async function afterDoubt(parts: InlineParts, call: OutboundCall, effect: NewEffect): Promise<void> {
+  const { kind } = call.endpoint.idempotency
+  if (kind === 'unsafe') return
+  if (kind !== 'key') return free(parts, effect)
+  const nowMs = parts.clock.wallMs()
+  await recorded(parts, 'client.beginEffects', () =>
+    parts.ledger.beginEffects([{ ...effect, reservedUntilMs: nowMs }], nowMs),
+  )
+}
+
+/** True while the API still knows a key that was first sent then, and will when the call arrives. */
+function stillKnown(parts: InlineParts, { endpoint }: OutboundCall, sentMs: number): boolean {
+  const { idempotency, timeouts } = endpoint
+  return idempotency.kind === 'key' && parts.clock.wallMs() + timeouts.totalMs < sentMs + idempotency.lifetimeMs
+}
+
+function free(parts: InlineParts, effect: NewEffect): Promise<void> {
+  return record(parts, { ...endOf(effect), done: false })
+}
+
+/** Who began it, and when: what the key's lifetime counts from. */
+function ownerSince(sentMs: number, id: string): string {
+  return `inline:${sentMs}:${id}`
+}
+
+function sentMsOf(owner: string): number | undefined {
+  const text = /^inline:(\d+):/.exec(owner)?.[1]
+  return text === undefined ? undefined : Number(text)
 }
 
 function newEffect(parts: InlineParts, call: OutboundCall, options: CallOptions, deadlineMs: number): NewEffect {
@@ -52,7 +85,7 @@ function newEffect(parts: InlineParts, call: OutboundCall, options: CallOptions,
     tenant: call.tenant,
     key: `${call.integration.name}:${call.endpoint.endpoint}:${options.idempotencyKey}`,
     fingerprint: fingerprintOf([call.method, call.path, comparable(options.body)]),
-    owner: `inline:${parts.newId()}`,
+    owner: ownerSince(nowMs, parts.newId()),
     reservedUntilMs: nowMs + deadlineMs + RESERVATION_MARGIN_MS,
     keepUntilMs: nowMs + Math.max(KEEP_MS, retry.maxAgeMs + retry.slowLane.spanMs),
   }
@@ -64,24 +97,23 @@ function comparable(body: unknown): unknown {
   return body ?? null
 }
 
-/** The stored answer, or `undefined` once the operation is ours. */
-async function reserve(
-  parts: InlineParts,
-  call: OutboundCall,
-  effect: NewEffect,
-  endsAtMs: number,
-): Promise<CallAnswer | undefined> {
+type Reserved =
+  | { readonly stored: CallAnswer }
+  /** The operation is ours. `inDoubt`: someone began it before, and it may have happened. */
+  | { readonly effect: NewEffect; readonly inDoubt: boolean }
+
+async function reserve(parts: InlineParts, call: OutboundCall, fresh: NewEffect, endsAtMs: number): Promise<Reserved> {
+  let effect = fresh
   let lookMs = FIRST_LOOK_MS
   for (;;) {
     const [receipt] = await parts.ledger.beginEffects([effect], parts.clock.wallMs())
     switch (receipt?.outcome) {
       case 'started':
-        return undefined
+        return { effect, inDoubt: effect !== fresh }
       case 'done':
-        return replayed(receipt.output)
+        return { stored: replayed(receipt.output) }
       case 'unknown':
-        if (!isRepeatable(call.endpoint.idempotency)) throw unknownOutcome(effect)
-        // Repeating it has no second effect: take the reservation of the one that was lost.
+        effect = takenOver(parts, call, fresh, receipt.owner)
         await parts.ledger.endEffects([{ ...endOf(effect), owner: receipt.owner, done: false }], parts.clock.wallMs())
         break
       case 'in_progress':
@@ -95,6 +127,16 @@ async function reserve(
   }
 }
 
+/** Where repeating it has no second effect, the reservation of the one that was lost is taken, with its beginning. */
+function takenOver(parts: InlineParts, call: OutboundCall, fresh: NewEffect, owner: string): NewEffect {
+  const { idempotency } = call.endpoint
+  if (!isRepeatable(idempotency)) throw unknownOutcome(fresh)
+  if (idempotency.kind !== 'key') return { ...fresh }
+  const sentMs = sentMsOf(owner)
+  if (sentMs === undefined || !stillKnown(parts, call, sentMs)) throw unknownOutcome(fresh)
+  return { ...fresh, owner: ownerSince(sentMs, parts.newId()) }
+}
+
 async function lookAgain(parts: InlineParts, delayMs: number, signal: AbortSignal | undefined): Promise<void> {
   try {
     await parts.clock.sleep(delayMs, signal)
@@ -103,13 +145,17 @@ async function lookAgain(parts: InlineParts, delayMs: number, signal: AbortSigna
   }
 }
 
+function record(parts: InlineParts, ended: EndedEffect): Promise<void> {
+  return recorded(parts, 'client.endEffects', () => parts.ledger.endEffects([ended], parts.clock.wallMs()))
+}
+
 /** A record that cannot be written makes a later repeat ask a person; the answer in hand is true all the same. */
-async function record(parts: InlineParts, ended: EndedEffect): Promise<void> {
+async function recorded(parts: InlineParts, where: string, write: () => Promise<unknown>): Promise<void> {
   try {
-    await parts.ledger.endEffects([ended], parts.clock.wallMs())
+    await write()
   } catch (cause) {
     const message = `the end of an operation was not recorded: ${messageOf(cause)}`
-    parts.events.emit('engine.trouble', parts.clock.wallMs(), { where: 'client.endEffects', message, cause })
+    parts.events.emit('engine.trouble', parts.clock.wallMs(), { where, message, cause })
   }
 }
 

@@ -1,5 +1,5 @@
 /** From a call to what goes over the wire: address, headers, body. */
-import type { AuthSettings, IntegrationSettings } from '../config/settings.ts'
+import type { AuthSettings, IdempotencySettings, IntegrationSettings } from '../config/settings.ts'
 import { configurationError, type HoldfastError } from '../core/errors.ts'
 import { sha256Hex, toJson } from '../core/json.ts'
 import type { Random } from '../core/random.ts'
@@ -88,7 +88,8 @@ export function outgoingRequest(call: OutboundCall, random: Random): TransportRe
   }
   const { idempotency } = call.endpoint
   if (idempotency.kind === 'key' && call.idempotencyKey !== undefined) {
-    headers[checkHeader(idempotency.header, call.idempotencyKey)] = call.idempotencyKey
+    const key = keyAsSent(idempotency, call.idempotencyKey)
+    headers[checkHeader(idempotency.header, key)] = key
   }
   headers['x-correlation-id'] = checkValue('x-correlation-id', call.correlationId)
   headers['traceparent'] = traceparent(call.traceId, random)
@@ -104,6 +105,20 @@ export function outgoingRequest(call: OutboundCall, random: Random): TransportRe
     mayBegin: call.maySend,
     streamBody: false,
   }
+}
+
+/**
+ * Bare, or as a structured-field string, which takes visible ASCII only (RFC 9651, section 3.3.3).
+ * @throws HoldfastError `invalid_header`
+ */
+export function keyAsSent({ quoted }: Extract<IdempotencySettings, { kind: 'key' }>, key: string): string {
+  if (!quoted) return key
+  if (/^[\x20-\x7e]*$/.test(key)) return `"${key.replace(/["\\]/g, '\\$&')}"`
+  throw configurationError(
+    'invalid_header',
+    'The idempotency key has characters that a quoted key cannot hold',
+    'Use letters, digits and punctuation of ASCII for keys, or leave out "quoted".',
+  )
 }
 
 export interface SerialisedBody {

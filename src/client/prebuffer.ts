@@ -7,9 +7,25 @@ export interface Prebuffered {
   readonly whole: ReadableStream<Uint8Array>
 }
 
-/** Reads a stream ahead up to a limit. Rejects with the stream's error. */
-export async function prebuffer(stream: ReadableStream<Uint8Array>, limitBytes: number): Promise<Prebuffered> {
+/** Reads a stream ahead up to a limit. Rejects with the stream's error, or with the signal's reason. */
+export async function prebuffer(
+  stream: ReadableStream<Uint8Array>,
+  limitBytes: number,
+  signal?: AbortSignal,
+): Promise<Prebuffered> {
   const reader = stream.getReader()
+  const abort = (): void => void reader.cancel(signal?.reason).catch(() => {})
+  signal?.addEventListener('abort', abort, { once: true })
+  try {
+    const ahead = await readAhead(reader, limitBytes)
+    signal?.throwIfAborted()
+    return ahead
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
+}
+
+async function readAhead(reader: ReadableStreamDefaultReader<Uint8Array>, limitBytes: number): Promise<Prebuffered> {
   const chunks: Uint8Array[] = []
   let length = 0
   while (length <= limitBytes) {

@@ -10,6 +10,7 @@ import { seededRandom } from '../core/random.ts'
 import { openSqliteLedger } from '../ledger/sqlite/index.ts'
 import { createCipher } from './credentials/cipher.ts'
 import { createCredentials } from './credentials/credentials.ts'
+import { type SharedStatistics, shareStatistics } from './endpoint-statistics.ts'
 import { createHealth } from './health-registry.ts'
 import type { InlineParts } from './persistence.ts'
 import type { TransportRequest, TransportResult } from './transport.ts'
@@ -169,6 +170,7 @@ export function testEndpoint(endpoint: string, overrides: Partial<EndpointSettin
 
 export interface TestParts extends InlineParts, AsyncDisposable {
   readonly ledger: Awaited<ReturnType<typeof openSqliteLedger>>
+  readonly statistics: SharedStatistics
   readonly seen: HoldfastEvent[]
 }
 
@@ -183,11 +185,13 @@ export async function testParts(clock: Clock): Promise<TestParts> {
   const transport = createUndiciTransport({ clock })
   const workerId = 'worker-1'
   const health = createHealth({ ledger, clock, random, events, workerId })
+  const statistics = shareStatistics({ ledger, clock, events })
   const cipher = createCipher([], random)
   const onSuspended = () => health.sync()
   const credentials = createCredentials({ ledger, transport, clock, random, events, cipher, workerId, onSuspended })
   return {
     credentials,
+    statistics,
     clock,
     random,
     events,
@@ -198,6 +202,7 @@ export async function testParts(clock: Clock): Promise<TestParts> {
     newId: () => newId(clock, random),
     async [Symbol.asyncDispose]() {
       await transport.close()
+      await statistics.close()
       await ledger.close()
     },
   }

@@ -36,8 +36,16 @@ export interface TransportRequest {
 }
 
 export type TransportResult =
-  | { readonly ok: true; readonly answer: TransportAnswer }
-  | { readonly ok: false; readonly fault: NetworkFault }
+  | ({ readonly ok: true; readonly answer: TransportAnswer } & WireTimes)
+  | ({ readonly ok: false; readonly fault: NetworkFault } & WireTimes)
+
+/** Where it was measured. */
+export interface WireTimes {
+  /** Until TCP and TLS stood, of a connection that was made for this request or another one. Each is told once. */
+  readonly connectMs?: number | undefined
+  /** From the request written to the answer's headers. */
+  readonly headersMs?: number | undefined
+}
 
 export interface TransportAnswer {
   readonly status: number

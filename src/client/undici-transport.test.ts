@@ -311,3 +311,19 @@ test('after close nothing is sent', async () => {
   await transport.close()
   expect(faultOf(await transport.send(requestTo('http://127.0.0.1:9')))).toMatchObject({ phase: 'before_send' })
 })
+
+test('R150: says how long a new connection took, once, and how long each answer', async () => {
+  await using server = await rawServer(({ socket }) => {
+    systemClock.setTimer(30, () => socket.write(HTTP_OK('{}')))
+  })
+  const transport = createUndiciTransport({ clock: systemClock })
+  const results: TransportResult[] = []
+  for (let count = 0; count < 5; count++) results.push(await transport.send(requestTo(server.url)))
+  expect(results.map((result) => answerOf(result).status)).toEqual([200, 200, 200, 200, 200])
+  const connects = results.flatMap(({ connectMs }) => connectMs ?? [])
+  expect(connects).toHaveLength(server.openSockets.size)
+  expect(connects.length).toBeLessThan(5)
+  expect(Math.min(...connects)).toBeGreaterThan(0)
+  for (const { headersMs } of results) expect(headersMs).toBeGreaterThanOrEqual(29)
+  await transport.close()
+})

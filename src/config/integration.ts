@@ -148,7 +148,7 @@ export function idempotencySettings(written: WrittenIdempotency): IdempotencySet
   if (typeof written === 'string') return { kind: written }
   if ('natural' in written) return { kind: 'natural', field: written.natural }
   const lifetimeMs = written.lifetime === undefined ? USUAL_KEY_LIFETIME_MS : durationMs(written.lifetime)
-  return { kind: 'key', header: written.key, lifetimeMs }
+  return { kind: 'key', header: written.key, lifetimeMs, ...(written.quoted && { quoted: true }) }
 }
 
 function usualIdempotency(endpoint: string): WrittenIdempotency {

@@ -64,7 +64,16 @@ export interface ConfiguredStep {
   readonly maxAge?: number
   readonly reconcile?: {
     readonly request: ConfiguredRequest
-    readonly match: (answer: ConfiguredAnswer, context: object) => Promise<unknown>
+    readonly match: (
+      answer: ConfiguredAnswer,
+      context: object,
+      look: { readonly firstTriedAtMs: number },
+    ) => Promise<unknown>
+    readonly externalId?: (found: unknown, context: object, answer: ConfiguredAnswer) => Promise<string | undefined>
+    readonly readOnly?: true
+    readonly looks?: number
+    /** Milliseconds. */
+    readonly delay?: number
   }
   readonly operation?: (context: object) => Promise<string>
   readonly batch?: ConfiguredBatch

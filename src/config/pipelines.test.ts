@@ -29,6 +29,7 @@ function problemsIn(written: Record<string, unknown>): string[] {
   return []
 }
 
+const look = { firstTriedAtMs: 0 }
 const context = {
   input: { email: 'a@b.c', phone: undefined, company: { name: 'Acme' } },
   outputs: { score: { points: 12 } },
@@ -81,30 +82,70 @@ describe('declarative pipelines', () => {
       },
     })
     const answer = (people: object[]) => ({ status: 200, headers: {}, data: { people } })
-    expect(await reconcile?.match(answer([{ email: 'x' }, { email: 'a@b.c', id: 9 }]), context)).toEqual({
+    expect(await reconcile?.match(answer([{ email: 'x' }, { email: 'a@b.c', id: 9 }]), context, look)).toEqual({
       email: 'a@b.c',
       id: 9,
     })
-    expect(await reconcile?.match(answer([{ email: 'x' }]), context)).toBeUndefined()
+    expect(await reconcile?.match(answer([{ email: 'x' }]), context, look)).toBeUndefined()
+  })
+
+  it('R094: one line says where to look; `externalId` reads the id; looks and delay are its own', async () => {
+    const { reconcile } = step({
+      request: get,
+      reconcile: {
+        get: '/people/{{ input.email }}?fields=id',
+        found: '{{ answer.data }}',
+        externalId: '{{ found.id }}',
+        looks: 3,
+        delay: '1m',
+      },
+    })
+    expect(reconcile).toMatchObject({ looks: 3, delay: 60_000, request: { method: 'GET', path: '/people/{value1}' } })
+    expect(await reconcile?.request.params?.(context)).toEqual({ value1: 'a@b.c' })
+    expect(await reconcile?.request.query?.(context)).toEqual({ fields: 'id' })
+    const answer = { status: 200, headers: {}, data: { id: 9 } }
+    expect(await reconcile?.externalId?.({ id: 9 }, context, answer)).toBe('9')
+    expect(await reconcile?.externalId?.({}, context, answer)).toBeUndefined()
+  })
+
+  it('R095: of a list of the newest records, the one that matches and was made since the first try', async () => {
+    const { reconcile } = step({
+      request: get,
+      reconcile: {
+        get: '/orders',
+        found: '{{ answer.data.orders[email = $$.input.email] }}',
+        newestFirst: { records: '{{ answer.data.orders }}', createdAt: 'record.at', within: '1m' },
+      },
+    })
+    const tried = { firstTriedAtMs: 1_800_000_000_000 }
+    const order = (seconds: number, email = 'a@b.c') => ({ email, at: 1_800_000_000 + seconds })
+    const answer = (orders: object[]) => ({ status: 200, headers: {}, data: { orders } })
+    const match = (orders: object[]) => reconcile?.match(answer(orders), context, tried)
+    expect(await match([order(5), order(3, 'x'), order(-90)])).toEqual(order(5))
+    expect(await match([order(3, 'x'), order(-90)])).toBeUndefined()
+    await expect(match([order(3, 'x'), order(2, 'y')])).rejects.toMatchObject({ code: 'reconcile_cannot_tell' })
+    await expect(match([order(5), order(6)])).rejects.toMatchObject({ code: 'reconcile_cannot_tell' })
   })
 
   it.each([['{{ null }}'], ['{{ false }}'], ['{{ answer.data.nothing }}']])(
     '`found: %s` means: not there',
     async (found) => {
       const { reconcile } = step({ request: get, reconcile: { request: get, found } })
-      expect(await reconcile?.match({ status: 200, headers: {}, data: {} }, context)).toBeUndefined()
+      expect(await reconcile?.match({ status: 200, headers: {}, data: {} }, context, look)).toBeUndefined()
     },
   )
 
   it('rule 3: a whole body is not taken for a part of a list: JSONata would find what is not there', async () => {
     const answer = (data: unknown) => ({ status: 200, headers: {}, data })
     const first = step({ request: get, reconcile: { request: get, found: '{{ answer.data[0] }}' } }).reconcile
-    await expect(first?.match(answer({ results: [] }), context)).rejects.toMatchObject({ code: 'reconcile_unclear' })
-    expect(await first?.match(answer([]), context)).toBeUndefined()
-    expect(await first?.match(answer([{ id: 1 }]), context)).toEqual({ id: 1 })
+    await expect(first?.match(answer({ results: [] }), context, look)).rejects.toMatchObject({
+      code: 'reconcile_unclear',
+    })
+    expect(await first?.match(answer([]), context, look)).toBeUndefined()
+    expect(await first?.match(answer([{ id: 1 }]), context, look)).toEqual({ id: 1 })
     const whole = step({ request: get, reconcile: { request: get, found: '{{ answer.data }}' } }).reconcile
-    expect(await whole?.match(answer({ id: 1 }), context)).toEqual({ id: 1 })
-    expect(await whole?.match(answer([]), context)).toBeUndefined()
+    expect(await whole?.match(answer({ id: 1 }), context, look)).toEqual({ id: 1 })
+    expect(await whole?.match(answer([]), context, look)).toBeUndefined()
   })
 
   it('output reads the answer; without it the engine decides', async () => {

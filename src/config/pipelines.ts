@@ -9,6 +9,7 @@ import type {
   ConfiguredRequest,
   ConfiguredStep,
 } from './loaded.ts'
+import { lookupRequest, oursAmongNewest } from './lookup.ts'
 import { didYouMean } from './nearest.ts'
 import type { Path, Problem } from './problems.ts'
 import { parseSize } from './quantities.ts'
@@ -114,20 +115,63 @@ function knownNames(names: ReadonlySet<string>): string {
   return names.size > 0 ? `; there are: ${[...names].join(', ')}` : '; none is defined'
 }
 
-function buildReconcile(
-  written: NonNullable<WrittenStep['reconcile']>,
-  path: Path,
-  problems: Problem[],
-): NonNullable<ConfiguredStep['reconcile']> {
+type WrittenReconcile = NonNullable<WrittenStep['reconcile']>
+type ConfiguredReconcile = NonNullable<ConfiguredStep['reconcile']>
+
+function buildReconcile(written: WrittenReconcile, path: Path, problems: Problem[]): ConfiguredReconcile {
+  const { get, request = lookupRequest(get ?? '/'), externalId, newestFirst } = written
   const find = buildReader(written.found, [...path, 'found'], problems)
+  const ours = newestFirst && buildNewest(newestFirst, [...path, 'newestFirst'], problems)
   return {
-    request: buildRequest(written.request, [...path, 'request'], problems),
-    async match(answer, context) {
+    request: buildRequest(request, [...path, get === undefined ? 'request' : 'get'], problems),
+    async match(answer, context, look) {
       const found = await find(answer, context)
+      if (ours) return ours(found, answer, context, look.firstTriedAtMs)
       if (found === null || found === false || (Array.isArray(found) && found.length === 0)) return undefined
       refuseWholeForPart(found, answer, written.found)
       return found
     },
+    ...(externalId !== undefined && { externalId: buildExternalId(externalId, [...path, 'externalId'], problems) }),
+    ...(written.readOnly && { readOnly: true as const }),
+    ...(written.looks !== undefined && { looks: written.looks }),
+    ...(written.delay !== undefined && { delay: durationMs(written.delay) }),
+  }
+}
+
+const USUAL_CLOCK_DIFFERENCE = '5m'
+
+function buildNewest(written: NonNullable<WrittenReconcile['newestFirst']>, path: Path, problems: Problem[]) {
+  const list = buildReader(written.records, [...path, 'records'], problems)
+  const createdAt = compiled(() => compileExpression(written.createdAt), [...path, 'createdAt'], problems)
+  const withinMs = durationMs(written.within ?? USUAL_CLOCK_DIFFERENCE)
+  return async (found: unknown, answer: ConfiguredAnswer, context: object, firstTriedAtMs: number) => {
+    const records = listOf(await list(answer, context))
+    const times = new Map<unknown, unknown>()
+    const candidates = listOf(found)
+    for (const record of [...records, ...candidates]) times.set(record, await createdAt({ record }))
+    const { size } = written
+    return oursAmongNewest({
+      records,
+      candidates,
+      createdAt: (record) => times.get(record),
+      firstTriedAtMs,
+      withinMs,
+      size,
+    })
+  }
+}
+
+/** JSONata gives one for a list of one, and nothing for an empty list. */
+function listOf(value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value
+  return value === undefined || value === null || value === false ? [] : [value]
+}
+
+function buildExternalId(text: string, path: Path, problems: Problem[]) {
+  const read = compiled(() => compileExpression(text), path, problems)
+  return async (found: unknown, context: object, answer: ConfiguredAnswer) => {
+    const id = await read({ ...scopeOf(context), answer, found })
+    return typeof id === 'string' || typeof id === 'number' ? String(id) : undefined
   }
 }
 

@@ -97,6 +97,10 @@ export const idempotency = z
       closed({
         key: z.string().min(1).describe('Header that takes the key.'),
         lifetime: duration('How long the API knows a key. Default 24h (R086).').optional(),
+        quoted: z
+          .boolean()
+          .describe('The key goes out in double quotes, as the IETF draft has it. Default false: bare.')
+          .optional(),
       }),
       closed({
         natural: z.string().min(1).describe('Body field of which the API refuses a second record with the same value.'),

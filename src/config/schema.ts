@@ -24,6 +24,7 @@ import {
   text,
 } from './schema-parts.ts'
 import { endpoint, endpointPolicies, idempotency, limits, retryBudget } from './schema-policies.ts'
+import { reconcileSchema } from './schema-reconcile.ts'
 import { webhook } from './schema-webhooks.ts'
 
 const integration = closed({
@@ -114,14 +115,7 @@ const step = closed({
   after: z.array(name).describe('Steps that must end well first. Default none.').optional(),
   optional: z.boolean().describe('When it fails for good, the run goes on without it. Default false.').optional(),
   idempotency: idempotency.optional(),
-  reconcile: closed({
-    request: request,
-    found: text(
-      'Expression over `answer`: what the effect gave where it happened; nothing, null or false where it did not.',
-    ),
-  })
-    .describe('How to look for an effect whose outcome is unknown (R094, R095).')
-    .optional(),
+  reconcile: reconcileSchema(request).optional(),
   operation: text(
     'Expression. Two runs for which it gives the same text have the effect once. Default: each its own.',
   ).optional(),

@@ -99,8 +99,11 @@ export interface LimitSettings {
 export type IdempotencySettings =
   /** Repeating it has the effect of doing it once: reads, upserts, `PUT`, `DELETE`. */
   | { readonly kind: 'safe' }
-  /** The API honours a key in this header. */
-  | { readonly kind: 'key'; readonly header: string; readonly lifetimeMs: number }
+  /**
+   * The API honours a key in this header, and knows it for this long. `quoted`: it wants the key as a structured-field string
+   * (draft-ietf-httpapi-idempotency-key-header); nearly everybody takes it bare. Default false.
+   */
+  | { readonly kind: 'key'; readonly header: string; readonly lifetimeMs: number; readonly quoted?: boolean }
   /** The API refuses a second record with the same value of this body field; its 409 then means "already there". */
   | { readonly kind: 'natural'; readonly field: string }
   /** A repeat may double the effect: only ever repeated after reconciliation (rule 3). */

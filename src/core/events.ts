@@ -37,6 +37,18 @@ export interface EventCatalogue {
   'breaker.changed': { key: string; from: BreakerPhase; to: BreakerPhase; reason: string; untilMs?: number }
   'lane.suspended': { lane: string; reason: string }
   'lane.resumed': { lane: string }
+  /**
+   * An SDK repeats calls that Holdfast has given up on, so that its tries multiply ours. Once per integration and process.
+   * `evidence`: the SDK numbers its tries; it sent a key of its own again; or just the same request, within seconds.
+   */
+  'nested_retries.detected': {
+    integration: string
+    endpoint: string
+    evidence: 'retry_header' | 'sdk_key' | 'same_request'
+    /** The repeat got the error of the call before; nothing was sent. */
+    refused: boolean
+    hint: string
+  }
   /** There is a new token, or secret: in the store, and used from now on. */
   'credential.renewed': { credential: string; version: number; expiresAtMs?: number }
   /**

@@ -50,6 +50,8 @@ export interface Failure {
   readonly retryAfterMs?: number
   /** The most retries this kind of failure is worth, where smaller than the policy's (D06, D07, R005). */
   readonly maxRetries?: number
+  /** The API gave the failure that it had stored under our idempotency key: the same key will never get another answer. */
+  readonly keySpent?: true
   /** Whether it says that the endpoint is unhealthy (D12: validation errors and 429s do not). */
   readonly countsAgainstBreaker: boolean
   /** The field, scope or parameter the answer blames, where it names one. */

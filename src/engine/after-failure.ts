@@ -67,6 +67,10 @@ function dispositionOf(execution: Execution, failure: Failure, inARow: number): 
       ? lateRecord(plan.endpoint.eventuallyConsistent, inARow)
       : undefined
   if (retry) return retry
+  if (isStaleRefusal(execution, failure)) {
+    const reason = 'the API repeats a refusal from before the replay; it was not done, and is sent under a new key'
+    return { kind: 'retry', delayMs: 0, reason }
+  }
   return decideRetry(
     {
       failure,
@@ -81,6 +85,11 @@ function dispositionOf(execution: Execution, failure: Failure, inARow: number): 
     item.from === 'dead_lettered' ? { ...plan.retry, maxAttempts: 1 } : plan.retry,
     parts.random,
   )
+}
+
+/** A person has removed the cause and replayed it, but under this key the API will refuse it for ever. Once per replay. */
+function isStaleRefusal({ item, memo }: Execution, failure: Failure): boolean {
+  return failure.keySpent === true && failure.certainty === 'not_sent' && item.counters.replays > 0 && !memo.keySpent
 }
 
 /** The worker is ending and broke the call off itself: not the API's fault, and no reason to lose or double anything. */

@@ -21,10 +21,19 @@ import type {
 import type { PostgresClient } from '../ledger/postgres/driver.ts'
 import type { IdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { WebhookHandlerOptions, WebhookReceiver } from '../webhooks/receiver.ts'
+import type { EndpointStatistics, TimeoutSuggestions } from './endpoint-statistics.ts'
 import type { PipelineOf } from './pipeline.ts'
 import type { Suggestion } from './suggestions.ts'
 
 export type { CallAnswer, CallOptions, Client, ClientOptions } from '../client/client-types.ts'
+export type { EndpointCategory, TimeoutAdvice } from '../policy/suggest-timeouts.ts'
+export type {
+  EndpointStatistics,
+  LatencyFigures,
+  SuggestedIntegration,
+  SuggestedTimeouts,
+  TimeoutSuggestions,
+} from './endpoint-statistics.ts'
 export type { Suggestion } from './suggestions.ts'
 
 export interface Holdfast extends AsyncDisposable {
@@ -139,6 +148,10 @@ export interface Operations {
    * written for it (R018, R031). Looks at all attempts that are kept, or those since a time.
    */
   suggestions(options?: { readonly sinceMs?: number }): Promise<Suggestion[]>
+  /** How many calls each endpoint had on the last seven days, and how long they took (R165): of all processes. */
+  endpointStatistics(): Promise<EndpointStatistics[]>
+  /** Timeouts that fit what was observed (R149-R153), each with its reason. Changes nothing. */
+  suggestTimeouts(): Promise<TimeoutSuggestions>
   balance(filter?: BalanceFilter): Promise<Balance>
   audit(): Promise<AuditReport>
   /** In plain words: what happened, why, what comes next and when (rule 9). */

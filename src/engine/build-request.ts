@@ -19,6 +19,7 @@ export async function buildCall(
   item: ClaimedItem,
   context: StepContext,
   claim: ClaimToSend,
+  idempotencyKey = idempotencyKeyOf(item),
 ): Promise<OutboundCall> {
   const template = plan.definition.request as RequestTemplate<StepContext>
   return {
@@ -29,7 +30,7 @@ export async function buildCall(
     tenant: item.tenant,
     responseSchema: plan.definition.response,
     expects: plan.definition.response ? 'json' : 'any',
-    idempotencyKey: idempotencyKeyOf(item),
+    idempotencyKey,
     correlationId: item.correlationId,
     traceId: traceIdOf(item.runId),
     itemId: item.itemId,

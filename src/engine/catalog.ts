@@ -23,7 +23,15 @@ interface CommonPlan {
   /** Repeating it without looking first is safe: by nature or by key (rule 3). */
   readonly repeatable: boolean
   readonly concurrency: number
+  /** How patiently a lost effect is looked for, where the step says how. */
+  readonly looking: Looking | undefined
   laneFor(tenant: string): string
+}
+
+/** `undefined`: the engine's own settings. */
+export interface Looking {
+  readonly looks: number | undefined
+  readonly delayMs: number | undefined
 }
 
 export interface RequestPlan extends CommonPlan {
@@ -101,6 +109,7 @@ function planCode(pipeline: string, step: string, definition: AnyCodeStep): Code
     retry: withStepOverrides(DEFAULT_CODE_RETRY, definition),
     repeatable: definition.safe ?? false,
     concurrency: definition.concurrency ?? DEFAULT_CODE_CONCURRENCY,
+    looking: definition.reconcile && { looks: undefined, delayMs: undefined },
     timeoutMs: definition.timeout === undefined ? DEFAULT_CODE_TIMEOUT_MS : durationMs(definition.timeout),
     laneFor: (tenant) => (tenant === 'default' ? lane : `${lane}/${tenant}`),
   }
@@ -138,8 +147,14 @@ function planRequest(
     retry: withStepOverrides(endpoint.retry, definition),
     repeatable: isRepeatable(idempotency),
     concurrency: integration.limits.concurrency,
+    looking: lookingOf(definition),
     laneFor: (tenant) => laneName(integration.name, integration.credential, tenant),
   }
+}
+
+function lookingOf({ reconcile }: AnyRequestStep): Looking | undefined {
+  if (!reconcile) return undefined
+  return { looks: reconcile.looks, delayMs: reconcile.delay === undefined ? undefined : durationMs(reconcile.delay) }
 }
 
 function withStepOverrides(retry: RetrySettings, definition: AnyCodeStep | AnyRequestStep): RetrySettings {

@@ -3,6 +3,7 @@ import { createCatalog } from './catalog.ts'
 import { definePipeline } from './pipeline.ts'
 
 const request = { method: 'GET', path: '/x' } as const
+const match = () => undefined
 
 function refusal(step: object): string {
   try {
@@ -27,6 +28,22 @@ describe('steps written in code', () => {
     [{ integration: 'crm', request: { method: 'FETCH', path: '/x' } }, '"request.method" is "FETCH"'],
     [{ integration: 'crm', request: { method: 'GET', path: 'x' } }, '"request.path" is "x"'],
     [{ run: () => 1, compensate: () => 1 }, '"compensate" is a function'],
+    [{ integration: 'crm', request, reconcile: { request } }, '"match" is not a function'],
+    [{ integration: 'crm', request, reconcile: { request, match, look: 3 } }, 'there is no option "look"'],
+    [{ integration: 'crm', request, reconcile: { request, match, looks: 0 } }, '"reconcile.looks" is 0'],
+    [{ integration: 'crm', request, reconcile: { request, match, delay: 'soon' } }, '"reconcile.delay"'],
+    [
+      { integration: 'crm', request, reconcile: { request: { method: 'POST', path: '/search' }, match } },
+      '"reconcile.request" is a POST: a look must change nothing',
+    ],
+    [
+      {
+        integration: 'crm',
+        request,
+        reconcile: { request: { method: 'DELETE', path: '/x' }, match, readOnly: true },
+      },
+      '"reconcile.request" is a DELETE: a look must change nothing',
+    ],
     [{ run: () => 1, compensate: { run: 1 } }, '"run" is not a function'],
     [{ run: () => 1, compensate: { run: () => 1, save: true } }, 'there is no option "save"; did you mean "safe"?'],
     [

@@ -5,7 +5,7 @@ import { didYouMean } from '../config/nearest.ts'
 import { parseSize } from '../config/quantities.ts'
 import { durationMs } from '../core/duration.ts'
 import { configurationError, messageOf } from '../core/errors.ts'
-import type { AnyStep } from './pipeline.ts'
+import type { AnyRequestStep, AnyStep } from './pipeline.ts'
 
 const COMMON = ['after', 'optional', 'maxAge', 'maxAttempts', 'backoff', 'reconcile', 'compensate']
 const REQUEST_OPTIONS = new Set([
@@ -41,6 +41,7 @@ export function checkStep(pipeline: string, step: string, definition: AnyStep): 
   for (const name of ['maxAge', 'timeout']) checkDuration(name, options[name], refuse)
   for (const name of ['maxAttempts', 'concurrency']) checkCount(name, options[name], refuse)
   checkBackoff(options['backoff'], refuse)
+  if (!('run' in definition) && definition.reconcile) checkLook(definition.reconcile, refuse)
   checkBatch(options['batch'], refuse)
   checkCompensation(options['compensate'], 'run' in definition, refuse)
 }
@@ -62,6 +63,24 @@ function checkRequest(request: unknown, refuse: Refuse): void {
   if (typeof path !== 'string' || !path.startsWith('/')) {
     refuse(`"request.path" is ${JSON.stringify(path)}`, 'Expected a path below the base URL, such as "/contacts/{id}".')
   }
+}
+
+const LOOK_OPTIONS = new Set(['request', 'match', 'externalId', 'readOnly', 'looks', 'delay'])
+
+/** A look must not have an effect of its own. */
+function checkLook(look: NonNullable<AnyRequestStep['reconcile']>, refuse: Refuse): void {
+  const options = look as unknown as Readonly<Record<string, unknown>>
+  checkNames(options, LOOK_OPTIONS, refuse)
+  checkFunction(options, 'match', refuse)
+  checkRequest(look.request, refuse)
+  checkCount('reconcile.looks', look.looks, refuse)
+  checkDuration('reconcile.delay', look.delay, refuse)
+  const { method } = look.request
+  if (method === 'GET' || method === 'HEAD' || (method === 'POST' && look.readOnly === true)) return
+  refuse(
+    `"reconcile.request" is a ${method}: a look must change nothing`,
+    'Look with GET; for a search that the API takes by POST only, say "readOnly: true".',
+  )
 }
 
 function checkFunction(options: Readonly<Record<string, unknown>>, name: string, refuse: Refuse): void {

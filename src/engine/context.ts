@@ -74,10 +74,14 @@ export function createCodeContext(item: ClaimedItem): CodeContext & { abort(reas
 
 /**
  * Names one step of one run, whatever attempt or replay it is (R080, R081, R099): derived, never drawn. In the shape of a
- * UUID (version 8, RFC 9562 section 5.8), which every vendor's key field takes.
+ * UUID (version 8, RFC 9562 section 5.8), which every vendor's key field takes. `spentKeys`: see idempotency-key.ts.
  */
-export function idempotencyKeyOf(item: Pick<ClaimedItem, 'tenant' | 'pipeline' | 'key' | 'step'>): string {
-  const digest = sha256Hex(JSON.stringify([item.tenant, item.pipeline, item.key, item.step]))
+export function idempotencyKeyOf(
+  item: Pick<ClaimedItem, 'tenant' | 'pipeline' | 'key' | 'step'>,
+  spentKeys = 0,
+): string {
+  const name = [item.tenant, item.pipeline, item.key, item.step, ...(spentKeys > 0 ? [spentKeys] : [])]
+  const digest = sha256Hex(JSON.stringify(name))
   const variant = ((Number.parseInt(digest.charAt(16), 16) & 0x3) | 0x8).toString(16)
   return `${digest.slice(0, 8)}-${digest.slice(8, 12)}-8${digest.slice(13, 16)}-${variant}${digest.slice(17, 20)}-${digest.slice(20, 32)}`
 }

@@ -6,6 +6,7 @@
 import { type Cipher, createCipher } from '../client/credentials/cipher.ts'
 import { createCredentials } from '../client/credentials/credentials.ts'
 import { createDeadlines } from '../client/deadlines.ts'
+import { shareStatistics } from '../client/endpoint-statistics.ts'
 import { createFetch } from '../client/fetch-adapter.ts'
 import { createHealth } from '../client/health-registry.ts'
 import { createInlineCaller } from '../client/inline.ts'
@@ -82,7 +83,8 @@ export function createEngine(parts: EngineParts): Holdfast {
     workerId: processId,
     onSuspended: () => health.sync(),
   })
-  const attempt = { health, transport, credentials, clock, random, events }
+  const statistics = shareStatistics({ ledger, clock, events })
+  const attempt = { health, transport, credentials, clock, random, events, statistics }
   const healthLoop = startHealthLoop(health, clock, settings.healthSyncMs)
   const deadlines = createDeadlines(clock)
   const settler = createSettler({ ledger, clock, events })
@@ -104,6 +106,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     catalog,
     health,
     credentials: credentials.desk,
+    statistics,
     clock,
     events,
     wake: () => crew.wake(),
@@ -134,6 +137,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     watching[Symbol.dispose]()
     recovering[Symbol.dispose]()
     await healthLoop.stop()
+    await statistics.close()
     await credentials.close()
     await transport.close()
     await ledger.close()

@@ -1,6 +1,7 @@
 /** A declarative step: build the call, reserve the operation, send, read the answer. */
 import { makeAttempt } from '../client/attempt.ts'
 import type { Answer, OutboundCall } from '../client/call.ts'
+import { formatDuration } from '../core/duration.ts'
 import { HoldfastError, isHoldfastError, messageOf } from '../core/errors.ts'
 import type { Failure } from '../core/failure.ts'
 import { fingerprintOf, toJson } from '../core/json.ts'
@@ -11,16 +12,19 @@ import { buildCall } from './build-request.ts'
 import type { RequestPlan } from './catalog.ts'
 import { createStepContext } from './context.ts'
 import { type Execution, failureFacts } from './execute.ts'
+import { keyUseOf } from './idempotency-key.ts'
 import { type OperationGrant, reserveOperation } from './operation.ts'
 import type { StepContext } from './pipeline.ts'
-import { deadLetter, fence, givenBack, heldSettlement } from './verdict.ts'
+import { deadLetter, fence, givenBack, heldSettlement, noFailureKnown, unknownOutcome } from './verdict.ts'
 
 export async function runRequestStep(execution: Execution, plan: RequestPlan): Promise<Settlement | undefined> {
-  const { item, claim, parts } = execution
+  const { item, claim, parts, memo } = execution
   const context = createStepContext(item)
+  const use = await keyUseOf({ item, memo, plan, nowMs: parts.clock.wallMs(), ledger: parts.ledger })
+  if (use.forgottenSinceMs !== undefined) return keyForgotten(execution, use.forgottenSinceMs)
   let call: OutboundCall
   try {
-    call = await buildCall(plan, item, context, claim)
+    call = await buildCall(plan, item, context, claim, use.key)
   } catch (thrown) {
     return notBuilt(execution, thrown)
   }
@@ -86,6 +90,14 @@ function succeededRequest(
     },
     ...(operation.key !== undefined && { effect: { key: operation.key, done: true, output } }),
   }
+}
+
+/** D19: the key no longer makes it safe. Whether it happened is looked for, else a person says. */
+function keyForgotten(execution: Execution, sinceMs: number): Settlement {
+  const { item, parts } = execution
+  const age = formatDuration(parts.clock.wallMs() - sinceMs)
+  const reason = `it may have happened ${age} ago, and the API does not know its key any longer: repeating it could double it (D19)`
+  return unknownOutcome(failureFacts(execution, item.lastFailure ?? noFailureKnown(reason, 'key_forgotten')), reason)
 }
 
 /** "Already there", where the API keeps one record per natural key: what we wanted is the case (D05). */

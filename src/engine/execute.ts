@@ -145,6 +145,6 @@ export function failureFacts(execution: Execution, failure: VerdictFacts['failur
     failure,
     nowMs: parts.clock.wallMs(),
     attempt: undefined,
-    reconcileDelayMs: plan.definition.reconcile ? parts.settings.reconcileDelayMs : undefined,
+    reconcileDelayMs: plan.looking && (plan.looking.delayMs ?? parts.settings.reconcileDelayMs),
   }
 }

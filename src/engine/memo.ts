@@ -8,6 +8,8 @@ export interface Memo {
   readonly previousDelayMs?: number
   /** Looks for a lost effect that found nothing. */
   readonly looks?: number
+  /** The API has stored a failure under a key of this step (idempotency-key.ts). */
+  readonly keySpent?: boolean
   /** It may have happened: whoever claims the item next looks for the effect before anything is sent (rule 3). */
   readonly unresolved?: boolean
   /** The most records it may share a call with, itself included: one of a larger call was refused with all others. */
@@ -21,5 +23,5 @@ export function parseMemo(text: string | undefined): Memo {
 /** The memo after one more failure. */
 export function rememberFailure(memo: Memo, failure: Failure): Memo & { inARow: number } {
   const inARow = memo.failureClass === failure.class ? (memo.inARow ?? 0) + 1 : 1
-  return { ...memo, failureClass: failure.class, inARow }
+  return { ...memo, failureClass: failure.class, inARow, ...(failure.keySpent && { keySpent: true }) }
 }

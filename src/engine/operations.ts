@@ -1,6 +1,7 @@
 /** What the person on call can see and do. Thin: it words selections and hands them to the ledger. */
 import type { CredentialDesk } from '../client/credentials/operators.ts'
 import { credentialName } from '../client/credentials/token-keeper.ts'
+import type { SharedStatistics } from '../client/endpoint-statistics.ts'
 import type { Health } from '../client/health.ts'
 import type { IntegrationSettings } from '../config/settings.ts'
 import type { Clock } from '../core/clock.ts'
@@ -10,6 +11,7 @@ import { toJson } from '../core/json.ts'
 import type { Ledger, OperatorReceipt } from '../ledger/port.ts'
 import type { IntegrationView, Operations, Selection } from './api.ts'
 import type { Catalog } from './catalog.ts'
+import { endpointStatistics, timeoutSuggestions } from './endpoint-statistics.ts'
 import { explainItem } from './explain.ts'
 import { replay } from './replay.ts'
 import { selectItems } from './selection.ts'
@@ -21,6 +23,7 @@ export interface OperationsParts {
   readonly catalog: Catalog
   readonly health: Health
   readonly credentials: CredentialDesk
+  readonly statistics: Pick<SharedStatistics, 'read'>
   readonly clock: Clock
   readonly events: EventBus
   readonly wake: () => void
@@ -38,6 +41,12 @@ export function createOperations(parts: OperationsParts): Operations {
     groups: (filter = {}) => ledger.groups(filter),
     async suggestions({ sinceMs = 0 } = {}) {
       return suggestionsFrom(await ledger.failures(sinceMs))
+    },
+    async endpointStatistics() {
+      return endpointStatistics(await parts.statistics.read())
+    },
+    async suggestTimeouts() {
+      return timeoutSuggestions(await parts.statistics.read(), parts.catalog.integrations)
     },
     balance: (filter = {}) => ledger.balance(filter),
     audit: () => ledger.audit(),

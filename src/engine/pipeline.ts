@@ -5,9 +5,10 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Answer } from '../client/call.ts'
 import type { BatchShape, BatchShapeName } from '../config/batch-shapes.ts'
+import { oursAmongNewest } from '../config/lookup.ts'
 import type { WrittenSize } from '../config/schema-parts.ts'
 import type { IdempotencySettings, JitterStrategy } from '../config/settings.ts'
-import type { Duration } from '../core/duration.ts'
+import { type Duration, durationMs } from '../core/duration.ts'
 import { configurationError } from '../core/errors.ts'
 
 export type Awaitable<Value> = Value | Promise<Value>
@@ -51,8 +52,54 @@ export interface RequestTemplate<Context> {
 /** How to look for an effect whose outcome is unknown (R094, R095). */
 export interface RequestReconciliation<Context, Output> {
   readonly request: RequestTemplate<Context>
-  /** The effect's output where the answer shows that it happened; `undefined` where it shows that it did not. */
-  readonly match: (answer: Answer, context: Context) => Awaitable<Output | undefined>
+  /**
+   * The effect's output where the answer shows that it happened; `undefined` where it shows that it did not. For a list of the
+   * newest records see {@link newestFirst}.
+   */
+  readonly match: (answer: Answer, context: Context, look: LookFacts) => Awaitable<Output | undefined>
+  /** The id that the API gave it; kept with the item. Default none. */
+  readonly externalId?: (found: Output, context: Context, answer: Answer) => Awaitable<string | undefined>
+  /** Your word that a request by POST only searches. Without it, only GET and HEAD are taken. */
+  readonly readOnly?: true
+  /** Looks in a row that must find nothing before it counts as not done. Default 2. */
+  readonly looks?: number
+  /** Before the first look and between two: longer than the API may take to finish or to show it. Default 2 s. */
+  readonly delay?: Duration
+}
+
+export interface LookFacts {
+  /** By our clock: when the step was tried first. */
+  readonly firstTriedAtMs: number
+}
+
+export interface NewestFirst<Found, Context> {
+  /** All records of the answer. */
+  readonly records: (answer: Answer) => readonly Found[]
+  /** Does it match what was intended? Best by something that only this operation has. */
+  readonly matches: (record: Found, context: Context) => boolean
+  /** When it was made, by the API's clock: RFC 3339 text, or seconds or milliseconds since 1970. */
+  readonly createdAt: (record: Found) => string | number
+  /** How far the two clocks may differ. Default 5 min. */
+  readonly within?: Duration
+  /** How many records a full answer has: with fewer, there are no older ones. Default: unknown. */
+  readonly size?: number
+}
+
+/**
+ * A `match` over a list of the newest records (R095): ours is the one that matches and was made since the first try. Where more
+ * than one may be ours, or the list does not reach back so far, a person decides.
+ */
+export function newestFirst<Found, Context>(
+  options: NewestFirst<Found, Context>,
+): (answer: Answer, context: Context, look: LookFacts) => Found | undefined {
+  const withinMs = durationMs(options.within ?? '5m')
+  return (answer, context, { firstTriedAtMs }) => {
+    const records = options.records(answer)
+    const candidates = records.filter((record) => options.matches(record, context))
+    const createdAt = (record: unknown) => options.createdAt(record as Found)
+    const { size } = options
+    return oursAmongNewest({ records, candidates, createdAt, firstTriedAtMs, withinMs, size }) as Found | undefined
+  }
 }
 
 /** What a compensation sees: the step's context, and what it gave. */

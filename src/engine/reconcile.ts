@@ -18,8 +18,11 @@ import { operationKeyOf } from './operation.ts'
 import type { Reconciliation, RequestReconciliation, StepContext } from './pipeline.ts'
 import { fence, heldSettlement, noFailureKnown, unknownOutcome } from './verdict.ts'
 
+/** Thrown by a `match`: another look would not tell either. */
+const CANNOT_TELL = 'reconcile_cannot_tell'
+
 type Look =
-  | { readonly kind: 'looked'; readonly found: Reconciliation<unknown> }
+  | { readonly kind: 'looked'; readonly found: Reconciliation<unknown>; readonly externalId?: string }
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'held'; readonly untilMs: number; readonly reason: string }
 
@@ -37,7 +40,7 @@ export async function reconcile(execution: Execution): Promise<Settlement | unde
   if (look.kind === 'failed') return lookAgain(execution, look.failure)
   switch (look.found.outcome) {
     case 'applied':
-      return foundIt(execution, plan, look.found.output)
+      return foundIt(execution, plan, look.found.output, look.externalId)
     case 'not_applied':
       return notThere(execution)
     case 'cannot_tell':
@@ -64,8 +67,15 @@ async function lookByRequest(execution: Execution, plan: RequestPlan): Promise<L
       if (result.failure.class !== 'not_found') return result
       return { kind: 'looked', found: { outcome: 'not_applied' } }
     }
-    const output = await rule.match(result.answer, context)
-    return { kind: 'looked', found: output === undefined ? { outcome: 'not_applied' } : { outcome: 'applied', output } }
+    const firstTriedAtMs = item.firstAttemptAtMs ?? item.createdAtMs
+    const output = await rule.match(result.answer, context, { firstTriedAtMs })
+    if (output === undefined) return { kind: 'looked', found: { outcome: 'not_applied' } }
+    const externalId = await rule.externalId?.(output, context, result.answer)
+    return {
+      kind: 'looked',
+      found: { outcome: 'applied', output },
+      ...(externalId !== undefined && { externalId }),
+    }
   } catch (thrown) {
     return { kind: 'failed', failure: classifyThrown(thrown, true) }
   }
@@ -83,17 +93,23 @@ async function lookByCode(execution: Execution, plan: CodePlan): Promise<Look> {
   return { kind: 'failed', failure: { ...noFailureKnown(message, 'reconcile_output_invalid'), class: 'configuration' } }
 }
 
-async function foundIt(execution: Execution, plan: StepPlan, found: unknown): Promise<Settlement> {
+async function foundIt(
+  execution: Execution,
+  plan: StepPlan,
+  found: unknown,
+  externalId: string | undefined,
+): Promise<Settlement> {
   const { item } = execution
   try {
     const output = toJson(found ?? null)
+    const id = externalId === undefined ? {} : { externalId }
     const operation = plan.kind === 'request' ? await operationKeyOf(plan, createStepContext(item)) : undefined
     return {
       ...fence(item),
-      to: { state: 'succeeded', output, note: 'found: it had happened' },
+      to: { state: 'succeeded', output, ...id, note: 'found: it had happened' },
       attempt: lookRecord(execution, 'reconciled', 'looked for the effect and found it'),
       memo: null,
-      ...(operation !== undefined && { effect: { key: operation, done: true, output } }),
+      ...(operation !== undefined && { effect: { key: operation, done: true, output, ...id } }),
     }
   } catch (thrown) {
     return lookAgain(execution, classifyThrown(thrown, true))
@@ -102,17 +118,14 @@ async function foundIt(execution: Execution, plan: StepPlan, found: unknown): Pr
 
 /** One look that finds nothing may come too early: the API may still be working on it. */
 function notThere(execution: Execution): Settlement {
-  const { item, memo, parts } = execution
+  const { item, memo, parts, plan } = execution
   const looks = (memo.looks ?? 0) + 1
-  const attempt = lookRecord(
-    execution,
-    'not_found',
-    `looked for the effect: not there (${looks} of ${parts.settings.reconcileLooks})`,
-  )
-  if (looks < parts.settings.reconcileLooks) {
+  const enough = plan.looking?.looks ?? parts.settings.reconcileLooks
+  const attempt = lookRecord(execution, 'not_found', `looked for the effect: not there (${looks} of ${enough})`)
+  if (looks < enough) {
     const facts = { ...failureFacts(execution, originalFailure(execution)), memo: { ...memo, looks } }
     return {
-      ...unknownOutcome(facts, `not found yet; looking again (${looks} of ${parts.settings.reconcileLooks})`),
+      ...unknownOutcome(facts, `not found yet; looking again (${looks} of ${enough})`),
       attempt,
     }
   }
@@ -139,12 +152,15 @@ async function lookAgain(execution: Execution, failure: Failure): Promise<Settle
   const facts = { ...failureFacts(execution, originalFailure(execution)), memo: nextMemo }
   const delayMs = Math.max(failure.retryAfterMs ?? 0, backoffDelayMs(plan.retry, Math.min(inARow, 10), parts.random))
   const gate = await tellLane(execution, failure, delayMs)
-  const lastLook = ageMs > plan.retry.maxAgeMs || failure.class === 'configuration'
-  const reason = lastLook
-    ? `could not look for it: ${failure.message}`
-    : `could not look for it (${failure.code}); looking again`
+  const lastLook = ageMs > plan.retry.maxAgeMs || failure.class === 'configuration' || failure.code === CANNOT_TELL
+  const reason = whyUnknown(failure, lastLook)
   const settlement = unknownOutcome({ ...facts, reconcileDelayMs: lastLook ? undefined : delayMs }, reason)
   return { ...settlement, attempt, ...(gate && { gate }) }
+}
+
+function whyUnknown({ code, message }: Failure, lastLook: boolean): string {
+  if (code === CANNOT_TELL) return `${message}: a person decides`
+  return lastLook ? `could not look for it: ${message}` : `could not look for it (${code}); looking again`
 }
 
 /** What the API says to a look holds for the lane as what it says to a call does (rule 4). */

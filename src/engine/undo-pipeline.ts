@@ -85,9 +85,16 @@ function undoRequest(step: string, { compensate, integration, backoff }: AnyRequ
 
 function reconciliationFor(
   step: string,
-  { request, match }: RequestReconciliation<Seen, unknown>,
+  { request, match, externalId, ...patience }: RequestReconciliation<Seen, unknown>,
 ): RequestReconciliation<StepContext, unknown> {
-  return { request: templateFor(step, request), match: (answer, context) => match(answer, seenByUndo(step, context)) }
+  return {
+    ...patience,
+    request: templateFor(step, request),
+    match: (answer, context, look) => match(answer, seenByUndo(step, context), look),
+    ...(externalId && {
+      externalId: (found, context, answer) => externalId(found, seenByUndo(step, context), answer),
+    }),
+  }
 }
 
 // The builder has checked the types of what the user wrote.

@@ -94,7 +94,7 @@ export interface Ledger {
   suspendLanes(lanes: readonly Suspension[]): Promise<void>
   resumeLanes(lanes: readonly string[]): Promise<void>
   lanes(): Promise<LaneState[]>
-  /** Shared health records (breakers, limiters, probe leases, encrypted credentials) changed after `sinceRevision`, with the newest revision. */
+  /** Shared health records (breakers, limiters, probe leases, encrypted credentials, statistics) changed after `sinceRevision`, with the newest revision. */
   readHealth(sinceRevision: number): Promise<{ records: HealthRecord[]; revision: number }>
   /** Compare-and-swap by revision (0: must not exist). Answers with the current record where it did not apply. */
   updateHealth(changes: readonly HealthChange[], nowMs: number): Promise<HealthReceipt[]>
@@ -366,7 +366,7 @@ export interface LaneState {
 }
 
 export interface HealthRecord {
-  /** `breaker:hubspot:POST /contacts`, `limiter:...`, `credential:hubspot/default` */
+  /** `breaker:hubspot:POST /contacts`, `limiter:...`, `credential:hubspot/default`, `latency:3:hubspot:POST /contacts` */
   readonly key: string
   readonly revision: number
   readonly state: Json

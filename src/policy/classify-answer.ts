@@ -254,16 +254,18 @@ function toFailure(judged: Judged, verdict: Verdict): Failure {
   const { call, answer, settings, body } = judged
   const retryAfterMs = waitOf(verdict, answer, settings)
   const requestId = vendorRequestId(answer.headers) ?? body.requestId
+  const keySpent = isStoredAnswer(call, answer)
   const excerpt = excerptOf(answer.body, answer.bodyText, settings.redact)
   return {
     class: verdict.class,
     code: verdict.code,
     message: messageOf(judged, verdict),
     userMessage: verdict.userMessage,
-    certainty: effectOf(call, verdict.certainty),
+    certainty: effectOf(call, keySpent && answer.status >= 500 ? 'maybe_applied' : verdict.certainty),
     hint: verdict.hint,
     rule: verdict.rule,
     status: answer.status,
+    ...(keySpent && { keySpent: true as const }),
     countsAgainstBreaker: verdict.countsAgainstBreaker,
     ...(verdict.maxRetries !== undefined && { maxRetries: verdict.maxRetries }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),
@@ -271,6 +273,14 @@ function toFailure(judged: Judged, verdict: Verdict): Failure {
     ...(requestId !== undefined && { vendorRequestId: shorten(redactText(requestId), 200) }),
     ...(excerpt !== '' && { bodyExcerpt: excerpt }),
   }
+}
+
+/**
+ * Stripe's v1 keeps the first answer of a key, 500s included, once it has begun to execute, and repeats it with this header
+ * (docs.stripe.com/error-low-level; the header's name is general knowledge).
+ */
+function isStoredAnswer(call: CallFacts, { headers }: AnswerFacts): boolean {
+  return call.idempotency.kind === 'key' && headers['idempotent-replayed']?.trim().toLowerCase() === 'true'
 }
 
 function messageOf({ call, answer, settings, body }: Judged, verdict: Verdict): string {

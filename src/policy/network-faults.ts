@@ -42,7 +42,8 @@ function rule(failureClass: FailureClass, sent: SentKnowledge, meaning: string, 
 const CANNOT_CONNECT =
   'Check baseUrl, the firewall and the network of this machine; look at the status page of the API.'
 const CHECK_NAME = 'Check the host name in baseUrl and the DNS of this machine.'
-const SLOW = 'If it happens often, raise the timeout of this endpoint to 2-3 times its usual p99 (R152).'
+const SLOW =
+  'If it happens often, see which timeout fits this endpoint: holdfast doctor --timeouts (2-3 times its p99, R152).'
 const BUG = 'The request could not even be built: correct URL, headers and body of this endpoint.'
 const CERTIFICATE =
   'The certificate of the API is not trusted: check baseUrl and the trusted roots (NODE_EXTRA_CA_CERTS); never turn verification off.'

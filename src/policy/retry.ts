@@ -64,12 +64,13 @@ const LONGEST_PARK_MS = 2 * 3_600_000
 
 /**
  * Decides about one failed try. A `maybe_applied` or `applied` failure of a call that is not repeatable is always
- * `unknown_outcome`, whatever its class (rule 3). No wait ends beyond `maxAgeMs`, but that for a quota, migration or spend limit whose
- * end the API stated: that one may last as long as the slow lane.
+ * `unknown_outcome`, whatever its class (rule 3); so is one that the API repeats from its memory, since the same key gets the
+ * same failure for ever, and another key could double what was done. No wait ends beyond `maxAgeMs`, but that for a quota,
+ * migration or spend limit whose end the API stated: that one may last as long as the slow lane.
  */
 export function decideRetry(facts: RetryFacts, settings: RetrySettings, random: Random): Disposition {
   const { failure, repeatable } = facts
-  if (failure.certainty !== 'not_sent' && !repeatable) return unknownOutcome(failure)
+  if (failure.certainty !== 'not_sent' && (!repeatable || failure.keySpent)) return unknownOutcome(failure)
   return DECISIONS[failure.class](facts, settings, random)
 }
 
@@ -178,6 +179,10 @@ function withinAge<Wait extends Disposition & { readonly delayMs: number }>(
 }
 
 function unknownOutcome(failure: Failure): Disposition {
+  if (failure.keySpent) {
+    const why = 'the API repeats the failure it stored under this key, and does not tell what was done before it'
+    return { kind: 'unknown_outcome', reason: `${why}; ${cause(failure)}` }
+  }
   const what = failure.certainty === 'applied' ? 'it happened, but the answer is of no use' : 'it may have happened'
   return { kind: 'unknown_outcome', reason: `${what}, and repeating it could double it; ${cause(failure)}` }
 }

@@ -29,7 +29,7 @@ export {
 export { createTestbed, type Testbed, type TestbedOptions } from './testbed/testbed.ts'
 export { parseTwinSpec, type TwinSpec, type TwinSurroundings, twinFromSpec } from './twin/cli-spec.ts'
 export type { Duplicate, Effect } from './twin/effects.ts'
-export type { ArrivedRequest, SentProblem, TwinDefinition, TwinOptions } from './twin/options.ts'
+export type { Arrival, ArrivedRequest, Guard, SentProblem, TwinDefinition, TwinOptions } from './twin/options.ts'
 export type { RateLimitOptions, ResetForm, RetryAfterForm } from './twin/rate-limit.ts'
 export type { Collection, IdStyle, RecordStore, TwinRecord } from './twin/record-store.ts'
 export type { TwinRequest } from './twin/request.ts'
@@ -45,4 +45,7 @@ export {
   type TwinRoute,
 } from './twin/route.ts'
 export { startTwin, type Twin, type TwinState } from './twin/twin.ts'
+export { createVendorTwin } from './vendor-twin/create.ts'
+export type { FailOptions, RuleFailure } from './vendor-twin/fail.ts'
+export type { VendorProfile, VendorTwinOptions } from './vendor-twin/options.ts'
 export { createVirtualClock, type VirtualClock, type VirtualClockOptions } from './virtual-clock.ts'

@@ -1,6 +1,6 @@
 /** What an API says to a look for a lost effect holds for the whole lane, as what it says to a call does (rule 4). */
-import { expect, test } from 'vitest'
-import { definePipeline } from '../../src/engine/pipeline.ts'
+import { describe, expect, test } from 'vitest'
+import { definePipeline, newestFirst } from '../../src/engine/pipeline.ts'
 import { CRM, type TestEngine, type TestEngineOptions, testEngine } from '../support/engine.ts'
 import type { Reply } from '../support/scripted-api.ts'
 
@@ -80,4 +80,68 @@ test('D01: a look that is answered 401 suspends the lane; nothing is sent until 
   const balance = await engine.clock.runUntil(engine.hf.drain())
   expect(balance.states.succeeded).toBe(2)
   await engine.finish()
+})
+
+describe('R095: how patiently a lost effect is looked for, and what no look can tell', () => {
+  const orders = definePipeline<{ reference: string }>('orders').step('order', {
+    integration: 'crm',
+    request: { method: 'POST', path: '/orders', body: ({ input }) => input },
+    reconcile: {
+      request: { method: 'GET', path: '/orders' },
+      match: newestFirst({
+        records: ({ data }) => data as { reference: string; at: number }[],
+        matches: (record, { input }: { input: { reference: string } }) => record.reference === input.reference,
+        createdAt: ({ at }) => at,
+        within: '1m',
+      }),
+      looks: 3,
+      delay: '1m',
+    },
+  })
+
+  /** One order whose answer gets lost; looks for it are answered so, in this order. */
+  async function lostOrder(lists: readonly ((triedAtMs: number) => { reference: string; at: number }[])[]) {
+    const engine = await testEngine({ pipelines: [orders] })
+    engine.api.reply = ({ method, atMs }, count) => {
+      if (method === 'GET') return { status: 200, body: (lists[count - 1] ?? (() => []))(atMs) }
+      return count === 1 ? { lost: 'before_execution' } : { status: 201, body: {} }
+    }
+    engine.hf.startWorker()
+    const { runId } = await engine.hf.submit(orders, { reference: 'r1' })
+    await engine.clock.runUntil(engine.hf.drain())
+    const item = await engine.hf.operations.item(`${runId}.order`)
+    return { ...engine, item, calls: engine.api.requests.map(({ method }) => method) }
+  }
+
+  test('not there yet: it is looked for as often, and at such intervals, as the step says; then sent again', async () => {
+    const engine = await lostOrder([])
+    expect(engine.calls).toEqual(['POST', 'GET', 'GET', 'GET', 'POST'])
+    const [sent = 0, ...later] = engine.api.requests.map(({ atMs }) => atMs)
+    expect(later.slice(0, 3).map((atMs) => Math.round((atMs - sent) / 60_000))).toEqual([1, 2, 3])
+    await engine.finish()
+  })
+
+  test('it shows up late, among newer ones: adopted, not sent again; an old one of the same looks is not ours', async () => {
+    const old = (nowMs: number) => ({ reference: 'r1', at: nowMs - 3_600_000 })
+    const engine = await lostOrder([
+      (nowMs) => [old(nowMs)],
+      (nowMs) => [{ reference: 'r2', at: nowMs }, { reference: 'r1', at: nowMs - 60_000 }, old(nowMs)],
+    ])
+    expect(engine.item).toMatchObject({ state: 'succeeded', output: { reference: 'r1' } })
+    expect(engine.calls).toEqual(['POST', 'GET', 'GET'])
+    await engine.finish()
+  })
+
+  test('a list that does not reach back, or two that may be ours: a person decides, at once', async () => {
+    for (const [list, why] of [
+      [['r2', 'r3'], 'does not reach back'],
+      [['r1', 'r1'], '2 records match'],
+    ] as const) {
+      const engine = await lostOrder([(nowMs) => list.map((reference) => ({ reference, at: nowMs }))])
+      expect(engine.item).toMatchObject({ state: 'unknown_outcome', reason: expect.stringContaining(why) })
+      expect(engine.item?.dueAtMs).toBeUndefined()
+      expect(engine.calls).toEqual(['POST', 'GET'])
+      await engine.finish()
+    }
+  })
 })

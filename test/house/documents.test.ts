@@ -26,3 +26,16 @@ test('the decisions are all listed', () => {
   expect(decisions.length).toBeGreaterThan(10)
   for (const file of decisions) expect(page).toContain(`[${file.slice(0, 3)}](${file})`)
 })
+
+test('docs/sdks.md shows the clients and integrations that the suite runs', () => {
+  const page = read('docs/sdks.md')
+  const source = read('examples/sdks/clients.ts').replaceAll(', ...options', '')
+  const lines = [...source.matchAll(/^ +(?:return )?((?:new|const) .+)$/gm)].map((match) => match[1] as string)
+  const clients = lines.map((line) => line.replace(/^return /, ''))
+  expect(clients.filter((line) => line.startsWith('new '))).toHaveLength(6)
+  for (const line of clients) expect(page).toContain(`\n${line}\n`)
+  const [integrations = ''] = /^export const integrations[\s\S]+?^}/m.exec(source) ?? []
+  expect(integrations).not.toBe('')
+  expect(page).toContain(integrations.replace('export ', ''))
+  expect(read('README.md')).toContain(clients.find((line) => line.startsWith('new OpenAI')) as string)
+})

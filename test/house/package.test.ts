@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 
+/** It compiles everything. */
+const BUILD_MS = 120_000
 const root = resolve(import.meta.dirname, '../..')
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   exports: Record<string, string | { 'holdfast-source': string; types: string; default: string }>
@@ -11,7 +13,7 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
   allowScripts: Record<string, boolean>
 }
 
-test('what is published builds with plain tsc, and every export is there with its types', () => {
+test('what is published builds with plain tsc, and every export is there with its types', { timeout: BUILD_MS }, () => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-package-'))
   try {
     const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')

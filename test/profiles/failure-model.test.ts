@@ -162,6 +162,30 @@ describe('R023: quirks of vendors that the sources name', () => {
       { class: 'rate_limited', certainty: 'not_sent', retryAfterMs: 7000 },
     ],
     [
+      "Salesforce's 500s that are problems of the data",
+      'salesforce',
+      500,
+      [{ errorCode: 'FIELD_CUSTOM_VALIDATION_EXCEPTION', message: 'A stage needs an amount', fields: ['Amount'] }],
+      {},
+      { class: 'validation', certainty: 'not_sent', subject: 'Amount' },
+    ],
+    [
+      "Outreach's words for a prospect that it has already",
+      'outreach',
+      422,
+      {
+        errors: [
+          {
+            id: 'validationError',
+            title: 'Validation Error',
+            detail: 'Contacts contact is using an excluded email address that has already been taken.',
+          },
+        ],
+      },
+      {},
+      { class: 'conflict', code: 'already_exists' },
+    ],
+    [
       "an envelope's code with the vendor's name before it",
       'generic-envelope',
       422,

@@ -1,5 +1,6 @@
 /** Vendors that count calls in different ways, callers that want more than they give, and how well that went. On virtual time. */
 import { createCredentials } from '../../src/client/credentials/credentials.ts'
+import { shareStatistics } from '../../src/client/endpoint-statistics.ts'
 import { createHealth } from '../../src/client/health-registry.ts'
 import { createInlineCaller } from '../../src/client/inline.ts'
 import type { InlineParts } from '../../src/client/persistence.ts'
@@ -183,7 +184,18 @@ function inlineParts(
   const cipher = { encrypt: refuse, decrypt: refuse } as never
   const onSuspended = () => health.sync()
   const credentials = createCredentials({ ledger, transport, clock, random, events, cipher, workerId, onSuspended })
-  return { credentials, clock, random, events, ledger, transport, health, newId: () => newId(clock, random) }
+  const statistics = shareStatistics({ ledger, clock, events })
+  return {
+    credentials,
+    clock,
+    random,
+    events,
+    statistics,
+    ledger,
+    transport,
+    health,
+    newId: () => newId(clock, random),
+  }
 }
 
 function refuse(): never {

@@ -4,7 +4,8 @@ import type { Holdfast } from '../../engine/api.ts'
 import type { AuditReport, Balance } from '../../ledger/port.ts'
 import type { CliContext } from '../context.ts'
 import { attention, broken, type Finding, failed, movingOn, ok } from '../doctor/finding.ts'
-import { EXIT } from '../exit-codes.ts'
+import { judgeTimeouts, timeoutsText } from '../doctor/timeouts.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { isHeld } from '../output/items.ts'
 import { printable } from '../output/printable.ts'
 import type { Registrar } from '../registrar.ts'
@@ -13,8 +14,13 @@ export function define(command: Command, registrar: Registrar): void {
   command.description(
     'Checks this installation: Node, configuration, credentials, store, books, and whether anybody works on what is due. On PostgreSQL also the server: settings, clock, locks, bloat. Each finding comes with its fix.',
   )
-  registrar.examples(command, [['holdfast doctor', 'after installing, and whenever something seems odd']])
-  registrar.handle(command, async (context) => {
+  command.option('--timeouts', 'only timeouts: how long calls took on the last seven days, and which timeouts fit that')
+  registrar.examples(command, [
+    ['holdfast doctor', 'after installing, and whenever something seems odd'],
+    ['holdfast doctor --timeouts', 'which timeouts to set, and why'],
+  ])
+  registrar.handle<{ readonly timeouts?: boolean }>(command, async (context, { timeouts }) => {
+    if (timeouts) return tellTimeouts(context)
     const findings = [nodeVersion(), ...(await checkConfiguration(context)), ...(await checkStore(context))]
     const { output } = context
     output.result({ findings }, () => findings.map((finding) => wordFinding(context, finding)).join('\n'))
@@ -25,6 +31,13 @@ export function define(command: Command, registrar: Registrar): void {
     }
     return EXIT.done
   })
+}
+
+async function tellTimeouts(context: CliContext): Promise<ExitCode> {
+  const timeouts = await context.withHoldfast('look', ({ operations }) => operations.suggestTimeouts())
+  const { output } = context
+  output.result({ timeouts }, () => timeoutsText(output, timeouts))
+  return EXIT.done
 }
 
 function nodeVersion(): Finding {
@@ -70,11 +83,12 @@ async function checkMove(path: string): Promise<Finding[]> {
 
 async function checkLedger({ host }: CliContext, { operations }: Holdfast): Promise<Finding[]> {
   const nowMs = host.clock.wallMs()
-  const [audit, lanes, breakers, credentials] = await Promise.all([
+  const [audit, lanes, breakers, credentials, timeouts] = await Promise.all([
     operations.audit(),
     operations.lanes(),
     operations.breakers(),
     operations.credentials(),
+    operations.suggestTimeouts(),
   ])
   const held = lanes.filter((lane) => isHeld(lane, nowMs))
   const ill = breakers.filter(({ phase }) => phase !== 'closed')
@@ -91,6 +105,7 @@ async function checkLedger({ host }: CliContext, { operations }: Holdfast): Prom
       ? ok('breakers', 'all closed')
       : attention('breakers', ill.map(({ key }) => key).join(', '), 'holdfast breakers'),
     checkCredentials(credentials),
+    judgeTimeouts(timeouts),
     checkWorkers(states),
   ]
 }

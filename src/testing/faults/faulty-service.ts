@@ -44,14 +44,21 @@ export interface FaultyService extends AsyncDisposable {
   close(): Promise<void>
 }
 
+export interface Refusal {
+  readonly answer: WireAnswer
+  readonly outcome: string
+}
+
 /** One request, as what is behind the faults sees it. */
 export interface Handling {
   /** Names the request in counts and rules: `POST /contacts/{id}`. */
   readonly route: string
   /** The effect key, for scripts and chance. May read the body. */
   key(): Promise<string>
-  /** A refusal that comes before everything else, such as a rate limit. */
-  refuse(): WireAnswer | undefined
+  /** A refusal that comes before everything else, such as a rate limit, and how it is counted. */
+  refuse(): Refusal | undefined
+  /** About the service itself: nothing goes wrong with it, and it is not counted. */
+  readonly exempt?: boolean
   execute(): Promise<WireAnswer>
   /** Without any fault. Resolves to the status that was sent. */
   serve(): Promise<number>
@@ -101,8 +108,8 @@ export function createFaultyCore<AnyWire extends Wire>(
     if (latencyMs > 0) await clock.sleep(latencyMs, closing.signal)
     const refusal = handling.refuse()
     if (refusal) {
-      await exchange.wire.send(refusal)
-      return 'rate_limited'
+      await exchange.wire.send(refusal.answer)
+      return refusal.outcome
     }
     let choice = plan.onArrival(handling.route, nth)
     if (choice === undefined && (plan.wantsKey() || brownOuts.size > 0)) {
@@ -129,6 +136,10 @@ export function createFaultyCore<AnyWire extends Wire>(
 
   function accept(wire: AnyWire): void {
     const handling = handler(wire, closing.signal)
+    if (handling.exempt) {
+      handling.serve().catch((error: unknown) => afterTrouble(wire, () => handling.trouble(error)))
+      return
+    }
     const execute = (): Promise<WireAnswer> => {
       closing.signal.throwIfAborted()
       return handling.execute()

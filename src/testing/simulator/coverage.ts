@@ -252,8 +252,9 @@ const API: Readonly<Record<ApiTroubleKind, true>> = {
   unauthorized: true,
   throttled: true,
 }
-/** No API of the simulator gives out tokens, or calls by itself. */
-const EVENTS: Readonly<Record<Exclude<EventName, 'credential.renewed' | `webhook.${string}`>, true>> = {
+/** No API of the simulator gives out tokens or calls by itself, and no SDK runs in it. */
+type NotSimulated = 'credential.renewed' | 'nested_retries.detected' | `webhook.${string}`
+const EVENTS: Readonly<Record<Exclude<EventName, NotSimulated>, true>> = {
   'run.accepted': true,
   'item.claimed': true,
   'item.settled': true,

@@ -4,7 +4,7 @@ import type { Handler } from '../faults/faulty-service.ts'
 import { type WireAnswer, wireAnswer } from '../faults/wire.ts'
 import type { Effect } from './effects.ts'
 import type { KeyMemory, KeyVerdict } from './idempotency.ts'
-import type { SentProblem, TwinDefinition } from './options.ts'
+import type { Arrival, ArrivedRequest, SentProblem, TwinDefinition } from './options.ts'
 import { createRateLimiter, type RateLimiter, type RateLimitOptions, type RateVerdict } from './rate-limit.ts'
 import { type RecordStore, randomLetters } from './record-store.ts'
 import { parseRequest, parseTarget, type Target, type TwinRequest } from './request.ts'
@@ -42,6 +42,7 @@ interface Execution {
 export function createApi(options: TwinDefinition, memory: TwinMemory): Handler {
   const { clock, random } = options
   const limiterOf = createLimiters(options)
+  const guard = options.guard?.({ clock, random })
 
   async function run(execution: Execution): Promise<TwinResponse> {
     const { of, request } = execution
@@ -99,23 +100,31 @@ export function createApi(options: TwinDefinition, memory: TwinMemory): Handler 
     options.onEffect?.(effect, request)
   }
 
-  function toWire(response: TwinResponse, limit: RateVerdict | undefined): WireAnswer {
+  function toWire(response: TwinResponse, arrived: ArrivedRequest, limit?: RateVerdict, arrival?: Arrival): WireAnswer {
     const requestId = `req_${randomLetters(random, 16)}`
-    const { problem, status } = response
-    const shape = options.errorBody ?? defaultErrorBody
-    const body = problem ? shape({ ...problem, status, requestId }) : response.body
+    const told = tellProblem(response, arrived, requestId)
+    const { status, headers, body } = arrival?.finish(told) ?? told
     const server = options.name ?? 'twin'
-    return wireAnswer(status, body, { server, 'x-request-id': requestId, ...limit?.headers, ...response.headers })
+    return wireAnswer(status, body, { server, 'x-request-id': requestId, ...limit?.headers, ...headers })
+  }
+
+  function tellProblem(response: TwinResponse, arrived: ArrivedRequest, requestId: string): TwinResponse {
+    const { problem, ...rest } = response
+    if (!problem) return response
+    const sent = { ...problem, status: response.status, requestId }
+    return options.answerProblem?.(sent, arrived) ?? { ...rest, body: (options.errorBody ?? defaultErrorBody)(sent) }
   }
 
   return (wire, closing) => {
     const target = parseTarget(wire.target)
-    const { route: of, params } = matchOf(wire.method, target, options.routes ?? [])
+    const { route: of, params } = matchOf(wire.method, target, options)
     const limiter = limiterOf(of)
+    const arrived = { route: of.name, method: wire.method, target: wire.target, headers: wire.headers }
     let limit: RateVerdict | undefined
+    let arrival: Arrival | undefined
     let parsed: Promise<TwinRequest> | undefined
     let executions = 0
-    options.onRequest?.({ route: of.name, method: wire.method, target: wire.target, headers: wire.headers })
+    if (!of.exempt) options.onRequest?.(arrived)
 
     function parse(): Promise<TwinRequest> {
       const header = idempotencyOf(of)?.header ?? DEFAULT_IDEMPOTENCY_HEADER
@@ -126,7 +135,7 @@ export function createApi(options: TwinDefinition, memory: TwinMemory): Handler 
       try {
         const request = await parse()
         const copy = wire.copy || executions++ > 0
-        return toWire(await run({ of, request, closing, copy }), limit)
+        return toWire(await run({ of, request, closing, copy }), arrived, limit, arrival)
       } finally {
         memory.keep()
       }
@@ -135,10 +144,16 @@ export function createApi(options: TwinDefinition, memory: TwinMemory): Handler 
     return {
       route: of.name,
       key: async () => keyOf(of, await parse()),
+      ...(of.exempt && { exempt: true }),
       refuse() {
         limit = limiter?.(wire.headers['authorization'] ?? '')
-        if (!limit || limit.allowed) return undefined
-        return toWire(refusal(limit.status, 'rate_limited', 'Too many requests'), limit)
+        if (limit && !limit.allowed) {
+          const answer = toWire(refusal(limit.status, 'rate_limited', 'Too many requests'), arrived, limit)
+          return { answer, outcome: 'rate_limited' }
+        }
+        arrival = guard?.arrive(arrived)
+        if (!arrival?.refusal) return undefined
+        return { answer: toWire(arrival.refusal, arrived, limit), outcome: arrival.outcome ?? 'refused' }
       },
       execute,
       async serve() {
@@ -146,15 +161,17 @@ export function createApi(options: TwinDefinition, memory: TwinMemory): Handler 
         await wire.send(answer)
         return answer.status
       },
-      trouble: (error) => toWire(refusal(500, 'twin_route_failed', messageOf(error)), undefined),
+      trouble: (error) => toWire(refusal(500, 'twin_route_failed', messageOf(error)), arrived),
     }
   }
 }
 
 /** Unknown paths are routes too: they answer 404, and are counted together. */
-function matchOf(method: string, { path }: Target, routes: readonly TwinRoute[]): RouteMatch {
+function matchOf(method: string, { path }: Target, { routes = [], otherwise }: TwinDefinition): RouteMatch {
   const match = findRoute(routes, method, path)
   if (typeof match === 'object') return match
+  const other = otherwise?.(method, path)
+  if (other) return { route: other, params: {} }
   const answer =
     match === 'other_method'
       ? refusal(405, 'method_not_allowed', `${method} is not allowed here`)

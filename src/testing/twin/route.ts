@@ -59,6 +59,8 @@ export interface RouteOptions {
   /** How long the work takes; meanwhile the idempotency key is in flight. Default none. */
   readonly work?: Duration
   readonly faults?: readonly Omit<FaultRule, 'route'>[]
+  /** About the twin itself: no fault, limit or count concerns it. Default false. */
+  readonly exempt?: boolean
 }
 
 export interface TwinRoute extends RouteOptions {

@@ -1,15 +1,16 @@
 import { didYouMean } from '../../config/nearest.ts'
 import { configurationError } from '../../core/errors.ts'
-import { createCounters } from '../faults/counts.ts'
+import { type Counters, createCounters } from '../faults/counts.ts'
 import type { FaultRule } from '../faults/fault.ts'
 import { type FaultServer, startFaultServer } from '../faults/fault-server.ts'
 import type { FaultyService } from '../faults/faulty-service.ts'
 import { createApi, type TwinMemory } from './api.ts'
-import { createEffectLog, type Duplicate, type Effect } from './effects.ts'
+import { createEffectLog, type Duplicate, type Effect, type EffectLog } from './effects.ts'
 import { createKeyMemory } from './idempotency.ts'
 import { type Journal, openJournal } from './journal.ts'
 import type { TwinDefinition, TwinOptions } from './options.ts'
 import { createRecordStore, type RecordStore, type WritableRecordStore } from './record-store.ts'
+import { route, type TwinRoute } from './route.ts'
 
 /** What a twin knows of itself. */
 export interface TwinState {
@@ -63,7 +64,9 @@ export function createTwin(options: TwinDefinition, journal?: Journal) {
   }
   if (journal) restore(journal, { effects, store, keys })
 
-  const definition: TwinDefinition = { ...options, faults: allFaults(options) }
+  const about = options.tells ? routesAbout(effects, counters) : []
+  const routes = [...about, ...(options.routes ?? [])]
+  const definition: TwinDefinition = { ...options, routes, faults: allFaults(options) }
   return {
     definition,
     api: createApi(definition, memory),
@@ -88,6 +91,23 @@ export function createTwin(options: TwinDefinition, journal?: Journal) {
   }
 }
 
+/** For people and other processes: what the twin knows of itself. */
+function routesAbout(effects: EffectLog, counters: Counters): TwinRoute[] {
+  const tell = (what: string, body: () => unknown): TwinRoute =>
+    route('GET', `/_twin/${what}`, { exempt: true, apply: () => ({ status: 200, body: body() }) })
+  const { requests, faults } = counters
+  return [
+    tell('effects', () => effects.all),
+    tell('duplicates', () => effects.duplicates()),
+    tell('requests', () => ({
+      total: requests.total,
+      byRoute: Object.fromEntries(requests.byRoute),
+      byOutcome: Object.fromEntries(requests.byOutcome),
+      faults: Object.fromEntries(faults),
+    })),
+  ]
+}
+
 /** Those of the routes come first: they are more particular. */
 function allFaults(options: TwinDefinition): FaultRule[] {
   const ofRoutes = (options.routes ?? []).flatMap(({ name, faults = [] }) =>
@@ -97,9 +117,11 @@ function allFaults(options: TwinDefinition): FaultRule[] {
 }
 
 /** Faults of a route that does not exist would never happen, and nobody would know. */
-function checkRoute(name: string | undefined, { routes = [] }: TwinDefinition): void {
+function checkRoute(name: string | undefined, { routes = [], otherwise }: TwinDefinition): void {
   const names = routes.map((route) => route.name)
   if (name === undefined || names.includes(name)) return
+  const [method = '', path = ''] = name.split(' ')
+  if (otherwise?.(method, path)?.name === name) return
   throw configurationError(
     'unknown_route',
     `The twin has no route ${JSON.stringify(name)}${didYouMean(name, names)}`,

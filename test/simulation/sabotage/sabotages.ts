@@ -28,7 +28,9 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'an unsafe POST is retried after a lost answer',
     file: 'src/policy/retry.ts',
-    changes: [{ from: "if (failure.certainty !== 'not_sent' && !repeatable)", to: 'if (!failure)' }],
+    changes: [
+      { from: "if (failure.certainty !== 'not_sent' && (!repeatable || failure.keySpent))", to: 'if (!failure)' },
+    ],
     check: 'no effect twice',
     seed: 2,
   },
@@ -87,9 +89,9 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'an exception in the worker loop is swallowed',
     file: 'src/engine/worker.ts',
-    changes: [{ from: 'const where = `execute ${claim.item.itemId}`', to: 'return\n      const where = ``' }],
+    changes: [{ from: '} catch (error) {\n      reportBroken(claim, error)', to: '} catch {\n      return' }],
     check: 'everything ends, or needs a person',
-    seed: 1516,
+    seed: 13,
   },
   {
     name: 'a lease token is used again',
