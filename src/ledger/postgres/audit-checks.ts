@@ -1,10 +1,20 @@
 /** What must be true of every row, as queries that find the rows of which it is not: one `example` per violation. */
 import { type AuditCheck, commonViolations, ITEM_RULES } from '../audit-checks.ts'
 
+/** The attempt that is kept with its item, as 0 or 1. */
+const KEPT = '(i.success_at_ms IS NOT NULL)::int'
+
+/** Beside those of every store. */
+const RULES = {
+  ...ITEM_RULES,
+  success_kept_whole: 'an attempt that is kept with its item is that of its success, with its beginning and its end',
+  past_begins_with_a_claim: 'an item that was never claimed has nothing that only a claim can give',
+} as const
+
 export function auditChecks(s: string): AuditCheck[] {
   const item = `coalesce((SELECT id FROM ${s}.runs WHERE no = i.run LIMIT 1), 'run number ' || i.run) || '.' || i.step AS example`
-  const itemCheck = (name: keyof typeof ITEM_RULES, violation: string): AuditCheck => {
-    return { name, description: ITEM_RULES[name], sql: `SELECT ${item} FROM ${s}.items i WHERE (${violation})` }
+  const itemCheck = (name: keyof typeof RULES, violation: string): AuditCheck => {
+    return { name, description: RULES[name], sql: `SELECT ${item} FROM ${s}.items i WHERE (${violation})` }
   }
   const needs = `json_array_elements_text(i."after"::json) need (step)
     LEFT JOIN ${s}.items before ON before.run = i.run AND before.tenant = i.tenant AND before.step = need.step`
@@ -27,7 +37,9 @@ export function auditChecks(s: string): AuditCheck[] {
     itemCheck(
       'processing_is_leased',
       `(i.state = 'processing') <> (i.lease_until_ms IS NOT NULL)
-        OR (i.lease_until_ms IS NOT NULL AND (i.lease_worker IS NULL OR i.lease_from_ms IS NULL OR i.lease_token < 1))`,
+        OR (i.lease_until_ms IS NOT NULL AND (i.lease_worker IS NULL OR i.lease_from_ms IS NULL OR i.lease_token < 1
+          OR NOT EXISTS (SELECT 1 FROM ${s}.leases l WHERE l.channel = i.channel AND l.slot = i.lease
+            AND l.until_ms <= i.lease_until_ms AND i.run = ANY (l.runs))))`,
     ),
     itemCheck('due_is_claimable', common.due_is_claimable),
     itemCheck('waiting_for_something', common.waiting_for_something),
@@ -45,13 +57,34 @@ export function auditChecks(s: string): AuditCheck[] {
     itemCheck('ended_at_known', common.ended_at_known),
     itemCheck('output_of_success', common.output_of_success),
     itemCheck('dead_letters_explained', common.dead_letters_explained),
-    itemCheck('attempts_counted', `i.attempts <> (SELECT count(*) FROM ${s}.${own('attempts')} AND h.counts)`),
+    itemCheck(
+      'attempts_counted',
+      `i.attempts <> ${KEPT} + (SELECT count(*) FROM ${s}.${own('attempts')} AND h.counts)`,
+    ),
     itemCheck(
       'attempts_numbered',
       `EXISTS (SELECT 1 FROM (SELECT count(*) AS found, coalesce(max(h.number), 0) AS highest
-        FROM ${s}.${own('attempts')}) a WHERE a.found <> i.recorded OR a.highest <> i.recorded)`,
+        FROM ${s}.${own('attempts')}) a WHERE a.found + ${KEPT} <> i.recorded OR a.highest + ${KEPT} <> i.recorded)`,
+    ),
+    itemCheck(
+      'success_kept_whole',
+      `(i.success_from_ms IS NULL) <> (i.success_at_ms IS NULL)
+        OR (i.success_at_ms IS NOT NULL AND i.state <> 'succeeded')`,
+    ),
+    itemCheck(
+      'past_begins_with_a_claim',
+      `i.lease_token = 0 AND (i.attempts + i.deferrals + i.crashes + i.replays + i.recorded + i.edits + i.slow_lane_tries
+          + i.attempts_before_budget > 0 OR i.budget_from_ms IS NOT NULL OR i.first_attempt_at_ms IS NOT NULL
+          OR i.cancel_reason IS NOT NULL OR i.fingerprint IS NOT NULL OR i.memo IS NOT NULL)`,
     ),
     itemCheck('edits_counted', `i.edits <> (SELECT count(*) FROM ${s}.${own('edits')})`),
+    {
+      name: 'leases_counted',
+      description: 'each lease counts the items that belong to it',
+      sql: `SELECT 'lease ' || l.slot || ' of channel ' || l.channel AS example FROM ${s}.leases l
+        WHERE l.open <> (SELECT count(*) FROM ${s}.items i
+          WHERE i.run = ANY (l.runs) AND i.channel = l.channel AND i.lease = l.slot AND i.state = 'processing')`,
+    },
     // The history of a run that was forgotten stays until its partition is dropped.
     ...['attempts', 'edits', 'operations'].map((table) => ({
       name: `no_orphan_${table}`,

@@ -3,7 +3,8 @@ import { parseItemId } from '../../core/ids.ts'
 import type { ChannelDue, ClaimedItem, ClaimRequest, DueQuestion, Fence, ReclaimRequest } from '../port.ts'
 import { CLAIMED_COLUMNS, type ClaimedRow, LEASED, runOf, toClaimed } from './claimed.ts'
 import { column, prepare, type Session, type SqlValue } from './connection.ts'
-import type { Names } from './names.ts'
+import type { KnownRuns } from './known-runs.ts'
+import type { ChannelName, Names } from './names.ts'
 import type { Transactor } from './transact.ts'
 
 export interface Claims {
@@ -21,6 +22,9 @@ export interface Claims {
 }
 
 export interface ClaimPlan {
+  readonly nowMs: number
+  /** By their numbers. */
+  readonly channels: ReadonlyMap<number, ChannelName>
   /** Their numbers. */
   readonly lanes: readonly number[]
   readonly values: readonly SqlValue[]
@@ -28,12 +32,21 @@ export interface ClaimPlan {
 
 /** "Without limit" may be infinite, which no SQL number is. */
 const MOST = 1e9
+/** What one claim brings of one channel. */
+const LARGEST_CLAIM = 10_000
+const NOWHERE: ChannelName = { lane: '', endpoint: '' }
+/** So that the row of a lease stays small enough to be changed in its place. */
+const ITEMS_PER_LEASE = 200
 
 const NEW_LEASE = `state = 'processing', reason = NULL, due_at_ms = NULL, lease_until_ms = $2::bigint, lease_worker = $3::text,
   lease_from_ms = $1::bigint, updated_at_ms = $1::bigint, first_attempt_at_ms = coalesce(i.first_attempt_at_ms, $1::bigint),
   lease_token = i.lease_token + 1`
 
-export function prepareClaims(s: string, { read, write }: Transactor, names: Names): Claims {
+export function prepareClaims(
+  s: string,
+  { read, write }: Transactor,
+  { names, knownRuns }: { readonly names: Names; readonly knownRuns: KnownRuns },
+): Claims {
   const selectChannels = prepare<{ lane: string; endpoint: string; due_at_ms: number }>(
     // A skip scan: one probe of the index per channel that holds claimable items, however many wait in it.
     `WITH RECURSIVE busy (channel) AS (
@@ -53,33 +66,50 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
      FROM unnest($2::int[], $3::bigint[]) WITH ORDINALITY a (channel, most, ord) ORDER BY a.ord`,
   )
   const leaseDue = prepare<ClaimedRow>(
-    // Materialized: what is leased is counted once for each lane, and not again for each row.
+    // Materialized: what is out is counted once for each lane, and not again for each row.
     `WITH asked AS MATERIALIZED (
-       SELECT a.ord, a.channel, a.lane, a.most, a.concurrency - (
-           SELECT count(*) FROM ${s}.channels n JOIN ${s}.items i ON i.channel = n.id AND i.lease_until_ms IS NOT NULL
-           WHERE n.lane = l.lane) AS room, l.lane AS lane_name, c.endpoint
+       SELECT a.ord, a.channel, a.lane, least(a.most, room.left) AS most, room.left AS room,
+         ${freeSlots(s, 'a.channel', 'least(a.most, room.left)')} AS slots
        FROM unnest($4::int[], $5::int[], $6::bigint[], $7::bigint[]) WITH ORDINALITY
          a (channel, lane, most, concurrency, ord)
-       JOIN ${s}.lanes l ON l.id = a.lane JOIN ${s}.channels c ON c.id = a.channel
+       JOIN ${s}.lanes l ON l.id = a.lane
+       CROSS JOIN LATERAL (SELECT greatest(0, a.concurrency - coalesce(sum(out.open), 0)) AS left
+         FROM ${s}.channels n JOIN ${s}.leases out ON out.channel = n.id WHERE n.lane = l.lane) room
        WHERE l.suspended_at_ms IS NULL AND l.gate_until_ms <= $1::bigint),
      due AS MATERIALIZED (
-       SELECT d.*, a.room, a.lane_name, a.endpoint,
-         row_number() OVER (PARTITION BY a.lane ORDER BY a.ord, d.was_due_ms, d.run, d.step) AS place
+       SELECT d.*, a.channel, a.slots, a.room,
+         row_number() OVER (PARTITION BY a.lane ORDER BY a.ord, d.was_due_ms, d.run, d.step) AS place,
+         row_number() OVER (PARTITION BY a.ord ORDER BY d.was_due_ms, d.run, d.step) AS place_in_channel
        FROM asked a CROSS JOIN LATERAL (
-         SELECT i.tenant, i.run, i.step, i.state AS was, i.due_at_ms AS was_due_ms, i.lease_from_ms AS lost_from_ms
+         SELECT i.ctid AS at, i.tenant, i.run, i.step, i.state AS was, i.due_at_ms AS was_due_ms,
+           i.lease_from_ms AS lost_from_ms
          FROM ${s}.items i WHERE i.channel = a.channel AND i.due_at_ms IS NOT NULL AND i.due_at_ms <= $1::bigint
-         ORDER BY i.due_at_ms, i.run, i.step LIMIT greatest(0, least(a.most, a.room)) FOR UPDATE SKIP LOCKED) d)
-     UPDATE ${s}.items i SET ${NEW_LEASE}
-     FROM due d JOIN ${s}.runs r ON r.no = d.run AND r.tenant = d.tenant
-     WHERE d.place <= d.room AND i.run = d.run AND i.step = d.step AND i.tenant = d.tenant
-     RETURNING ${CLAIMED_COLUMNS(s)}`,
+         ORDER BY i.due_at_ms, i.run, i.step LIMIT a.most FOR UPDATE SKIP LOCKED) d),
+     taken AS MATERIALIZED (
+       SELECT d.*, d.slots[((d.place_in_channel - 1) / ${ITEMS_PER_LEASE} + 1)::int] AS slot
+       FROM due d WHERE d.place <= d.room),
+     claimed AS (
+       UPDATE ${s}.items i SET ${NEW_LEASE}, lease = d.slot
+       FROM taken d JOIN ${s}.runs r ON r.no = d.run AND r.tenant = d.tenant
+       WHERE i.ctid = d.at
+       RETURNING ${CLAIMED_COLUMNS(s)}, i.lease),
+     leases AS (
+       INSERT INTO ${s}.leases (channel, slot, until_ms, open, runs)
+       SELECT channel, lease, $2::bigint, count(*), array_agg(run) FROM claimed GROUP BY channel, lease
+       ON CONFLICT (channel, slot) DO UPDATE SET until_ms = excluded.until_ms, open = excluded.open, runs = excluded.runs)
+     SELECT * FROM claimed`,
   )
-  const takeOver = prepare<ClaimedRow>(
-    `WITH due AS (
+  const takeOver = prepare<ClaimedRow & ChannelName>(
+    // Their places in the leases stay theirs; when those end was a lower bound, and still is.
+    `WITH lost AS MATERIALIZED (
+       SELECT DISTINCT l.channel, l.slot, unnest(l.runs) AS run FROM ${s}.leases l
+       WHERE l.open > 0 AND l.until_ms <= $1::bigint),
+     due AS (
        SELECT i.tenant, i.run, i.step, i.state AS was, i.lease_until_ms AS was_due_ms, i.lease_from_ms AS lost_from_ms,
          i.recorded, c.lane AS lane_name, c.endpoint
-       FROM ${s}.items i JOIN ${s}.channels c ON c.id = i.channel
-       WHERE i.lease_until_ms IS NOT NULL AND i.lease_until_ms <= $1::bigint
+       FROM lost l JOIN ${s}.items i ON i.run = l.run AND i.channel = l.channel AND i.lease = l.slot
+       JOIN ${s}.channels c ON c.id = i.channel
+       WHERE ${LEASED} AND i.lease_until_ms <= $1::bigint
        ORDER BY i.lease_until_ms, i.run, i.step LIMIT $4 FOR UPDATE OF i SKIP LOCKED),
      crashed AS (
        INSERT INTO ${s}.attempts (tenant, run, step, number, outcome, counts, started_at_ms, ended_at_ms, note)
@@ -88,9 +118,9 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
      UPDATE ${s}.items i SET ${NEW_LEASE}, crashes = i.crashes + 1, recorded = i.recorded + 1
      FROM due d JOIN ${s}.runs r ON r.no = d.run AND r.tenant = d.tenant
      WHERE i.run = d.run AND i.step = d.step AND i.tenant = d.tenant
-     RETURNING ${CLAIMED_COLUMNS(s)}`,
+     RETURNING ${CLAIMED_COLUMNS(s)}, d.lane_name AS lane, d.endpoint`,
   )
-  const extend = prepare<{ id: string; step: string; token: number }>(
+  const extend = prepare<{ id: string; step: string; token: number; channel: number; lease: number }>(
     `WITH held AS (
        SELECT i.tenant, i.run, i.step, n.run_id AS id, n.token
        FROM (SELECT u.*, ${runOf(s, 'u')} AS run
@@ -100,17 +130,43 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
        ORDER BY n.run_id, i.step FOR UPDATE OF i)
      UPDATE ${s}.items i SET lease_until_ms = greatest(i.lease_until_ms, $1::bigint) FROM held h
      WHERE i.run = h.run AND i.step = h.step AND i.tenant = h.tenant
-     RETURNING h.id, h.step, h.token`,
+     RETURNING h.id, h.step, h.token, i.channel, i.lease`,
   )
+  const lookLater = prepare(
+    // As long as an item is leased its slot is not used again, and the ends of leases only grow.
+    `WITH ends AS (
+       SELECT l.channel, l.slot, min(i.lease_until_ms) AS until_ms
+       FROM (SELECT DISTINCT channel, slot FROM unnest($1::int[], $2::int[]) u (channel, slot)) n
+       JOIN ${s}.leases l ON l.channel = n.channel AND l.slot = n.slot CROSS JOIN LATERAL unnest(l.runs) own (run)
+       JOIN ${s}.items i ON i.run = own.run AND i.channel = l.channel AND i.lease = l.slot AND ${LEASED}
+       GROUP BY l.channel, l.slot ORDER BY l.channel, l.slot)
+     UPDATE ${s}.leases l SET until_ms = e.until_ms FROM ends e WHERE l.channel = e.channel AND l.slot = e.slot`,
+  )
+
+  function claimedOf<Row extends ClaimedRow>(
+    rows: readonly Row[],
+    nowMs: number,
+    channelOf: (row: Row) => ChannelName,
+  ): ClaimedItem[] {
+    return inOrder(rows).map((row) => {
+      const item = toClaimed(row, { channel: channelOf(row), nowMs })
+      knownRuns.remember(item.itemId, row.run)
+      return item
+    })
+  }
 
   async function plan(request: ClaimRequest): Promise<ClaimPlan | undefined> {
     await names.find(request.channels)
     const asked = request.channels.flatMap((channel) => {
       const numbers = names.channel(channel.lane, channel.endpoint)
-      return numbers && channel.limit > 0 ? [{ ...channel, number: numbers.channel, lane: numbers.lane }] : []
+      return numbers && channel.limit > 0
+        ? [{ ...channel, name: channel, number: numbers.channel, lane: numbers.lane }]
+        : []
     })
     if (asked.length === 0) return undefined
     return {
+      nowMs: request.nowMs,
+      channels: new Map(asked.map(({ number, name }) => [number, name])),
       lanes: [...new Set(asked.map((channel) => channel.lane))],
       values: [
         request.nowMs,
@@ -118,7 +174,7 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
         request.workerId,
         column(asked, (channel) => channel.number),
         column(asked, (channel) => channel.lane),
-        column(asked, (channel) => Math.min(channel.limit, MOST)),
+        column(asked, (channel) => Math.min(channel.limit, LARGEST_CLAIM)),
         column(asked, (channel) => Math.min(channel.laneConcurrency, MOST)),
       ],
     }
@@ -140,20 +196,22 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
       lock: `SELECT 1 FROM ${s}.turns WHERE name = 'reclaim' FOR UPDATE`,
       emptyIsNothing: true,
     })
-    return inOrder(rows).map(toClaimed)
+    return claimedOf(rows, nowMs, (row) => row)
   }
 
   async function extendLeases(fences: readonly Fence[], leaseUntilMs: number): Promise<Fence[]> {
     const at = fences.map((fence) => parseItemId(fence.itemId))
-    const rows = await write((session) =>
-      session.rows(extend, [
+    const rows = await write(async (session) => {
+      const extended = await session.rows(extend, [
         leaseUntilMs,
         column(fences, (fence) => fence.tenant),
         column(at, (place) => place?.runId),
         column(at, (place) => place?.step),
         column(fences, (fence) => fence.token),
-      ]),
-    )
+      ])
+      await session.rows(lookLater, [column(extended, (row) => row.channel), column(extended, (row) => row.lease)])
+      return extended
+    })
     const kept = new Set(rows.map((row) => `${row.id}.${row.step}#${row.token}`))
     return fences.filter((fence) => !kept.has(`${fence.itemId}#${fence.token}`))
   }
@@ -165,12 +223,23 @@ export function prepareClaims(s: string, { read, write }: Transactor, names: Nam
     },
     countDue,
     plan,
-    lease: async (session, { values }) => inOrder(await session.rows(leaseDue, values)).map(toClaimed),
+    lease: async (session, { values, nowMs, channels }) =>
+      claimedOf(await session.rows(leaseDue, values), nowMs, (row) => channels.get(row.channel) ?? NOWHERE),
     reclaimExpired,
     extendLeases: async (fences, leaseUntilMs) => (fences.length === 0 ? [] : extendLeases(fences, leaseUntilMs)),
   }
 }
 
-function inOrder(rows: readonly ClaimedRow[]): ClaimedRow[] {
+/** As many as so many items need, the lowest first. Whoever asks holds the lane's lock: only a claim uses a slot again. */
+function freeSlots(s: string, channel: string, items: string): string {
+  const needed = `(${items} / ${ITEMS_PER_LEASE} + 1)::int`
+  return `ARRAY(SELECT free.slot FROM generate_series(0, ${needed} - 1 + (
+      SELECT count(*) FROM ${s}.leases known WHERE known.channel = ${channel})::int) free (slot)
+    WHERE NOT EXISTS (SELECT 1 FROM ${s}.leases taken
+      WHERE taken.channel = ${channel} AND taken.slot = free.slot AND taken.open > 0)
+    ORDER BY free.slot LIMIT ${needed})`
+}
+
+function inOrder<Row extends ClaimedRow>(rows: readonly Row[]): Row[] {
   return rows.toSorted((a, b) => a.was_due_ms - b.was_due_ms || a.run - b.run || (a.step < b.step ? -1 : 1))
 }

@@ -100,6 +100,17 @@ export function column<Entry>(
   return said ? `${text}}` : null
 }
 
+/** A column without gaps; where all say the same it is said once. To be read with {@link steady}. */
+export function steadyColumn<Entry>(entries: readonly Entry[], pick: (entry: Entry) => string | number): Column {
+  const [first] = entries
+  if (first === undefined) return null
+  const value = pick(first)
+  return column(entries.every((entry) => pick(entry) === value) ? [first] : entries, pick)
+}
+
+/** @param of an expression: the column's value in this row, and the column itself as it was sent */
+export const steady = (value: string, of: string): string => `coalesce(${value}, (${of})[1])`
+
 function toParameter(value: SqlValue): Scalar {
   return isList(value) ? `{${value.map(toElement).join(',')}}` : value
 }

@@ -11,7 +11,7 @@ export interface Conditions {
 
 type Condition = readonly [sql: (parameter: string) => string, value: SqlValue]
 
-export function itemConditions(filter: ItemFilter): Conditions {
+export function itemConditions(s: string, filter: ItemFilter): Conditions {
   const { labels, states, needsPerson } = filter
   const { sql, values } = joined([
     ...equal('r.pipeline', filter.pipeline),
@@ -26,7 +26,7 @@ export function itemConditions(filter: ItemFilter): Conditions {
     ...labelled(labels),
     ...(states ? [[(at: string) => `i.state = ANY(${at}::text[])`, [...states]] as const] : []),
   ])
-  const hot = hotCondition(filter)
+  const hot = hotCondition(s, filter)
   return { sql: [sql, ...(needsPerson ? [NEEDS_PERSON] : []), ...(hot ? [hot] : [])].join(' AND '), values }
 }
 
@@ -42,16 +42,16 @@ export function balanceConditions(filter: BalanceFilter): Conditions {
 export const NEEDS_PERSON = `(i.state IN ('dead_lettered', 'unknown_outcome') AND i.due_at_ms IS NULL)`
 
 /**
- * What these states imply, in the words of a partial index: lists of what is at hand are short, however long the history.
- * `undefined` where no index holds all of them.
+ * What these states imply, in the words of a partial index or by the leases: lists of what is at hand are short, however long
+ * the history. `undefined` where nothing holds all of them.
  */
-function hotCondition(filter: ItemFilter): string | undefined {
+function hotCondition(s: string, filter: ItemFilter): string | undefined {
   const states = filter.states ?? []
   const within = (...hot: ItemState[]): boolean => states.length > 0 && states.every((state) => hot.includes(state))
   if (filter.needsPerson || filter.fingerprint !== undefined || within('dead_lettered', 'unknown_outcome')) {
     return 'i.fingerprint IS NOT NULL'
   }
-  if (within('processing')) return 'i.lease_until_ms IS NOT NULL'
+  if (within('processing')) return `i.run = ANY (ARRAY(SELECT unnest(runs) FROM ${s}.leases))`
   if (within('retrying', 'parked')) return 'i.due_at_ms IS NOT NULL'
   return undefined
 }

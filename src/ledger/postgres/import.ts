@@ -35,6 +35,18 @@ export function prepareImport(s: string, names: Names): Import {
     `${insertText(s, 'runs', RUN_COLUMNS)} ORDER BY n.no RETURNING id, no`,
   )
   const insertItems = prepare(insertText(s, 'items', ITEM_COLUMNS))
+  const leaseAgain = prepare(
+    // Each item has a lease of its own: who claimed what together does not matter any more.
+    `WITH leased AS (
+       SELECT i.tenant, i.run, i.step, i.channel, i.lease_until_ms,
+         coalesce((SELECT max(l.slot) FROM ${s}.leases l WHERE l.channel = i.channel), -1)
+           + row_number() OVER (PARTITION BY i.channel ORDER BY i.run, i.step) AS slot
+       FROM ${s}.items i WHERE i.run = ANY ($1::bigint[]) AND i.lease_until_ms IS NOT NULL),
+     made AS (
+       INSERT INTO ${s}.leases (channel, slot, until_ms, open, runs)
+       SELECT channel, slot, lease_until_ms, 1, ARRAY[run] FROM leased)
+     UPDATE ${s}.items i SET lease = n.slot FROM leased n WHERE i.run = n.run AND i.step = n.step AND i.tenant = n.tenant`,
+  )
   const insertAttempts = prepare(insertText(s, 'attempts', ATTEMPT_COLUMNS))
   const insertEdits = prepare(insertText(s, 'edits', EDIT_COLUMNS))
   const insertOperations = prepare(insertText(s, 'operations', OPERATION_COLUMNS))
@@ -72,6 +84,8 @@ export function prepareImport(s: string, names: Names): Import {
       channel: names.channel(item.lane, item.endpoint)?.channel,
     }))
     await session.rows(insertItems, [jsonOf(placed)])
+    const leased = items.filter(({ lease_until_ms }) => lease_until_ms !== null).map(({ run }) => run as number)
+    if (leased.length > 0) await session.rows(leaseAgain, [leased])
     for (const [kind, insert] of [
       ['attempts', insertAttempts],
       ['edits', insertEdits],
@@ -141,7 +155,8 @@ function jsonOf(rows: readonly object[]): string {
 
 export async function countRows(session: Session, s: string): Promise<TransferCounts> {
   const tables = ['runs', 'items', 'attempts', 'edits', 'operations', 'effects', 'health'] as const
-  const counts = tables.map((table) => `(SELECT count(*) FROM ${s}.${table}) AS ${table}`)
+  const kept = { attempts: ` + (SELECT count(success_at_ms) FROM ${s}.items)` } as Record<string, string>
+  const counts = tables.map((table) => `(SELECT count(*) FROM ${s}.${table})${kept[table] ?? ''} AS ${table}`)
   const [row] = await session.once<TransferCounts>(`SELECT ${counts.join(', ')}`)
   return row ?? { runs: 0, items: 0, attempts: 0, edits: 0, operations: 0, effects: 0, health: 0 }
 }

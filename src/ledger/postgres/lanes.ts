@@ -33,7 +33,7 @@ export function prepareLanes(s: string): Lanes {
   )
   const selectAll = prepare<LaneRow>(
     `SELECT l.lane, l.gate_until_ms, l.gate_reason, l.suspended_at_ms, l.suspended_reason,
-       (SELECT count(*) FROM ${s}.channels c JOIN ${s}.items i ON i.channel = c.id AND i.lease_until_ms IS NOT NULL
+       (SELECT coalesce(sum(out.open), 0) FROM ${s}.channels c JOIN ${s}.leases out ON out.channel = c.id
         WHERE c.lane = l.lane) AS processing
      FROM ${s}.lanes l ORDER BY l.lane`,
   )

@@ -13,6 +13,7 @@ import { prepareEffects } from './effects.ts'
 import { hasState, storeClosed } from './errors.ts'
 import { prepareHealth } from './health.ts'
 import { createJoining } from './joining.ts'
+import { createKnownRuns } from './known-runs.ts'
 import { prepareLanes } from './lanes.ts'
 import { createNames } from './names.ts'
 import { prepareOperators } from './operators.ts'
@@ -63,7 +64,8 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const lanes = prepareLanes(s)
   const health = prepareHealth(s)
   const operators = prepareOperators(s, { dependents, effects })
-  const claims = prepareClaims(s, transactor, names)
+  const knownRuns = createKnownRuns()
+  const claims = prepareClaims(s, transactor, { names, knownRuns })
   const wake = prepareWake(s)
   const retain = prepareRetain(s)
   const reading = prepareReading(s)
@@ -73,7 +75,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const work = createWork({
     ...parts,
     claims,
-    settle: prepareSettle(s, { dependents, effects, lanes }),
+    settle: prepareSettle(s, { dependents, effects, lanes, knownRuns }),
     announcement: watcher.announcement,
   })
   const selectTime = prepare<{ now_ms: number }>(

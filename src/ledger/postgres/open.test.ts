@@ -376,7 +376,14 @@ describe('keeping house', () => {
     const ledger = await open(schema)
     await ledger.submit([newRun()])
     const [item] = await claim(ledger)
-    const attempt = { startedAtMs: START_MS, endedAtMs: START_MS, outcome: 'succeeded', counts: true } as const
+    // A success without remarks would be kept with its item.
+    const attempt = {
+      startedAtMs: START_MS,
+      endedAtMs: START_MS,
+      outcome: 'succeeded',
+      counts: true,
+      note: 'at last',
+    } as const
     await settle(ledger, item ?? expect.fail('it was due'), SUCCEEDED, { attempt })
     // As if a million runs had come in between.
     await server.sql(`ALTER TABLE ${schema}.runs ALTER COLUMN no RESTART WITH 1000000`)

@@ -3,6 +3,7 @@ import { parseItemId } from '../../core/ids.ts'
 import { cursorOf, parseCursor } from '../cursor.ts'
 import { type GroupRow, groupsOf } from '../groups.ts'
 import { type ItemRow, toSummary } from '../item-rows.ts'
+import { type KeptSuccess, keptSuccess } from '../kept-success.ts'
 import type {
   DeadLetterGroup,
   FailureTally,
@@ -39,10 +40,11 @@ interface NumberedRun extends RunRow {
   no: number
 }
 
-interface FullRow extends RecordRow {
+interface FullRow extends RecordRow, KeptSuccess {
   edit_rows: EditRow[] | null
   operation_rows: OperationRow[] | null
   attempt_rows: AttemptRow[] | null
+  recorded: number
   below: string[] | null
 }
 
@@ -65,6 +67,7 @@ export function prepareReading(s: string): Reading {
   const selectItem = prepare<FullRow>(
     // One statement, so that the item and its history are of one moment.
     `SELECT ${COLUMNS}, i."after", i.memo, i.output, i.slow_lane_tries, i.cancel_reason, r.input, r.correlation_id,
+       i.recorded, i.success_from_ms, i.success_at_ms, i.success_status, i.success_key,
        (SELECT json_agg(e ORDER BY e.number) FROM ${s}.edits e
         WHERE e.run = i.run AND e.step = i.step AND e.tenant = i.tenant) AS edit_rows,
        (SELECT json_agg(o ORDER BY o.number) FROM ${s}.operations o
@@ -99,17 +102,19 @@ export function prepareReading(s: string): Reading {
     const at = parseItemId(id)
     const [row] = at ? await session.rows(selectItem, [at.runId, at.step]) : []
     if (!row) return undefined
+    const attempts = (row.attempt_rows ?? []).map(toAttempt)
+    const kept = keptSuccess(row, row.recorded)
     return toRecord(row, {
       edits: row.edit_rows ?? [],
       operations: row.operation_rows ?? [],
-      attempts: (row.attempt_rows ?? []).map(toAttempt),
+      attempts: kept ? [...attempts, kept] : attempts,
       dependents: row.below ?? [],
     })
   }
 
   /** Newest first: by the number of the run, which grows as runs are accepted, so that a cursor stays true. */
   async function items(session: Session, filter: ItemFilter, page: Page): Promise<PageOf<ItemSummary>> {
-    const { sql, values } = itemConditions(filter)
+    const { sql, values } = itemConditions(s, filter)
     const from = page.cursor === undefined ? undefined : parseCursor(page.cursor, isPlace)
     const count = values.length
     const statement = prepare<ItemRow>(
@@ -124,7 +129,7 @@ export function prepareReading(s: string): Reading {
 
   /** Dead letters and unknown outcomes by fingerprint; only those that need a person unless the filter asks otherwise. */
   async function groups(session: Session, filter: ItemFilter): Promise<DeadLetterGroup[]> {
-    const { sql, values } = itemConditions({
+    const { sql, values } = itemConditions(s, {
       ...filter,
       needsPerson: filter.needsPerson ?? filter.states === undefined,
     })

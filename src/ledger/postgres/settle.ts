@@ -1,11 +1,13 @@
 /** `settle` of the port: the settlements of many calls in one statement, each fenced by its token. */
 import { itemId, parseItemId } from '../../core/ids.ts'
 import type { ItemState } from '../../core/item-state.ts'
+import { isKeptWithItem } from '../kept-success.ts'
 import type { Settlement, SettleReceipt } from '../port.ts'
 import { LEASED, runOf } from './claimed.ts'
-import { type Column, column, prepare, type Scalar, type Session } from './connection.ts'
+import { type Column, column, prepare, type Scalar, type Session, steady, steadyColumn } from './connection.ts'
 import { type Dependents, ENDS, type EndedRow, releasedIn, TAKES_ALONG } from './dependents.ts'
 import type { Effects } from './effects.ts'
+import type { KnownRuns } from './known-runs.ts'
 import type { Lanes } from './lanes.ts'
 
 export interface TimedSettlement {
@@ -20,6 +22,13 @@ interface SettledRow extends Omit<EndedRow, 'tenant' | 'step' | 'run_id'> {
   place: number
 }
 
+/** Of all that have plainly succeeded. */
+interface SucceededRow {
+  /** Those that are settled, counted from 1; `null`: all. */
+  places: number[] | null
+  releasing: { ord: number; run: number; dependents: string }[] | null
+}
+
 interface Placed extends TimedSettlement {
   readonly place: number
   readonly at: NonNullable<ReturnType<typeof parseItemId>>
@@ -30,16 +39,23 @@ const NOTHING: readonly string[] = []
 
 export function prepareSettle(
   s: string,
-  parts: { readonly dependents: Dependents; readonly effects: Effects; readonly lanes: Lanes },
+  parts: {
+    readonly dependents: Dependents
+    readonly effects: Effects
+    readonly lanes: Lanes
+    readonly knownRuns: KnownRuns
+  },
 ): Settle {
-  const { dependents, effects, lanes } = parts
+  const { dependents, effects, lanes, knownRuns: known } = parts
   const settleAll = prepare<SettledRow>(settleText(s))
+  const succeedAll = prepare<SucceededRow>(succeedText(s))
 
   async function settle(session: Session, entries: readonly TimedSettlement[]): Promise<SettleReceipt[]> {
     const placed = firstOfEach(entries)
-    const rows = placed.length === 0 ? [] : await session.rows(settleAll, settlementColumns(placed))
+    const rows = await write(session, placed)
     const settled = new Map(rows.map((row) => [row.place, row]))
     const done = entries.filter((_, place) => settled.has(place)).map((entry) => entry.settlement)
+    for (const { itemId } of done) known.forget(itemId)
     await effects.end(
       session,
       done.flatMap(({ effect, tenant, itemId: owner }) => (effect ? [{ ...effect, tenant, owner }] : [])),
@@ -55,6 +71,17 @@ export function prepareSettle(
       if (!row) return LEASE_LOST
       return { outcome: 'settled', state: row.state as ItemState, queued: queued.get(place) ?? NOTHING }
     })
+  }
+
+  /** Both at once, in the order in which everybody takes several items (see `extendLeases`) each. */
+  async function write(session: Session, placed: readonly Placed[]): Promise<SettledRow[]> {
+    const plain = placed.filter(({ settlement }) => isPlainSuccess(settlement))
+    const others = plain.length === placed.length ? [] : placed.filter(({ settlement }) => !isPlainSuccess(settlement))
+    const [succeeded, rows] = await Promise.all([
+      plain.length === 0 ? [] : session.rows(succeedAll, successColumns(plain, known)),
+      others.length === 0 ? [] : session.rows(settleAll, settlementColumns(others, known)),
+    ])
+    return [...rows, ...succeeded.flatMap((answer) => settledOf(plain, answer))]
   }
 
   /** What each settlement has queued; where several were needed, it is told to the last of them. */
@@ -115,16 +142,16 @@ function settleText(s: string): string {
       hint = ${unlessOverruled('n.hint')},
       cause = ${unlessOverruled('n.cause')},
       dead_since_ms = CASE WHEN NOT ${OVERRULED} AND n.fingerprint IS NOT NULL THEN coalesce(i.dead_since_ms, n.at_ms) END
-    FROM (SELECT u.*, ${runOf(s, 'u')} AS run FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[],
+    FROM (SELECT u.*, coalesce(u.known_run, ${runOf(s, 'u')}) AS run FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[],
       $9::text[], $10::text[], $11::int[], $12::boolean[], $13::text[], $14::int[], $15::text[], $16::text[], $17::text[],
       $18::text[], $19::text[], $20::boolean[], $21::bigint[], $22::bigint[], $23::int[], $24::text[], $25::text[],
-      $26::text[], $27::int[])
+      $26::text[], $27::int[], $28::bigint[])
       u (tenant, run_id, step, token, at_ms, next, reason, due_at_ms, output, external_id, slow_lane_tries, memo_said, memo,
         deferral, fingerprint, summary, hint, cause, outcome, counts, started_at_ms, ended_at_ms, status, idempotency_key,
-        note, failure, place) OFFSET 0) n
+        note, failure, place, known_run) OFFSET 0) n
     WHERE i.run = n.run AND i.step = n.step AND i.tenant = n.tenant
       AND i.lease_token = n.token AND ${LEASED}
-    RETURNING n.place, i.tenant, i.run, i.step, i.state, i.dependents, i.recorded, n.outcome, n.counts,
+    RETURNING n.place, i.tenant, i.run, i.step, i.state, i.dependents, i.channel, i.lease, i.recorded, n.outcome, n.counts,
       n.started_at_ms, n.ended_at_ms, n.status, n.idempotency_key, n.note, n.failure,
       CASE WHEN i.released THEN NOT (SELECT o.released FROM ${s}.items o
         WHERE o.run = i.run AND o.step = i.step AND o.tenant = i.tenant) ELSE false END AS releases,
@@ -133,8 +160,46 @@ function settleText(s: string): string {
     INSERT INTO ${s}.attempts (tenant, run, step, number, outcome, counts, started_at_ms, ended_at_ms, status,
       idempotency_key, note, failure)
     SELECT tenant, run, step, recorded, outcome, counts, started_at_ms, ended_at_ms, status, idempotency_key, note, failure
-    FROM settled WHERE outcome IS NOT NULL)
+    FROM settled WHERE outcome IS NOT NULL),
+  ${leasesReturned(s)}
   SELECT place, run, state, dependents, releases, takes_along FROM settled`
+}
+
+/**
+ * What happens most: a first try, or any other, that succeeds and has nothing more to tell. It ends its item, so nothing
+ * overrules it; the attempt lies in the row that is written anyway. Only what is out of the ordinary is answered row by row.
+ */
+function succeedText(s: string): string {
+  return `WITH settled AS (
+    UPDATE ${s}.items i SET lease_until_ms = NULL, lease_from_ms = NULL, lease_worker = NULL, attempts = i.attempts + 1,
+      recorded = i.recorded + 1, state = 'succeeded', reason = n.reason, updated_at_ms = n.at_ms, ended_at_ms = n.at_ms,
+      output = n.output, external_id = n.external_id, released = ${releasedIn(`'succeeded'`)},
+      fingerprint = NULL, summary = NULL, hint = NULL, cause = NULL, dead_since_ms = NULL,
+      success_from_ms = n.from_ms, success_at_ms = n.to_ms, success_status = n.status, success_key = n.key
+    FROM (SELECT v.*, coalesce(v.known_run, ${runOf(s, 'v')}) AS run FROM (
+        SELECT u.known_run, ${steady('u.tenant', '$2::text[]')} AS tenant, u.run_id, ${steady('u.step', '$4::text[]')} AS step,
+          u.token, ${steady('u.at_ms', '$6::bigint[]')} AS at_ms, u.reason, ${steady('u.output', '$8::text[]')} AS output,
+          u.external_id, u.from_ms, u.to_ms, u.status, u.key, u.ord
+        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[],
+          $9::text[], $10::bigint[], $11::bigint[], $12::int[], $13::text[]) WITH ORDINALITY
+          u (known_run, tenant, run_id, step, token, at_ms, reason, output, external_id, from_ms, to_ms, status, key, ord)) v
+      OFFSET 0) n
+    WHERE i.run = n.run AND i.step = n.step AND i.tenant = n.tenant AND i.lease_token = n.token AND ${LEASED}
+    RETURNING n.ord, i.run, i.dependents, i.channel, i.lease,
+      CASE WHEN i.released THEN NOT (SELECT o.released FROM ${s}.items o
+        WHERE o.run = i.run AND o.step = i.step AND o.tenant = i.tenant) ELSE false END AS releases),
+  ${leasesReturned(s)}
+  SELECT CASE WHEN count(*) < cardinality($5::bigint[]) THEN coalesce(json_agg(ord), '[]') END AS places,
+    json_agg(json_build_object('ord', ord, 'run', run, 'dependents', dependents)) FILTER (WHERE releases) AS releasing
+  FROM settled`
+}
+
+/** The places of items that are `settled` are free again. */
+function leasesReturned(s: string): string {
+  return `returned AS (
+    UPDATE ${s}.leases l SET open = l.open - n.items, runs = CASE WHEN l.open = n.items THEN '{}' ELSE l.runs END
+    FROM (SELECT channel, lease, count(*) AS items FROM settled GROUP BY channel, lease ORDER BY channel, lease) n
+    WHERE l.channel = n.channel AND l.slot = n.lease)`
 }
 
 /**
@@ -154,7 +219,41 @@ function firstOfEach(entries: readonly TimedSettlement[]): Placed[] {
   return placed.sort((a, b) => (a.settlement.itemId < b.settlement.itemId ? -1 : 1))
 }
 
-function settlementColumns(entries: readonly Placed[]): Column[] {
+function isPlainSuccess({ to, attempt, memo, deferral }: Settlement): boolean {
+  if (to.state !== 'succeeded' || memo !== undefined || deferral || !attempt) return false
+  return isKeptWithItem(attempt)
+}
+
+function settledOf(plain: readonly Placed[], { places, releasing }: SucceededRow): SettledRow[] {
+  const settled = places ? places.flatMap((ord) => plain[ord - 1] ?? []) : plain
+  const releases = new Map(releasing?.map((row) => [plain[row.ord - 1]?.place, row]))
+  return settled.map(({ place }) => {
+    const { run = 0, dependents = null } = releases.get(place) ?? {}
+    return { place, run, state: 'succeeded', dependents, releases: releases.has(place), takes_along: false }
+  })
+}
+
+function successColumns(entries: readonly Placed[], known: KnownRuns): Column[] {
+  const of = (pick: (settlement: Settlement) => Scalar | undefined) =>
+    column(entries, ({ settlement }) => pick(settlement))
+  return [
+    of(({ itemId }) => known.runOf(itemId)),
+    steadyColumn(entries, ({ settlement }) => settlement.tenant),
+    column(entries, ({ at, settlement }) => (known.runOf(settlement.itemId) === undefined ? at.runId : null)),
+    steadyColumn(entries, ({ at }) => at.step),
+    of(({ token }) => token),
+    steadyColumn(entries, ({ nowMs }) => nowMs),
+    of(({ to }) => (to.state === 'succeeded' ? to.note : null)),
+    steadyColumn(entries, ({ settlement: { to } }) => (to.state === 'succeeded' ? to.output : '')),
+    of(({ to }) => (to.state === 'succeeded' ? to.externalId : null)),
+    of(({ attempt }) => attempt?.startedAtMs),
+    of(({ attempt }) => attempt?.endedAtMs),
+    of(({ attempt }) => attempt?.status),
+    of(({ attempt }) => attempt?.idempotencyKey),
+  ]
+}
+
+function settlementColumns(entries: readonly Placed[], known: KnownRuns): Column[] {
   const of = (pick: (settlement: Settlement, nowMs: number) => Scalar | undefined) =>
     column(entries, (entry) => pick(entry.settlement, entry.nowMs))
   return [
@@ -175,6 +274,7 @@ function settlementColumns(entries: readonly Placed[]): Column[] {
     ...deadLetterColumns(of),
     ...attemptColumns(of),
     column(entries, ({ place }) => place),
+    of(({ itemId }) => known.runOf(itemId)),
   ]
 }
 

@@ -1,7 +1,4 @@
-/**
- * The attempt history: append-only rows, but for a success without remarks. That one ends its item, so it is the last, and
- * its few facts lie in the row that is written anyway.
- */
+/** The attempt history: append-only rows, but for a success that is kept with its item (`kept-success.ts`). */
 import type { Failure } from '../../core/failure.ts'
 import type { AttemptRecord } from '../port.ts'
 import { type AttemptRow, toAttempt } from '../record-rows.ts'
@@ -12,7 +9,7 @@ export interface Attempts {
   append(item: number, number: number, attempt: AttemptRecord): void
   /** What the newest attempt that failed ended with. */
   lastFailure(item: number): Failure | undefined
-  /** All but the one that is kept with its item: see {@link isKeptWithItem}. */
+  /** All but the one that is kept with its item: see `kept-success.ts`. */
   of(item: number): (AttemptRecord & { number: number })[]
 }
 
@@ -53,34 +50,5 @@ export function prepareAttempts(database: Database, failures: Failures): Attempt
       return row && failures.read(row.failure)
     },
     of: (item) => selectAll.all(item).map(toAttempt),
-  }
-}
-
-/** An attempt in the columns of its item: `success_...`. */
-export interface KeptSuccess {
-  readonly success_from_ms: number | null
-  readonly success_at_ms: number | null
-  readonly success_status: number | null
-  readonly success_key: string | null
-}
-
-/** True where the columns of {@link KeptSuccess} hold all there is to know of an attempt whose item succeeded by it. */
-export function isKeptWithItem(attempt: AttemptRecord): boolean {
-  return (
-    attempt.outcome === 'succeeded' && attempt.counts && attempt.note === undefined && attempt.failure === undefined
-  )
-}
-
-/** The attempt that is kept with its item, if there is one. */
-export function keptSuccess(row: KeptSuccess, number: number): (AttemptRecord & { number: number }) | undefined {
-  if (row.success_from_ms === null || row.success_at_ms === null) return undefined
-  return {
-    number,
-    startedAtMs: row.success_from_ms,
-    endedAtMs: row.success_at_ms,
-    outcome: 'succeeded',
-    counts: true,
-    ...(row.success_status !== null && { status: row.success_status }),
-    ...(row.success_key !== null && { idempotencyKey: row.success_key }),
   }
 }

@@ -1,4 +1,5 @@
 /** The items of many runs with all that is known of them: one range of each table. */
+import { type KeptSuccess, keptSuccess } from '../kept-success.ts'
 import type {
   TransferredAttempt,
   TransferredEdit,
@@ -6,7 +7,6 @@ import type {
   TransferredItem,
   TransferredOperation,
 } from '../transfer.ts'
-import { type KeptSuccess, keptSuccess } from './attempts.ts'
 import { type Database, prepare } from './connection.ts'
 
 export interface ExportedItem {

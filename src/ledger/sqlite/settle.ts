@@ -1,8 +1,9 @@
 /** `settle` of the port, to be called inside a transaction. */
 import { parseItemId } from '../../core/ids.ts'
 import { isEndState } from '../../core/item-state.ts'
+import { isKeptWithItem } from '../kept-success.ts'
 import type { SettledState, Settlement, SettleReceipt } from '../port.ts'
-import { type Attempts, isKeptWithItem } from './attempts.ts'
+import type { Attempts } from './attempts.ts'
 import { type Database, prepare } from './connection.ts'
 import type { Dependents } from './dependents.ts'
 import type { Effects } from './effects.ts'

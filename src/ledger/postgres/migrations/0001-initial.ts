@@ -97,6 +97,7 @@ CREATE TABLE ${s}.items (
   state text COLLATE "C" NOT NULL,
   due_at_ms bigint,                               -- only while it can be claimed
   lease_until_ms bigint,                          -- only while processing; the lease is the attempt, written ahead
+  lease integer,                                  -- the slot of its lease; says nothing when it is not processing any more
   lease_token bigint NOT NULL DEFAULT 0,          -- grows with each claim, never used again
   lease_from_ms bigint,
   lease_worker text,
@@ -129,15 +130,30 @@ CREATE TABLE ${s}.items (
   memo text,
   last_failure text,                              -- of the newest attempt that failed
   output text,
+  success_from_ms bigint,                         -- the attempt that ended it: only where there is no more to tell of that
+  success_at_ms bigint,
+  success_status integer,
+  success_key text,
   PRIMARY KEY (run, step, tenant)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05,
         autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX items_due ON ${s}.items (channel, due_at_ms, run, step) WHERE due_at_ms IS NOT NULL;
-CREATE INDEX items_leased ON ${s}.items (channel, lease_until_ms) WHERE lease_until_ms IS NOT NULL;
 CREATE INDEX items_dead ON ${s}.items (fingerprint) WHERE fingerprint IS NOT NULL;
 
--- Append-only: what was tried, written when the claim ends.
+-- What was claimed together, so that leases need no index entry for each item: how many of them are still out, and where to
+-- look for them when leases end. A slot is used again.
+CREATE TABLE ${s}.leases (
+  channel integer NOT NULL,
+  slot integer NOT NULL,
+  until_ms bigint NOT NULL,                       -- no lease of its items ends before
+  open integer NOT NULL,                          -- items that are still processing
+  runs bigint[] NOT NULL,                         -- theirs
+  PRIMARY KEY (channel, slot),
+  CHECK (open >= 0)
+) WITH (fillfactor = 50);
+
+-- Append-only: what was tried, written when the claim ends; but for a success without remarks, which its item keeps.
 CREATE TABLE ${s}.attempts (
   tenant text COLLATE "C" NOT NULL,
   run bigint NOT NULL,
