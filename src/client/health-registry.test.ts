@@ -210,6 +210,32 @@ describe('lanes', () => {
     expect(one.seen.filter((event) => event.type === 'gate.closed')).toHaveLength(1)
   })
 
+  test('R111, D21: the gate is asked first, then the breaker, then the budget; whoever is refused has used nothing', async () => {
+    const { clock, worker } = await world()
+    const { health } = worker()
+    const retryBudget = { ratio: 0, minimumPerSecond: 0, burst: 2 }
+    const integration = testIntegration('http://crm.example', { retryBudget })
+    const retry = { integration, attempt: 2 }
+    fail(health, 5, { integration })
+    health.closeGate('crm/default', clock.wallMs() + 60_000, '429')
+    // From 30 s on the breaker would begin a probe; behind the gate it is not asked.
+    for (const afterMs of [0, 45_000]) {
+      await clock.advance(afterMs)
+      expect(ask(health, retry)).toMatchObject({ admitted: false, by: 'gate' })
+      expect(health.breakers().find(({ key }) => key === 'crm:GET /people')).toMatchObject({ phase: 'open' })
+    }
+    await clock.advance(15_000)
+    const probe = permitFor(health, retry)
+    for (let round = 0; round < 20; round++) {
+      expect(ask(health, retry)).toMatchObject({ admitted: false, by: 'breaker' })
+    }
+    health.report(probe, { type: 'failed', code: 'http_503' })
+    // Of two retries the probe was one; none of all those that were refused was the other.
+    await clock.runUntil(health.resetBreaker('crm:GET /people'))
+    expect(ask(health, retry)).toMatchObject({ admitted: true })
+    expect(ask(health, retry)).toMatchObject({ admitted: false, by: 'retry_budget' })
+  })
+
   test('a gate opens by time alone', async () => {
     const { clock, worker } = await world()
     const { health } = worker()

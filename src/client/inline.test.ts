@@ -161,7 +161,7 @@ describe('retries while the caller waits', () => {
     await server.allClosed()
   })
 
-  test('R069: an open breaker answers at once, without touching the network', async () => {
+  test('R069, R075: an open breaker answers at once, without touching the network', async () => {
     await using server = await jsonServer(() => ({ status: 503, body: {} }))
     await using parts = await testParts(systemClock)
     const client = createInlineCaller(parts, testIntegration(server.url))

@@ -116,7 +116,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-describe('parity with cockatiel', () => {
+describe('R078, D16: parity with cockatiel', () => {
   const consecutive = () => circuitBreaker(handleAll, { halfOpenAfter: OPEN_MS, breaker: new ConsecutiveBreaker(5) })
   const settings = { ...PLAIN, consecutiveFailures: 5 }
 
@@ -161,7 +161,7 @@ describe('parity with cockatiel', () => {
   })
 })
 
-describe('parity with opossum', () => {
+describe('R078, D16: parity with opossum', () => {
   const settings = { ...PLAIN, failureRate: MORE_THAN_HALF, minimumCalls: 10 }
   const options = { errorThresholdPercentage: 50, volumeThreshold: 10 }
 

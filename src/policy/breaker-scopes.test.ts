@@ -76,7 +76,7 @@ describe('breakers in scopes (D15)', () => {
     expect(endpoint.phase).toBe('open')
   })
 
-  it('R072: one broken endpoint does not open the API as a whole, two do', () => {
+  it('R072, R073: one broken endpoint does not open the API as a whole, two do', () => {
     let one = CLOSED_BREAKER
     let two = CLOSED_BREAKER
     for (let index = 0; index < 10; index++) {

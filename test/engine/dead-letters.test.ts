@@ -134,6 +134,32 @@ describe('dead letters', () => {
     await engine.finish()
   })
 
+  test('R110: which items failed, why, and what was done about each can be asked for, to the end and after it', async () => {
+    const engine = await withDeadLetters(3)
+    const [first = '', second = ''] = engine.runIds.map((runId) => `${runId}.crm`)
+    const { operations } = engine.hf
+    await operations.replay({ selection: { itemIds: [first] }, by: 'ada', patch: { company: 'Acme' } })
+    await operations.replay({ selection: { itemIds: [second] }, by: 'ada' })
+    await engine.clock.runUntil(engine.hf.drain())
+    await operations.discard({ itemIds: [second] }, 'a test lead', 'grace')
+
+    const outcomesOf = async (itemId: string) => {
+      const item = await operations.item(itemId)
+      return item?.attempts.map(({ outcome, failure }) => [outcome, failure?.class, failure?.subject])
+    }
+    const refused = ['failed', 'validation', 'company']
+    expect(await outcomesOf(first)).toEqual([refused, ['succeeded', undefined, undefined]])
+    expect(await outcomesOf(second)).toEqual([refused, refused])
+    expect((await operations.item(first))?.operations).toMatchObject([{ by: 'ada' }])
+    expect((await operations.item(second))?.operations).toMatchObject([
+      { by: 'ada' },
+      { by: 'grace', note: expect.stringContaining('a test lead') },
+    ])
+    const left = await operations.items({ states: ['dead_lettered'] })
+    expect(left.rows.map(({ itemId }) => itemId)).toEqual([`${engine.runIds[2]}.crm`])
+    await engine.finish()
+  })
+
   test('R057: a replay keeps the counters; only the budget begins anew', async () => {
     const engine = await withDeadLetters(1)
     const selection = { itemIds: [`${engine.runIds[0]}.crm`] }

@@ -241,6 +241,34 @@ describe('which key', () => {
     await engine.finish()
   })
 
+  test('R099: each step has a key of its own and is done by itself; a replay repeats only the step that failed', async () => {
+    const twoSteps = definePipeline<{ amount: number }>('two-steps')
+      .step('reserve', { integration: 'crm', request: { ...request, path: '/reservations' }, idempotency: KEY })
+      .step('pay', { after: ['reserve'], integration: 'crm', request, idempotency: KEY })
+    const engine = await testEngine({ pipelines: [twoSteps], settings: DAYS_PASS })
+    engine.api.reply = ({ path }, count) =>
+      path === '/reservations' && count === 1 ? LOST : path === '/charges' && count === 1 ? { status: 422 } : DONE
+    engine.hf.startWorker()
+    const { runId } = await engine.hf.submit(twoSteps, { amount: 5 }, { key: 'order-1' })
+    await engine.clock.runUntil(engine.hf.drain())
+    const states = async () => (await engine.hf.operations.run(runId))?.items.map(({ state }) => state)
+    expect(await states()).toEqual(['succeeded', 'dead_lettered'])
+    await replayed({ ...engine, itemId: `${runId}.pay` })
+    expect(await states()).toEqual(['succeeded', 'succeeded'])
+
+    expect(engine.api.requests.map(({ path }) => path)).toEqual([
+      '/reservations',
+      '/reservations',
+      '/charges',
+      '/charges',
+    ])
+    const [reserve, reserveAgain, pay, payAgain] = keysOf(engine)
+    expect(reserveAgain).toBe(reserve)
+    expect(payAgain).toBe(pay)
+    expect(pay).not.toBe(reserve)
+    await engine.finish()
+  })
+
   test('R083, R084: derived from the names of pipeline, record and step: a UUID that any process would derive', async () => {
     const [one, other] = [await charged([]), await charged([], charge, { seed: 'another process' })]
     expect(keysOf(one)).toEqual(keysOf(other))

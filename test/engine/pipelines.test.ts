@@ -67,6 +67,23 @@ describe('pipelines', () => {
     await engine.finish()
   })
 
+  test('R107, R108: many records at once are as many items, each with its own end; bad ones stop none of the good', async () => {
+    const engine = await testEngine({ pipelines: [chain] })
+    const isBad = (email: string) => Number(email) % 10 === 0
+    engine.api.reply = ({ body }) => ({ status: isBad((body as { email: string }).email) ? 422 : 201 })
+    engine.hf.startWorker()
+    const records = Array.from({ length: 100 }, (_, index) => ({ input: { email: String(index) } }))
+    await engine.clock.runUntil(engine.hf.submitMany(chain, records))
+    const balance = await engine.clock.runUntil(engine.hf.drain({ pipeline: 'chain' }))
+    expect(balance).toMatchObject({ accepted: 300, states: { succeeded: 290, dead_lettered: 10 } })
+    const { rows } = await engine.hf.operations.items({ states: ['dead_lettered'] })
+    const refused = await Promise.all(rows.map(({ itemId }) => engine.hf.operations.item(itemId)))
+    expect(refused.map((item) => item?.input)).toEqual(
+      expect.arrayContaining(records.map(({ input }) => input).filter(({ email }) => isBad(email))),
+    )
+    await engine.finish()
+  })
+
   test('R076: a step whose API is down holds up only what depends on it', async () => {
     const fork = definePipeline('fork', { input: lead })
       .step('crm', {

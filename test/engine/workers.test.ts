@@ -64,6 +64,26 @@ describe('workers', () => {
     rmSync(directory, { recursive: true })
   })
 
+  test('R102, R104: the store is the queue and the record: what one process took in, another finds, in order', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'holdfast-'))
+    const path = join(directory, 'test.db')
+    const records = Array.from({ length: 50 }, (_, index) => ({ input: { email: String(index) } }))
+    const receiver = await testEngine({ pipelines: [create], path })
+    await receiver.clock.runUntil(receiver.hf.submitMany(create, records))
+    const accepted = await receiver.hf.operations.items({}, { limit: 100 })
+    expect(receiver.api.requests).toEqual([])
+    await receiver.finish()
+
+    const worker = await testEngine({ pipelines: [create], path, seed: 'another process' })
+    expect(await worker.hf.operations.items({}, { limit: 100 })).toEqual(accepted)
+    worker.hf.startWorker({ concurrency: 1 })
+    const balance = await worker.clock.runUntil(worker.hf.drain())
+    expect(balance).toMatchObject({ accepted: 50, states: { succeeded: 50, queued: 0 } })
+    expect(worker.api.requests.map(({ body }) => body)).toEqual(records.map(({ input }) => input))
+    await worker.finish()
+    rmSync(directory, { recursive: true })
+  })
+
   test('long calls keep their lease: nobody else takes them over', async () => {
     const engine = await testEngine({
       pipelines: [create],

@@ -13,6 +13,12 @@ test('the example of the README is the one that the suite runs', () => {
   expect(read('README.md')).toContain(read('examples/first-steps/first-steps.ts').trim())
 })
 
+test('R120: the README says when not to use it', () => {
+  const [, section = ''] = /^## When not to use it$([^#]+)/m.exec(read('README.md')) ?? []
+  for (const reason of [/few/, /costs nothing/, /transactions across systems/, /bulk\s+job/])
+    expect(section).toMatch(reason)
+})
+
 test('so is its test of a pipeline', () => {
   const [outage = ''] =
     /^test\('an outage[\s\S]+?^}\)$/m.exec(read('examples/test-your-pipeline/sign-up.test.ts')) ?? []

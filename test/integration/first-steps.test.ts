@@ -11,7 +11,7 @@ import { startTwin } from '../../src/testing/twin/twin.ts'
 
 const example = resolve(import.meta.dirname, '../../examples/first-steps/first-steps.ts')
 
-test('the ten lines of the README do what they say, twice without doing it twice', async () => {
+test('R119: the ten lines of the README do what they say, twice without doing it twice', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-first-steps-'))
   await using crm = await startTwin({
     clock: systemClock,

@@ -79,7 +79,7 @@ describe('killed without warning', () => {
   let kills = 0
 
   test.for(Array.from({ length: SERIES }, (_, index) => index))(
-    `R097: series %i of ${KILLS_PER_SERIES} SIGKILLs: none lost, none doubled, balanced after each`,
+    `R097, R117, R118: series %i of ${KILLS_PER_SERIES} SIGKILLs: none lost, none doubled, balanced after each`,
     { timeout: MINUTE_MS },
     async (series) => {
       await using scene = await openScene(`kills ${series}`)
@@ -237,7 +237,7 @@ async function stateOf(holdfast: Holdfast): Promise<unknown> {
 
 describe('asked to end', () => {
   test(
-    '`holdfast worker` on SIGTERM: what runs ends, the rest stays queued, nothing is left in its hands; exit code 0',
+    'R117: `holdfast worker` on SIGTERM: what runs ends, the rest stays queued, nothing is left in its hands; exit code 0',
     async () => {
       await using scene = await openScene('sigterm')
       scene.workshop.write('holdfast.config.ts', configOf(scene))

@@ -201,7 +201,7 @@ describe('the library', () => {
   })
 
   test(
-    'several processes share one store: each record is worked on once, and found everywhere',
+    'R103: several processes share one store: each record is worked on once, and found everywhere',
     async () => {
       const store = storeIn('shared')
       const before = twin.effects.length

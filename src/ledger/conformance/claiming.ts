@@ -71,7 +71,7 @@ export function claiming(make: MakeStore): void {
       })
     })
 
-    behaviour(make, 'oldest due first, over all channels, and no more than asked for', async ({ ledger }) => {
+    behaviour(make, 'R102: oldest due first, over all channels, and no more than asked for', async ({ ledger }) => {
       const dues = [5, 1, 4, 2, 3]
       const runs = dues.map((due) =>
         newRun({ items: [newItem({ dueAtMs: START_MS + due, endpoint: due % 2 === 0 ? 'even' : 'odd' })] }),
@@ -85,12 +85,16 @@ export function claiming(make: MakeStore): void {
       expect(order).toEqual([1, 2, 3, 4])
     })
 
-    behaviour(make, 'items due at the same time come in the order in which they were accepted', async ({ ledger }) => {
-      const runs = Array.from({ length: 5 }, () => newRun())
-      await ledger.submit(runs)
-      const claimed = [...(await claim(ledger, { limit: 2 })), ...(await claim(ledger, { limit: 3 }))]
-      expect(claimed.map((item) => item.runId)).toEqual(runs.map((run) => run.id))
-    })
+    behaviour(
+      make,
+      'R102: items due at the same time come in the order in which they were accepted',
+      async ({ ledger }) => {
+        const runs = Array.from({ length: 5 }, () => newRun())
+        await ledger.submit(runs)
+        const claimed = [...(await claim(ledger, { limit: 2 })), ...(await claim(ledger, { limit: 3 }))]
+        expect(claimed.map((item) => item.runId)).toEqual(runs.map((run) => run.id))
+      },
+    )
 
     behaviour(
       make,

@@ -63,7 +63,7 @@ export function sharing(make: MakeStore): void {
   })
 
   describe('health', () => {
-    behaviour(make, 'R075: a change applies only to the revision it was made from', async (test) => {
+    behaviour(make, 'D16: a change applies only to the revision it was made from', async (test) => {
       const other = await test.another()
       const key = 'breaker:crm:POST /contacts'
       const [made] = await test.ledger.updateHealth([{ key, fromRevision: 0, state: { phase: 'open' } }], START_MS)

@@ -106,7 +106,7 @@ export function submitting(make: MakeStore): void {
       }
     })
 
-    behaviour(make, 'R099: steps that need others wait; the rest is queued', async ({ ledger }) => {
+    behaviour(make, 'R114: steps that need others wait; the rest is queued', async ({ ledger }) => {
       const run = chainRun()
       await ledger.submit([run])
       expect(await stateOf(ledger, idOf(run, 'a'))).toBe('queued')

@@ -218,7 +218,7 @@ describe('no space left', () => {
 })
 
 describe('several processes', () => {
-  it('open one new file at once: it is migrated once, and no item is claimed twice', async () => {
+  it('R103: open one new file at once: it is migrated once, and no item is claimed twice', async () => {
     const path = newPath()
     const results = await Promise.all([1, 2, 3].map((worker) => linesOf('race', path, `worker-${worker}`)))
     const claimed = results.flat()
@@ -230,7 +230,7 @@ describe('several processes', () => {
     await ledger.close()
   })
 
-  it('rule 1: what was acknowledged survives a kill at any moment', async () => {
+  it('R102, rule 1: what was acknowledged survives a kill at any moment', async () => {
     const path = newPath()
     const child = start('submit', path, 'worker-1')
     const acknowledged: string[] = []

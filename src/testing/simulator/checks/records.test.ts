@@ -239,7 +239,7 @@ describe('secrets never leave (rule 7)', () => {
   })
 })
 
-describe('what commits together (rule 5)', () => {
+describe('R118: what commits together (rule 5)', () => {
   const reserved = (): Story => {
     const effect = { key: 'k', owner: 'r1.do', tenant: 'default' }
     const story = tell(operationsEndWithTheirItem).submit(runOf('post_operation', 'r1')).claim('m1#1', 'r1.do', 1)
