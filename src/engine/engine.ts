@@ -27,6 +27,7 @@ import { createOperations } from './operations.ts'
 import type { AnyPipeline } from './pipeline.ts'
 import { wakeWhenHealthy } from './recovery.ts'
 import { createSettler } from './settler.ts'
+import { submitSingleRequest } from './single-request.ts'
 import { submitRecords } from './submit.ts'
 import { watchForUndo } from './undo.ts'
 import { type EngineWorker, FLUSH_LIMIT_MS, startWorker } from './worker.ts'
@@ -97,6 +98,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     credentials: credentials.desk,
     clock,
     events,
+    newId: createIdSource(clock, random),
     wake: () => crew.wake(),
   })
   const inlineParts = { ...attempt, ledger, newId: () => newId(clock, random) }
@@ -148,6 +150,12 @@ export function createEngine(parts: EngineParts): Holdfast {
       const receipts = await submitRecords(submitParts(options), pipelineOf(catalog, pipeline), records)
       crew.wake()
       return receipts
+    },
+    async submitRequest(request, options) {
+      openOrThrow()
+      const receipt = await submitSingleRequest(submitParts(), request, options)
+      crew.wake()
+      return receipt
     },
     client: (name, options) => createInlineCaller(inlineParts, catalog.integration(name), options),
     fetch: (name, options) => createFetch(inlineParts, catalog.integration(name), options),

@@ -32,8 +32,9 @@ export async function submitRecords(
   parts: SubmitParts,
   pipeline: AnyPipeline,
   records: readonly SubmitRecord[],
+  plans: readonly StepPlan[] = parts.catalog.plansOf(pipeline.name),
 ): Promise<(Submitted | Refused)[]> {
-  const prepared = await prepareAll(targetOf(parts, pipeline), records)
+  const prepared = await prepareAll(targetOf(parts, pipeline, plans), records)
   const runs = prepared.filter((entry): entry is NewRun => !isHoldfastError(entry))
   const receipts = runs.length > 0 ? await parts.ledger.submit(runs) : []
   let next = 0
@@ -62,8 +63,7 @@ interface Target {
   itemsFor(tenant: string): readonly NewItem[]
 }
 
-function targetOf(parts: SubmitParts, pipeline: AnyPipeline): Target {
-  const plans = parts.catalog.plansOf(pipeline.name)
+function targetOf(parts: SubmitParts, pipeline: AnyPipeline, plans: readonly StepPlan[]): Target {
   const nowMs = parts.clock.wallMs()
   const byTenant = new Map<string, readonly NewItem[]>()
   return {

@@ -2,6 +2,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { assertRuns } from '../new-runs.ts'
 import type { Ledger, NewRun, SubmitReceipt } from '../port.ts'
+import { prepareActions } from './actions.ts'
 import { prepareAudit } from './audit.ts'
 import { readBalance } from './balance.ts'
 import { prepareClaims } from './claim.ts'
@@ -65,6 +66,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const operators = prepareOperators(s, { dependents, effects })
   const claims = prepareClaims(s, transactor, names)
   const wake = prepareWake(s)
+  const actions = prepareActions(s)
   const retain = prepareRetain(s)
   const reading = prepareReading(s)
   const audit = prepareAudit(s)
@@ -132,6 +134,8 @@ export function createLedger(parts: LedgerParts): ServerLedger {
     cancel: (orders, nowMs) => announced(write((session) => operators.cancel(session, orders, nowMs))),
     resolve: (orders, nowMs) => announced(write((session) => operators.resolve(session, orders, nowMs))),
     wake: (request, nowMs) => announced(write((session) => wake(session, request, nowMs))),
+    recordActions: (recorded) => write((session) => actions.record(session, recorded)),
+    actions: (filter, page) => read((session) => actions.list(session, filter, page)),
     run: (runId) => read((session) => reading.run(session, runId)),
     item: (itemId) => read((session) => reading.item(session, itemId)),
     items: (filter, page) => read((session) => reading.items(session, filter, page)),
