@@ -2,7 +2,7 @@
 import type { GatewaySettings } from '../config/gateway-settings.ts'
 import type { RateSettings } from '../config/settings.ts'
 import type { Clock } from '../core/clock.ts'
-import { HoldfastError } from '../core/errors.ts'
+import { overloaded } from './problems.ts'
 
 export interface AdmissionParts {
   readonly settings: Pick<GatewaySettings, 'maxInFlight' | 'rate'>
@@ -38,11 +38,11 @@ export function createAdmission({ settings, clock, loopDelayMs }: AdmissionParts
   return {
     enter(caller) {
       const waitMs = buckets.take(caller)
-      if (waitMs > 0) throw refused('rate_limited', 'This caller sends more than its rate', waitMs)
+      if (waitMs > 0) throw overloaded('This caller sends more than its rate', waitMs, 'rate_limited')
       if (inFlight >= settings.maxInFlight) {
-        throw refused('overloaded', `${inFlight} requests are under way, as many as are allowed`, 1000)
+        throw overloaded(`${inFlight} requests are under way, as many as are allowed`, 1000)
       }
-      if (loopDelayMs() > LATEST_LOOP_MS) throw refused('overloaded', 'The gateway cannot keep up', 2000)
+      if (loopDelayMs() > LATEST_LOOP_MS) throw overloaded('The gateway cannot keep up', 2000)
       inFlight += 1
       let left = false
       return {
@@ -78,14 +78,4 @@ function createBuckets(rate: RateSettings | undefined, clock: Clock) {
       return 0
     },
   }
-}
-
-function refused(code: 'overloaded' | 'rate_limited', message: string, retryAfterMs: number): HoldfastError {
-  return new HoldfastError({
-    code,
-    class: code === 'rate_limited' ? 'rate_limited' : 'transient',
-    message,
-    hint: 'Wait as long as Retry-After says, then send it again: nothing of it was stored.',
-    details: { retryAfterMs },
-  })
 }

@@ -2,7 +2,7 @@
 import type { Clock } from '../core/clock.ts'
 import { HoldfastError, messageOf } from '../core/errors.ts'
 import { isJsonObject, type Json } from '../core/json.ts'
-import { refusal } from './problems.ts'
+import { overloaded, refusal } from './problems.ts'
 
 const DEEPEST = 64
 
@@ -11,6 +11,13 @@ export interface ReadLimits {
   /** Of a whole body: to arrive; of a stream: to stand still. */
   readonly arrivalMs: number
   readonly clock: Clock
+  readonly buffers: Buffers
+}
+
+/** Bytes of bodies that have arrived in part, of all requests together: what slow senders could fill the memory with. */
+export interface Buffers {
+  readonly maxBytes: number
+  bytes: number
 }
 
 export type Reader = ReadableStreamDefaultReader<Uint8Array>
@@ -20,20 +27,32 @@ export async function readJson(request: Request, limits: ReadLimits): Promise<Js
   const declared = Number(request.headers.get('content-length') ?? 0)
   if (declared > limits.maxBytes) throw tooLarge(limits.maxBytes)
   const deadlineMs = limits.clock.monotonicMs() + limits.arrivalMs
+  const { buffers } = limits
   const pieces: Uint8Array[] = []
   let bytes = 0
-  for await (const piece of piecesOf(request, limits, deadlineMs)) {
-    bytes += piece.byteLength
-    if (bytes > limits.maxBytes) throw tooLarge(limits.maxBytes)
-    pieces.push(piece)
+  try {
+    for await (const piece of piecesOf(request, limits, deadlineMs)) {
+      bytes += piece.byteLength
+      buffers.bytes += piece.byteLength
+      if (bytes > limits.maxBytes) throw tooLarge(limits.maxBytes)
+      if (buffers.bytes > buffers.maxBytes) {
+        // At once, before the stream is let go: or others that arrive meanwhile would be refused for these bytes.
+        buffers.bytes -= bytes
+        bytes = 0
+        throw overloaded('The bodies that are arriving fill the memory for them', 1000)
+      }
+      pieces.push(piece)
+    }
+    return parseJson(Buffer.concat(pieces))
+  } finally {
+    buffers.bytes -= bytes
   }
-  return parseJson(Buffer.concat(pieces))
 }
 
 /** Read only as fast as they are asked for: back-pressure reaches the sender. */
 export async function* piecesOf(
   request: Request,
-  { clock, arrivalMs }: Omit<ReadLimits, 'maxBytes'>,
+  { clock, arrivalMs }: Pick<ReadLimits, 'clock' | 'arrivalMs'>,
   deadlineMs?: number,
 ): AsyncGenerator<Uint8Array> {
   const reader = request.body?.getReader() as Reader | undefined

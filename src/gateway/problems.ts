@@ -106,6 +106,17 @@ function unexpected(cause: unknown): HoldfastError {
   })
 }
 
+/** Refused because of what else is going on: nothing of it was stored. */
+export function overloaded(message: string, retryAfterMs: number, code: 'overloaded' | 'rate_limited' = 'overloaded') {
+  return new HoldfastError({
+    code,
+    class: code === 'rate_limited' ? 'rate_limited' : 'transient',
+    message,
+    hint: 'Wait as long as Retry-After says, then send it again: nothing of it was stored.',
+    details: { retryAfterMs },
+  })
+}
+
 /** An error of a request: refused before anything was done. */
 export function refusal(code: string, message: string, hint: string, details?: Record<string, unknown>): HoldfastError {
   return new HoldfastError({ code, class: 'validation', message, hint, ...(details && { details }) })

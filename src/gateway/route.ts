@@ -5,7 +5,7 @@ import { HoldfastError } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
 import type { Operations } from '../engine/api.ts'
 import type { Principal } from './access.ts'
-import { readJson } from './body.ts'
+import { type ReadLimits, readJson } from './body.ts'
 import type { Env, Guard, Guarded } from './guard.ts'
 import type { GatewayParts } from './parts.ts'
 import { problemSchema, refusal } from './problems.ts'
@@ -46,6 +46,7 @@ export interface Call<Params = unknown, Query = unknown, Body = unknown> {
   /** On behalf of the caller: what changes anything is written to the trail of actions. */
   readonly operations: Operations
   readonly parts: GatewayParts
+  readonly reading: Omit<ReadLimits, 'maxBytes'>
   readonly correlationId: string
   /** False: made here. */
   readonly hasOwnCorrelation: boolean
@@ -53,6 +54,8 @@ export interface Call<Params = unknown, Query = unknown, Body = unknown> {
 
 /** Of bodies that are no records: orders of operators. */
 const MAX_ORDER_BYTES = 1024 * 1024
+/** Of all bodies that are arriving. */
+const MAX_ARRIVING_BYTES = 256 * 1024 * 1024
 
 export type Add = <
   Params extends Fields = z.ZodObject<Record<never, never>>,
@@ -63,6 +66,9 @@ export type Add = <
 ) => void
 
 export function routesOf(app: OpenAPIHono<Env>, parts: GatewayParts, guard: Guard): Add {
+  const { clock, settings } = parts
+  const buffers = { bytes: 0, maxBytes: Math.max(MAX_ARRIVING_BYTES, 4 * parts.maxPayloadBytes) }
+  const reading = { clock, arrivalMs: settings.arrivalMs, buffers }
   return (route) => {
     describeRoute(app, route)
     const serve = async (context: Context<Env>, principal: Principal): Promise<Response> => {
@@ -71,10 +77,13 @@ export function routesOf(app: OpenAPIHono<Env>, parts: GatewayParts, guard: Guar
         request: context.req.raw,
         params: checked('params', route.params, context.req.param()),
         query: checked('query', route.query, queryOf(context)),
-        body: route.body ? checked('body', route.body, await orderOf(context, parts)) : undefined,
+        body: route.body
+          ? checked('body', route.body, await orderOf(context, parts.maxPayloadBytes, reading))
+          : undefined,
         principal,
         operations: parts.holdfast.operations.as(principal),
         parts,
+        reading,
         correlationId,
         hasOwnCorrelation,
       }
@@ -87,12 +96,9 @@ export function routesOf(app: OpenAPIHono<Env>, parts: GatewayParts, guard: Guar
   }
 }
 
-async function orderOf(context: Context<Env>, parts: GatewayParts): Promise<Json> {
-  const request = context.req.raw
-  requireJson(request)
-  const { clock, settings, maxPayloadBytes } = parts
-  const maxBytes = Math.max(MAX_ORDER_BYTES, maxPayloadBytes + MAX_ORDER_BYTES)
-  return readJson(request, { maxBytes, arrivalMs: settings.arrivalMs, clock })
+async function orderOf(context: Context<Env>, maxPayloadBytes: number, reading: Call['reading']): Promise<Json> {
+  requireJson(context.req.raw)
+  return readJson(context.req.raw, { ...reading, maxBytes: maxPayloadBytes + MAX_ORDER_BYTES })
 }
 
 /** Also what keeps a form of another site from being taken for an order. */

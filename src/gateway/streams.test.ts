@@ -157,6 +157,24 @@ describe('too much', () => {
     await gateway.finish()
   })
 
+  it('bodies that arrive slowly cannot fill the memory, and leave nothing behind', async () => {
+    const gateway = await testGateway({ parts: { maxPayloadBytes: 100 * 1024 * 1024 } })
+    const piece = new Uint8Array(1024 * 1024).fill(0x20)
+    const headers = { 'content-type': 'application/json' }
+    const send = async (pieces: number): Promise<number> => {
+      let left = pieces
+      const body = new ReadableStream<Uint8Array>({
+        pull: (controller) => (left-- > 0 ? controller.enqueue(piece) : undefined),
+      })
+      return (await gateway.call('POST', '/v1/requests', { body, headers })).status
+    }
+    const answers = await gateway.clock.runUntil(Promise.all(Array.from({ length: 5 }, () => send(90))))
+    expect(answers.filter((status) => status === 503)).toHaveLength(1)
+    expect(answers.filter((status) => status === 408)).toHaveLength(4)
+    expect((await gateway.call('POST', '/v1/requests', { body: REQUEST })).status).toBe(202)
+    await gateway.finish()
+  })
+
   it('refuses while the event loop is late', async () => {
     const gateway = await testGateway({ parts: { loopDelayMs: () => 1500 } })
     expect(await gateway.call('GET', '/v1/items')).toMatchObject({ status: 503, json: { code: 'overloaded' } })

@@ -82,8 +82,8 @@ function keyAt(input: Json, path: readonly string[]): string {
 }
 
 async function* receiptsOf(call: LinesCall, optionsOf: OptionsOf, counts: Counts): AsyncGenerator<Told[]> {
-  const { clock, settings, maxPayloadBytes } = call.parts
-  const pieces = piecesOf(call.request, { clock, arrivalMs: settings.arrivalMs })
+  const { maxPayloadBytes } = call.parts
+  const pieces = piecesOf(call.request, call.reading)
   let group: Entry[] = []
   let bytes = 0
   for await (const line of linesOf(pieces, maxPayloadBytes)) {

@@ -103,8 +103,7 @@ async function submitOne(call: Call<{ name: string }, About>): Promise<Response>
   const { request, parts } = call
   requireJson(request)
   const key = idempotencyKeyOf(request.headers)
-  const { clock, settings, maxPayloadBytes } = parts
-  const input = await readJson(request, { clock, arrivalMs: settings.arrivalMs, maxBytes: maxPayloadBytes })
+  const input = await readJson(request, { ...call.reading, maxBytes: parts.maxPayloadBytes })
   const options = { ...commonOptions(call), ...(key !== undefined && { key }) }
   return accepted(await parts.holdfast.submit(call.params.name, input, options))
 }

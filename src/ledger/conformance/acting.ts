@@ -2,7 +2,7 @@ import { describe, expect } from 'vitest'
 import type { ActionRecord } from '../port.ts'
 import { behaviour, type MakeStore, newRun, START_MS } from './support.ts'
 
-function action(number: number, parts: Partial<ActionRecord> = {}): ActionRecord {
+export function action(number: number, parts: Partial<ActionRecord> = {}): ActionRecord {
   return {
     id: `0192f7c0-0000-7000-8000-${String(number).padStart(12, '0')}`,
     atMs: START_MS + number,
@@ -24,6 +24,12 @@ export function acting(make: MakeStore): void {
       const odd = action(1, { by: 'token:ça "va"', reason: '', details: { 'a"b': [null, 1.5, 'ü'] } })
       await ledger.recordActions([odd])
       expect((await (await another()).actions({}, { limit: 10 })).rows).toEqual([odd])
+    })
+
+    behaviour(make, 'whatever people type is kept, and looked for', async ({ ledger }) => {
+      await ledger.recordActions([action(1, { reason: 'a\0b \ud800', target: '\0' })])
+      expect((await ledger.actions({}, { limit: 10 })).rows).toMatchObject([{ outcome: 'done' }])
+      expect((await ledger.actions({ by: '\0' }, { limit: 10 })).rows).toEqual([])
     })
 
     behaviour(make, 'recorded before and after: the same id changes how it ended, and nothing else', async (test) => {

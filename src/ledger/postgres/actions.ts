@@ -2,7 +2,7 @@
 import { ACTION_COLUMNS, type ActionRow, actionsEndOf, toAction, toActionRow } from '../actions.ts'
 import { cursorOf } from '../cursor.ts'
 import type { ActionFilter, ActionRecord, Page, PageOf } from '../port.ts'
-import { prepare, type Session } from './connection.ts'
+import { prepare, type Session, storable } from './connection.ts'
 
 export interface Actions {
   record(session: Session, actions: readonly ActionRecord[]): Promise<void>
@@ -25,15 +25,26 @@ export function prepareActions(s: string): Actions {
       for (const action of actions) {
         const row = toActionRow(action)
         const { id, at_ms, by_whom, origin, what, target, reason, details, outcome } = row
-        await session.rows(upsert, [id, at_ms, by_whom, origin, what, target, reason, details, outcome])
+        const values = [id, at_ms, by_whom, origin, what, target, reason, details, outcome]
+        await session.rows(upsert, values.map(storableValue))
       }
     },
     async list(session, { by, what }, { limit, cursor }) {
       const [atMs, id] = actionsEndOf(cursor)
-      const rows = await session.rows(select, [atMs, id, by ?? null, what ?? null, limit + 1])
+      const rows = await session.rows(select, [
+        atMs,
+        id,
+        storableValue(by ?? null),
+        storableValue(what ?? null),
+        limit + 1,
+      ])
       const shown = rows.slice(0, limit).map(toAction)
       const last = shown.at(-1)
       return { rows: shown, cursor: last && rows.length > limit ? cursorOf([last.atMs, last.id]) : undefined }
     },
   }
+}
+
+function storableValue<Value extends string | number | null>(value: Value): string | number | null {
+  return typeof value === 'string' ? storable(value) : value
 }
