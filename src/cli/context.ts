@@ -47,12 +47,17 @@ export function createContext(host: Host, options: CommonOptions): CliContext {
       const holdfast = await openHoldfast(await config(purpose))
       using _trouble = tellTrouble(holdfast, output)
       try {
-        return await use(holdfast)
+        return await use(onBehalfOf(holdfast, host))
       } finally {
         await holdfast.close()
       }
     },
   }
+}
+
+/** What a person changes by a command is written to the trail of actions, like what comes over HTTP. */
+function onBehalfOf(holdfast: Holdfast, { person, machine }: Host): Holdfast {
+  return { ...holdfast, operations: holdfast.operations.as({ by: person, from: machine }) }
 }
 
 /** A part that failed while the rest went on, a credential that needs somebody: the person at the terminal should know, and not be flooded with it. */

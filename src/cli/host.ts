@@ -1,5 +1,5 @@
 /** The world as the commands see it: everything that a test replaces. */
-import { userInfo } from 'node:os'
+import { hostname, userInfo } from 'node:os'
 import type { Clock } from '../core/clock.ts'
 import { systemClock } from '../system/system-clock.ts'
 import type { ExitCode } from './exit-codes.ts'
@@ -24,6 +24,8 @@ export interface Host {
   readonly clock: Clock
   /** Who works here, for the record: `cli:ada`. */
   readonly person: string
+  /** Where: the name of this machine. */
+  readonly machine: string
   /** Calls back on each Ctrl-C (or SIGTERM) instead of ending at once, until disposed. */
   onInterrupt(listener: () => void): Disposable
   /** Ends the process now. */
@@ -38,6 +40,7 @@ export function systemHost(): Host {
     env: process.env,
     clock: systemClock,
     person: `cli:${userName()}`,
+    machine: hostname(),
     onInterrupt(listener) {
       process.on('SIGINT', listener).on('SIGTERM', listener)
       return { [Symbol.dispose]: () => process.off('SIGINT', listener).off('SIGTERM', listener) }

@@ -1,5 +1,6 @@
 /** What option texts mean. A wrong one is wrong usage, told by commander with the name of the option. */
 import { InvalidArgumentError } from 'commander'
+import { SCOPES, type Scope } from '../config/gateway-settings.ts'
 import { type Duration, durationMs } from '../core/duration.ts'
 import { messageOf } from '../core/errors.ts'
 import { ITEM_STATES, type ItemState } from '../core/item-state.ts'
@@ -35,4 +36,21 @@ export function itemStates(text: string, before: readonly ItemState[] = []): Ite
     }
   }
   return [...before, ...(states as ItemState[])]
+}
+
+/** A TCP port; 0: any that is free. */
+export function portNumber(text: string): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value <= 65_535) return value
+  throw new InvalidArgumentError('Expected a port: 0 to 65535.')
+}
+
+/** Collects `--scopes submit,read`. */
+export function scopeList(text: string, before: readonly Scope[] = []): Scope[] {
+  const scopes = text.split(',').map((part) => part.trim())
+  for (const scope of scopes) {
+    if ((SCOPES as readonly string[]).includes(scope)) continue
+    throw new InvalidArgumentError(`"${scope}" is not a scope. Scopes: ${SCOPES.join(', ')}.`)
+  }
+  return [...new Set([...before, ...(scopes as Scope[])])]
 }

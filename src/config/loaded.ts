@@ -1,6 +1,7 @@
 /** A configuration after loading: checked whole, every default filled in. What the composition root works on. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { BatchShapeName } from './batch-shapes.ts'
+import type { GatewaySettings } from './gateway-settings.ts'
 import type { Profile } from './profile.ts'
 import type { IdempotencySettings, IntegrationSettings } from './settings.ts'
 import type { WebhookSettings } from './webhook-settings.ts'
@@ -21,6 +22,7 @@ export interface LoadedConfig {
   readonly maxPayloadBytes: number
   /** What stored credentials are encrypted with, the present key first: key texts, or `file:` and an absolute path. Secret. */
   readonly keys: readonly string[]
+  readonly gateway: GatewaySettings
   /** Called before anything starts; what it gives is called after everything ended. */
   readonly setup: Setup | undefined
 }

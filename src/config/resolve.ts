@@ -11,6 +11,7 @@ import { configError, type Path, type Position, type Problem } from './problems.
 import type { Profile } from './profile.ts'
 import { parseSize } from './quantities.ts'
 import { configSchema, type WrittenConfig } from './schema.ts'
+import { gatewaySettings } from './schema-gateway.ts'
 import { problemsOf } from './schema-problems.ts'
 import type { IntegrationSettings } from './settings.ts'
 import { webhookSettings } from './webhooks.ts'
@@ -72,6 +73,7 @@ export function resolveConfig(input: ConfigInput | unknown, options: ResolveOpti
     retentionMs: written.retention === undefined ? undefined : durationMs(written.retention),
     maxPayloadBytes,
     keys,
+    gateway: gatewaySettings(written.gateway),
     setup,
   }
 }

@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import { type Path, type Problem, wordPath } from './problems.ts'
 
 /** Parts of the configuration whose values may be secret, or carry one: never repeated in a message. */
-const SECRET_PLACES = new Set(['auth', 'keys', 'headers', 'store', 'baseUrl', 'body', 'params', 'query'])
+const SECRET_PLACES = new Set(['auth', 'keys', 'headers', 'store', 'baseUrl', 'body', 'params', 'query', 'hash'])
 
 /**
  * @param written the configuration before references were replaced: its values may be shown, theirs not.

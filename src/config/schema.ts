@@ -9,6 +9,7 @@ import { errorRuleSchema } from './profile-rule-schema.ts'
 import { profileSchema } from './profile-schema.ts'
 import { rateLimitReadingSchema } from './rate-limits.ts'
 import { auth } from './schema-auth.ts'
+import { gateway } from './schema-gateway.ts'
 import {
   choice,
   closed,
@@ -173,6 +174,7 @@ export const configSchema = closed({
     'What stored credentials are encrypted with: 32 bytes as base64 or 64 hex digits, best as "${NAME}", or "file:PATH". The first encrypts, all decrypt. Default: the variable HOLDFAST_KEY, where it is set.',
   ).optional(),
   maxPayload: size('The largest record that is accepted. Default 4MiB.').optional(),
+  gateway: gateway.optional(),
   webhooks: z
     .record(name, webhook)
     .describe('Who may send events, by name: each is verified, stored, then run.')

@@ -5,6 +5,8 @@ import type { BreakerView } from '../client/health.ts'
 import type { EventSource } from '../core/events.ts'
 import type { Json } from '../core/json.ts'
 import type {
+  ActionFilter,
+  ActionRecord,
   AuditReport,
   Balance,
   BalanceFilter,
@@ -22,7 +24,7 @@ import type { PostgresClient } from '../ledger/postgres/driver.ts'
 import type { IdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { WebhookHandlerOptions, WebhookReceiver } from '../webhooks/receiver.ts'
 import type { EndpointStatistics, TimeoutSuggestions } from './endpoint-statistics.ts'
-import type { PipelineOf } from './pipeline.ts'
+import type { Method, PipelineOf } from './pipeline.ts'
 import type { Suggestion } from './suggestions.ts'
 
 export type { CallAnswer, CallOptions, Client, ClientOptions } from '../client/client-types.ts'
@@ -55,6 +57,14 @@ export interface Holdfast extends AsyncDisposable {
     records: readonly { readonly input: Input; readonly options?: SubmitOptions }[],
     options?: TransactionOptions,
   ): Promise<(Submitted | Refused)[]>
+
+  /**
+   * Accepts one call of an integration, to be made durably: retried, parked, dead-lettered like any step. Its runs belong to the
+   * pipeline `request:INTEGRATION`, within which a `key` names the call.
+   * @throws HoldfastError `invalid_input`, `invalid_path`, `key_conflict`, `payload_too_large`, `unknown_integration`,
+   *   `store_unavailable`.
+   */
+  submitRequest(request: SingleRequest, options?: SubmitOptions): Promise<Submitted>
 
   /** Inline, resilient calls: retries while you wait, then a typed error. */
   client(integration: string, options?: ClientOptions): Client
@@ -93,6 +103,18 @@ export interface SubmitOptions {
   readonly tenant?: string
   readonly batch?: string
   readonly correlationId?: string
+}
+
+/** One call of an integration. */
+export interface SingleRequest {
+  readonly integration: string
+  readonly method: Method
+  /** Below the base URL, encoded as it is sent; may have a query. */
+  readonly path: string
+  readonly query?: Readonly<Record<string, string | number | boolean>>
+  /** Beside the integration's own. Credentials and headers of the connection are refused: the integration has them. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Json
 }
 
 export interface TransactionOptions {
@@ -154,6 +176,15 @@ export interface Operations {
   suggestTimeouts(): Promise<TimeoutSuggestions>
   balance(filter?: BalanceFilter): Promise<Balance>
   audit(): Promise<AuditReport>
+  /** These operations, on behalf of somebody: what changes anything is written to the trail of actions, before and after. */
+  as(actor: Actor): Operations
+  /** What operators did, newest first. */
+  actions(filter?: ActionFilter, page?: Partial<Page>): Promise<PageOf<ActionRecord>>
+  /**
+   * Writes a few bytes and reads them: whether the store can be used.
+   * @throws HoldfastError `store_*` where it cannot: gone, full, read-only.
+   */
+  probe(): Promise<void>
   /** In plain words: what happened, why, what comes next and when (rule 9). */
   explain(itemId: string): Promise<Explanation | undefined>
   /** Replays what the selection finds: plan (dry run), canary, the rest. */
@@ -181,6 +212,14 @@ export interface Operations {
   resetBreaker(key: string): Promise<boolean>
   /** Forgets ended runs older than `maxAgeMs`; counts stay in the balance. */
   retain(maxAgeMs: number): Promise<{ runs: number; effects: number }>
+}
+
+/** Who acts, for the trail of actions. */
+export interface Actor {
+  /** `cli:ada`, `token:ci` */
+  readonly by: string
+  /** The name of a machine, or a network address. */
+  readonly from: string
 }
 
 export type Verdict =

@@ -1,6 +1,6 @@
 /** From a request template and a context to a call that can be sent. */
 import type { OutboundCall } from '../client/call.ts'
-import { expandPath, withQuery } from '../client/request.ts'
+import { checkPath, expandPath, withQuery } from '../client/request.ts'
 import type { ClaimedItem } from '../ledger/port.ts'
 import type { RequestPlan } from './catalog.ts'
 import { idempotencyKeyOf } from './context.ts'
@@ -23,7 +23,7 @@ export async function buildCall(
 ): Promise<OutboundCall> {
   const template = plan.definition.request as RequestTemplate<StepContext>
   return {
-    ...(await templateParts(template, context)),
+    ...(await templateParts(template, context, plan.pathOf)),
     integration: plan.integration,
     endpoint: plan.endpoint,
     lane: item.lane,
@@ -32,7 +32,7 @@ export async function buildCall(
     expects: plan.definition.response ? 'json' : 'any',
     idempotencyKey,
     correlationId: item.correlationId,
-    traceId: traceIdOf(item.runId),
+    traceId: traceIdOf(item),
     itemId: item.itemId,
     pipeline: item.pipeline,
     attempt: item.counters.attempts + 1,
@@ -67,18 +67,22 @@ export async function buildLookup(
 async function templateParts(
   template: RequestTemplate<StepContext>,
   context: StepContext,
+  pathOf?: RequestPlan['pathOf'],
 ): Promise<Pick<OutboundCall, 'method' | 'path' | 'headers' | 'body'>> {
   const params = template.params ? await template.params(context) : {}
   const query = template.query ? await template.query(context) : undefined
   return {
     method: template.method,
-    path: withQuery(expandPath(template.path, params), query),
+    path: withQuery(pathOf ? checkPath(pathOf(context)) : expandPath(template.path, params), query),
     headers: template.headers ? await template.headers(context) : {},
     body: template.body ? await template.body(context) : undefined,
   }
 }
 
-/** One trace for one run: its id without the dashes is 32 hex digits, as W3C trace context wants. */
-function traceIdOf(runId: string): string {
-  return runId.replaceAll('-', '')
+/** One trace for one run: the caller's, where it brought one, else its id without the dashes, 32 hex digits. */
+function traceIdOf({ runId, correlationId }: ClaimedItem): string {
+  return TRACE_ID.test(correlationId) ? correlationId : runId.replaceAll('-', '')
 }
+
+/** W3C trace context; all zeros is none. */
+const TRACE_ID = /^(?!0{32})[0-9a-f]{32}$/

@@ -10,7 +10,8 @@ import { isRepeatable } from '../policy/classify.ts'
 import { type BatchPlan, planBatch } from './batch-plan.ts'
 import { checkStep } from './check-step.ts'
 import { DEFAULT_CODE_CONCURRENCY, DEFAULT_CODE_RETRY, DEFAULT_CODE_TIMEOUT_MS } from './defaults.ts'
-import type { AnyCodeStep, AnyPipeline, AnyRequestStep } from './pipeline.ts'
+import type { AnyCodeStep, AnyPipeline, AnyRequestStep, StepContext } from './pipeline.ts'
+import { createRequestPlans } from './request-plans.ts'
 import { undoPipelineOf } from './undo-pipeline.ts'
 
 interface CommonPlan {
@@ -41,6 +42,8 @@ export interface RequestPlan extends CommonPlan {
   readonly endpoint: EndpointSettings
   /** Where its records share calls. */
   readonly batch: BatchPlan | undefined
+  /** Where each item brings its path: single requests. Default: the template of the definition. */
+  readonly pathOf?: (context: StepContext) => string
 }
 
 export interface CodePlan extends CommonPlan {
@@ -56,8 +59,13 @@ export interface Catalog {
   readonly pipelines: ReadonlyMap<string, AnyPipeline>
   integration(name: string): IntegrationSettings
   pipeline(name: string): AnyPipeline
-  /** `undefined`: this process does not know it (an older deployment, a renamed step). */
-  plan(pipeline: string, step: string): StepPlan | undefined
+  /**
+   * `undefined`: this process does not know it (an older deployment, a renamed step). The endpoint of the item tells
+   * single requests apart, which share a pipeline.
+   */
+  plan(pipeline: string, step: string, endpoint?: string): StepPlan | undefined
+  /** Of a channel that items of single requests may stand in. */
+  planOfChannel(lane: string, endpoint: string): StepPlan | undefined
   plansOf(pipeline: string): readonly StepPlan[]
 }
 
@@ -86,12 +94,15 @@ export function createCatalog(
     plans.set(pipeline.name, new Map(ofPipeline.map((plan) => [plan.step, plan])))
   }
 
+  const requests = createRequestPlans(integrations)
+
   return {
     integrations,
     pipelines,
     integration: (name) => integrations.get(name) ?? raise(unknownName('integration', name, integrations)),
     pipeline: (name) => pipelines.get(name) ?? raise(unknownName('pipeline', name, pipelines)),
-    plan: (pipeline, step) => plans.get(pipeline)?.get(step),
+    plan: (pipeline, step, endpoint = '') => plans.get(pipeline)?.get(step) ?? requests.plan(pipeline, endpoint),
+    planOfChannel: requests.planOfChannel,
     plansOf: (pipeline) => plansByPipeline.get(pipeline) ?? raise(unknownName('pipeline', pipeline, pipelines)),
   }
 }

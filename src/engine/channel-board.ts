@@ -217,14 +217,18 @@ interface KnownChannel {
 function createHealthLookup(catalog: Catalog): (lane: string, endpoint: string) => KnownChannel | undefined {
   const remembered = new Map<string, KnownChannel | undefined>()
   const plans = [...catalog.pipelines.keys()].flatMap((name) => catalog.plansOf(name))
+
+  function plansOfLane(lane: string, endpoint: string): readonly StepPlan[] {
+    const ofLane = plans.filter((plan) => isLaneOf(plan, lane))
+    if (ofLane.some((plan) => plan.endpointName === endpoint)) return ofLane
+    const single = catalog.planOfChannel(lane, endpoint)
+    return single ? [...ofLane, single] : ofLane
+  }
+
   return (lane, endpoint) => {
     const key = channelKey(lane, endpoint)
     if (remembered.has(key)) return remembered.get(key)
-    const known = knownChannel(
-      plans.filter((plan) => isLaneOf(plan, lane)),
-      lane,
-      endpoint,
-    )
+    const known = knownChannel(plansOfLane(lane, endpoint), lane, endpoint)
     if (remembered.size > REMEMBERED_CHANNELS) remembered.clear()
     remembered.set(key, known)
     return known

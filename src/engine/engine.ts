@@ -30,6 +30,7 @@ import { createOperations } from './operations.ts'
 import type { AnyPipeline } from './pipeline.ts'
 import { wakeWhenHealthy } from './recovery.ts'
 import { createSettler } from './settler.ts'
+import { submitSingleRequest } from './single-request.ts'
 import { submitRecords } from './submit.ts'
 import { watchForUndo } from './undo.ts'
 import { createWebhookDesk, intakePipelines } from './webhooks.ts'
@@ -109,6 +110,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     statistics,
     clock,
     events,
+    newId: createIdSource(clock, random),
     wake: () => crew.wake(),
   })
   const inlineParts = { ...attempt, ledger, newId: () => newId(clock, random) }
@@ -175,6 +177,12 @@ export function createEngine(parts: EngineParts): Holdfast {
     },
     webhookReceiver: (source, options) => desk.receiver(source, options),
     webhookHandler: (source, options) => desk.receiver(source, options).handle,
+    async submitRequest(request, options) {
+      openOrThrow()
+      const receipt = await submitSingleRequest(submitParts(), request, options)
+      crew.wake()
+      return receipt
+    },
     client: (name, options) => createInlineCaller(inlineParts, catalog.integration(name), options),
     fetch: (name, options) => createFetch(inlineParts, catalog.integration(name), options),
     startWorker(options = {}) {

@@ -75,7 +75,7 @@ export function executeClaim(
 /** `undefined`: nothing here knows the step. */
 export function executionOf(parts: ExecuteParts, claim: Claim): Execution | undefined {
   const { item } = claim
-  const plan = parts.catalog.plan(item.pipeline, item.step)
+  const plan = parts.catalog.plan(item.pipeline, item.step, item.endpoint)
   return plan && { parts, claim, item, plan, memo: parseMemo(item.memo), startedAtMs: parts.clock.wallMs() }
 }
 

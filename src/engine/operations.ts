@@ -10,6 +10,7 @@ import type { EventBus } from '../core/events.ts'
 import { toJson } from '../core/json.ts'
 import type { Ledger, OperatorReceipt } from '../ledger/port.ts'
 import type { IntegrationView, Operations, Selection } from './api.ts'
+import { onBehalfOf } from './audit-trail.ts'
 import type { Catalog } from './catalog.ts'
 import { endpointStatistics, timeoutSuggestions } from './endpoint-statistics.ts'
 import { explainItem } from './explain.ts'
@@ -26,6 +27,7 @@ export interface OperationsParts {
   readonly statistics: Pick<SharedStatistics, 'read'>
   readonly clock: Clock
   readonly events: EventBus
+  readonly newId: () => string
   readonly wake: () => void
 }
 
@@ -34,7 +36,10 @@ const WAVE = 500
 
 export function createOperations(parts: OperationsParts): Operations {
   const { ledger, clock, health } = parts
-  return {
+  const operations: Operations = {
+    as: (actor) => onBehalfOf(operations, parts, actor),
+    actions: (filter = {}, page = {}) => ledger.actions(filter, { limit: PAGE, ...page }),
+    probe: () => probe(parts),
     run: (runId) => ledger.run(runId),
     item: (itemId) => ledger.item(itemId),
     items: (filter = {}, page = {}) => ledger.items(filter, { limit: PAGE, ...page }),
@@ -101,6 +106,18 @@ export function createOperations(parts: OperationsParts): Operations {
       return retainAll(ledger, nowMs - maxAgeMs, nowMs)
     },
   }
+  return operations
+}
+
+const PROBE_KEY = 'probe'
+
+/** A write that is on disk, or the error that keeps it from there. Whoever is overtaken knows that another could write. */
+async function probe({ ledger, clock }: OperationsParts): Promise<void> {
+  const nowMs = clock.wallMs()
+  const [first] = await ledger.updateHealth([{ key: PROBE_KEY, fromRevision: 0, state: nowMs }], nowMs)
+  if (!first || first.applied) return
+  const fromRevision = first.current?.revision ?? 0
+  await ledger.updateHealth([{ key: PROBE_KEY, fromRevision, state: nowMs }], nowMs)
 }
 
 async function inWaves(

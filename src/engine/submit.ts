@@ -34,8 +34,9 @@ export async function submitRecords(
   parts: SubmitParts,
   pipeline: AnyPipeline,
   records: readonly SubmitRecord[],
+  plans: readonly StepPlan[] = parts.catalog.plansOf(pipeline.name),
 ): Promise<(Submitted | Refused)[]> {
-  const prepared = await prepareRuns(parts, pipeline, records)
+  const prepared = await prepareRuns(parts, pipeline, records, plans)
   const runs = prepared.filter((entry): entry is NewRun => !isHoldfastError(entry))
   const receipts = runs.length > 0 ? await parts.ledger.submit(runs) : []
   let next = 0
@@ -64,8 +65,7 @@ interface Target {
   itemsFor(tenant: string): readonly NewItem[]
 }
 
-function targetOf(parts: SubmitParts, pipeline: AnyPipeline): Target {
-  const plans = parts.catalog.plansOf(pipeline.name)
+function targetOf(parts: SubmitParts, pipeline: AnyPipeline, plans: readonly StepPlan[]): Target {
   const nowMs = parts.clock.wallMs()
   const byTenant = new Map<string, readonly NewItem[]>()
   return {
@@ -102,8 +102,9 @@ export async function prepareRuns(
   parts: SubmitParts,
   pipeline: AnyPipeline,
   records: readonly SubmitRecord[],
+  plans: readonly StepPlan[] = parts.catalog.plansOf(pipeline.name),
 ): Promise<readonly (NewRun | HoldfastError)[]> {
-  const target = targetOf(parts, pipeline)
+  const target = targetOf(parts, pipeline, plans)
   const schema = pipeline.inputSchema
   if (!schema) return records.map((record) => prepare(target, record.input, record.options, record.text))
   return Promise.all(records.map((record) => check(target, schema, record)))

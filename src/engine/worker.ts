@@ -153,7 +153,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     const open = new Map<string, { readonly size: number; claims: Running[] }>()
     for (const claim of claims) {
       const { pipeline, step, lane, endpoint } = claim.item
-      const plan = parts.catalog.plan(pipeline, step)
+      const plan = parts.catalog.plan(pipeline, step, endpoint)
       if (!plan || !isBatched(plan)) {
         takePlace(claim)
         places.push(claim)

@@ -14,6 +14,8 @@ import type { Failure } from '../core/failure.ts'
 import type { ItemState } from '../core/item-state.ts'
 import type { Json } from '../core/json.ts'
 import type {
+  ActionFilter,
+  ActionRecord,
   AttemptRecord,
   AuditReport,
   Balance,
@@ -116,6 +118,13 @@ export interface Ledger {
   resolve(orders: readonly ResolveOrder[], nowMs: number): Promise<OperatorReceipt[]>
   /** Makes held items due now because what held them is gone; returns how many. */
   wake(request: WakeRequest, nowMs: number): Promise<number>
+  /**
+   * Writes down what operators do. The same id again changes only how it ended and its details: an action is recorded before
+   * it is done, and again after.
+   */
+  recordActions(actions: readonly ActionRecord[]): Promise<void>
+  /** Pages by cursor, newest first. Nothing of it is ever forgotten by `retain`. */
+  actions(filter: ActionFilter, page: Page): Promise<PageOf<ActionRecord>>
 
   // --- reading --------------------------------------------------------------------------------------------------------
   run(runId: string): Promise<RunRecord | undefined>

@@ -82,6 +82,32 @@ export interface WakeRequest {
   readonly limit: number
 }
 
+/** Something that an operator did, or began to do. */
+export interface ActionRecord {
+  /** Unique. */
+  readonly id: string
+  readonly atMs: number
+  /** Who: `cli:ada`, `token:ci`. */
+  readonly by: string
+  /** From where: the name of a machine, or a network address. */
+  readonly from: string
+  /** `replay`, `suspend`, ... */
+  readonly what: string
+  /** What it was done to: an integration, an item, `group 3f2a`. */
+  readonly target: string
+  /** As given; may be empty. */
+  readonly reason: string
+  /** What was asked for, and what came of it; never a secret. */
+  readonly details: Json
+  /** `begun` where it was never told how it ended: the process was lost, or it is under way. */
+  readonly outcome: 'begun' | 'done' | 'failed'
+}
+
+export interface ActionFilter {
+  readonly by?: string
+  readonly what?: string
+}
+
 // --- reading ----------------------------------------------------------------------------------------------------------------
 
 export interface RunRecord {

@@ -3,6 +3,7 @@
  * the columns that SQL stores have in common, so that a row is a record. Texts of JSON stay texts.
  */
 import type { ItemState } from '../core/item-state.ts'
+import type { ActionRow } from './actions.ts'
 import type { AuditReport } from './port.ts'
 import type { AttemptRecord } from './records.ts'
 
@@ -141,6 +142,9 @@ export interface TransferredHealth {
   readonly updated_at_ms: number
 }
 
+/** As a row: see `actions.ts`. */
+export type TransferredAction = ActionRow
+
 /** Written whole or not at all, together with the place that it reaches. */
 export type TransferBatch = {
   /** Where it ends: from here the source goes on. Opaque. */
@@ -151,6 +155,7 @@ export type TransferBatch = {
   | { readonly kind: 'books'; readonly books: readonly TransferredBook[] }
   | { readonly kind: 'runs'; readonly runs: readonly TransferredRun[] }
   | { readonly kind: 'effects'; readonly effects: readonly TransferredEffect[] }
+  | { readonly kind: 'actions'; readonly actions: readonly TransferredAction[] }
   | { readonly kind: 'health'; readonly health: readonly TransferredHealth[] }
 )
 
@@ -162,6 +167,7 @@ export interface TransferCounts {
   readonly edits: number
   readonly operations: number
   readonly effects: number
+  readonly actions: number
   readonly health: number
 }
 

@@ -32,6 +32,7 @@ async function holdfast(...words: string[]) {
     env: {},
     clock: createVirtualClock({ startMs: Date.UTC(2026, 10, 22) }),
     person: 'cli:ada',
+    machine: 'test',
     onInterrupt: () => ({ [Symbol.dispose]: () => undefined }),
     exit: () => expect.fail('it ends by itself'),
   }

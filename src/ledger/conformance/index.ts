@@ -3,6 +3,7 @@
  * It needs `vitest` and `fast-check` in the project that calls it.
  */
 import { describe } from 'vitest'
+import { acting } from './acting.ts'
 import { claiming } from './claiming.ts'
 import { effects } from './effects.ts'
 import { keeping } from './keeping.ts'
@@ -19,7 +20,18 @@ export type { LedgerStore } from './support.ts'
 /** `makeStore` gives a new, empty store for each test; every `open` of it is one more connection to the same data. */
 export function ledgerConformance(name: string, makeStore: MakeStore): void {
   describe(`${name} keeps the promises of the ledger port`, () => {
-    for (const section of [submitting, claiming, settling, effects, sharing, operating, reading, keeping, modelled]) {
+    for (const section of [
+      submitting,
+      claiming,
+      settling,
+      effects,
+      sharing,
+      operating,
+      acting,
+      reading,
+      keeping,
+      modelled,
+    ]) {
       section(makeStore)
     }
   })

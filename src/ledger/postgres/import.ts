@@ -1,5 +1,6 @@
 /** Writes what comes from another store: one batch at a time, inside a transaction. See `transfer.ts`. */
 import { END_STATES } from '../../core/item-state.ts'
+import { ACTION_COLUMNS } from '../actions.ts'
 import { ACCEPTED, ARCHIVED_PREFIX } from '../counts.ts'
 import type {
   TransferBatch,
@@ -51,6 +52,7 @@ export function prepareImport(s: string, names: Names): Import {
   const insertEdits = prepare(insertText(s, 'edits', EDIT_COLUMNS))
   const insertOperations = prepare(insertText(s, 'operations', OPERATION_COLUMNS))
   const insertEffects = prepare(insertText(s, 'effects', EFFECT_COLUMNS))
+  const insertActions = prepare(insertText(s, 'actions', ACTION_COLUMNS.replaceAll(',', '')))
   const insertHealth = prepare(insertText(s, 'health', 'key revision state updated_at_ms'))
   const reachRevision = prepare(`UPDATE ${s}.turns SET value = greatest(value, $1) WHERE name = 'health'`)
   const insertLanes = prepare(
@@ -136,6 +138,7 @@ export function prepareImport(s: string, names: Names): Import {
       if (batch.kind === 'lanes') await writeLanes(session, batch.lanes)
       if (batch.kind === 'books') await writeBooks(session, batch.books)
       if (batch.kind === 'effects') await session.rows(insertEffects, [jsonOf(batch.effects)])
+      if (batch.kind === 'actions') await session.rows(insertActions, [jsonOf(batch.actions)])
       if (batch.kind === 'health') await writeHealth(session, batch.health)
       return 0
     },
@@ -154,9 +157,9 @@ function jsonOf(rows: readonly object[]): string {
 }
 
 export async function countRows(session: Session, s: string): Promise<TransferCounts> {
-  const tables = ['runs', 'items', 'attempts', 'edits', 'operations', 'effects', 'health'] as const
+  const tables = ['runs', 'items', 'attempts', 'edits', 'operations', 'effects', 'actions', 'health'] as const
   const kept = { attempts: ` + (SELECT count(success_at_ms) FROM ${s}.items)` } as Record<string, string>
   const counts = tables.map((table) => `(SELECT count(*) FROM ${s}.${table})${kept[table] ?? ''} AS ${table}`)
   const [row] = await session.once<TransferCounts>(`SELECT ${counts.join(', ')}`)
-  return row ?? { runs: 0, items: 0, attempts: 0, edits: 0, operations: 0, effects: 0, health: 0 }
+  return row ?? { runs: 0, items: 0, attempts: 0, edits: 0, operations: 0, effects: 0, actions: 0, health: 0 }
 }

@@ -2,6 +2,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { assertRuns } from '../new-runs.ts'
 import type { Ledger, NewRun, SubmitReceipt } from '../port.ts'
+import { prepareActions } from './actions.ts'
 import { prepareAudit } from './audit.ts'
 import { readBalance } from './balance.ts'
 import { prepareClaims } from './claim.ts'
@@ -67,6 +68,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const knownRuns = createKnownRuns()
   const claims = prepareClaims(s, transactor, { names, knownRuns })
   const wake = prepareWake(s)
+  const actions = prepareActions(s)
   const retain = prepareRetain(s)
   const reading = prepareReading(s)
   const audit = prepareAudit(s)
@@ -134,6 +136,8 @@ export function createLedger(parts: LedgerParts): ServerLedger {
     cancel: (orders, nowMs) => announced(write((session) => operators.cancel(session, orders, nowMs))),
     resolve: (orders, nowMs) => announced(write((session) => operators.resolve(session, orders, nowMs))),
     wake: (request, nowMs) => announced(write((session) => wake(session, request, nowMs))),
+    recordActions: (recorded) => write((session) => actions.record(session, recorded)),
+    actions: (filter, page) => read((session) => actions.list(session, filter, page)),
     run: (runId) => read((session) => reading.run(session, runId)),
     item: (itemId) => read((session) => reading.item(session, itemId)),
     items: (filter, page) => read((session) => reading.items(session, filter, page)),

@@ -7,6 +7,7 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import { type PostgresServer, startPostgres } from '../../../test/support/postgres.ts'
+import { action } from '../conformance/acting.ts'
 import { expectSameStore, fillStore } from '../conformance/full-store.ts'
 import { claim, expectAudited, idOf, LEASE_MS, newRun, START_MS, SUCCEEDED, settle } from '../conformance/support.ts'
 import { abortMove, type MoveOptions, type MoveReport, moveLedger } from '../move.ts'
@@ -75,10 +76,12 @@ describe('a store that moves', () => {
     const old = await ends.oldLedger()
     await fillStore(old, 400)
     await expectAudited(old)
+    await old.recordActions([1, 2].map((number) => action(number)))
     const report = await move(ends)
-    expect(report).toMatchObject({ outcome: 'moved', counts: { runs: 400 }, balance: { balanced: true } })
+    expect(report).toMatchObject({ outcome: 'moved', counts: { runs: 400, actions: 2 }, balance: { balanced: true } })
     const ledger = await ends.newLedger()
     await expectSameStore(ledger, old)
+    expect((await ledger.actions({}, { limit: 9 })).rows).toEqual([2, 1].map((number) => action(number)))
     await workToTheEnd(ledger)
   })
 

@@ -1,9 +1,11 @@
 /** A store as a stream of records, in the order of acceptance: see `transfer.ts`. */
 import type { ItemState } from '../../core/item-state.ts'
+import { ACTION_COLUMNS } from '../actions.ts'
 import { ARCHIVED_PREFIX } from '../counts.ts'
 import type {
   TransferBatch,
   TransferCounts,
+  TransferredAction,
   TransferredBook,
   TransferredChannel,
   TransferredEffect,
@@ -20,6 +22,7 @@ const BATCH_BYTES = 4_000_000
 /** What comes next, and after what. */
 type Place =
   | { readonly next: 'lanes' | 'books' | 'health' | 'end' }
+  | { readonly next: 'actions'; readonly after: string }
   | { readonly next: 'runs'; readonly after: number }
   | { readonly next: 'effects'; readonly after: readonly [tenant: string, key: string] }
 
@@ -59,6 +62,8 @@ export function* exportBatches(
         return upTo(readRuns(at.after))
       case 'effects':
         return upToEffect(readEffects(database, at.after, batchItems))
+      case 'actions':
+        return upToAction(readActions(database, at.after, batchItems))
       default:
         return { batch: readHealth(database), next: { next: 'end' } }
     }
@@ -73,9 +78,15 @@ function upTo(runs: readonly TransferredRun[]): Read {
 
 function upToEffect(effects: readonly TransferredEffect[]): Read {
   const last = effects.at(-1)
-  if (!last) return { batch: undefined, next: { next: 'health' } }
+  if (!last) return { batch: undefined, next: { next: 'actions', after: '' } }
   const next = { next: 'effects', after: [last.tenant, last.key] } as const
   return { batch: { kind: 'effects', effects, records: effects.length }, next }
+}
+
+function upToAction(actions: readonly TransferredAction[]): Read {
+  const last = actions.at(-1)
+  if (!last) return { batch: undefined, next: { next: 'health' } }
+  return { batch: { kind: 'actions', actions, records: actions.length }, next: { next: 'actions', after: last.id } }
 }
 
 function readLanes(database: Database): Content {
@@ -153,6 +164,13 @@ function readEffects(
   return effects
 }
 
+function readActions(database: Database, after: string, batchItems: number): TransferredAction[] {
+  return prepare<TransferredAction>(
+    database,
+    `SELECT ${ACTION_COLUMNS} FROM actions WHERE id > ? ORDER BY id LIMIT ?`,
+  ).all(after, batchItems)
+}
+
 function readHealth(database: Database): Content {
   const health = prepare<TransferredHealth>(
     database,
@@ -167,7 +185,8 @@ export function countRows(database: Database): TransferCounts {
     `SELECT (SELECT count(*) FROM runs) AS runs, (SELECT count(*) FROM items) AS items,
        (SELECT count(*) FROM attempts) + (SELECT count(success_from_ms) FROM items) AS attempts,
        (SELECT count(*) FROM edits) AS edits, (SELECT count(*) FROM operations) AS operations,
-       (SELECT count(*) FROM effects) AS effects, (SELECT count(*) FROM health) AS health`,
+       (SELECT count(*) FROM effects) AS effects, (SELECT count(*) FROM actions) AS actions,
+       (SELECT count(*) FROM health) AS health`,
   ).get()
-  return row ?? { runs: 0, items: 0, attempts: 0, edits: 0, operations: 0, effects: 0, health: 0 }
+  return row ?? { runs: 0, items: 0, attempts: 0, edits: 0, operations: 0, effects: 0, actions: 0, health: 0 }
 }

@@ -3,6 +3,7 @@ import type { Clock } from '../../core/clock.ts'
 import { assertRuns } from '../new-runs.ts'
 import type { Ledger } from '../port.ts'
 import { storeClosed } from '../store-errors.ts'
+import { prepareActions } from './actions.ts'
 import { prepareAttempts } from './attempts.ts'
 import { auditStore } from './audit.ts'
 import { readBalance } from './balance.ts'
@@ -66,6 +67,7 @@ export function createLedger(parts: LedgerParts): Ledger {
   const settle = prepareSettle({ database, attempts, dependents, effects, known, lanes, leases, tally })
   const operators = prepareOperators(database, { dependents, effects, tally })
   const wake = prepareWake(database, tally)
+  const actions = prepareActions(database)
   const retain = prepareRetain(database, failures, tally)
   const reading = prepareReading(database, attempts)
   const { shared } = parts
@@ -145,6 +147,8 @@ export function createLedger(parts: LedgerParts): Ledger {
     cancel: (orders, nowMs) => write(() => orders.map((order) => operators.cancel(order, nowMs))),
     resolve: (orders, nowMs) => write(() => orders.map((order) => operators.resolve(order, nowMs))),
     wake: (request, nowMs) => write(() => wake(request, nowMs)),
+    recordActions: (recorded) => write(() => recorded.forEach(actions.record)),
+    actions: (filter, page) => read(() => actions.list(filter, page)),
     run: (runId) => read(() => reading.run(runId)),
     item: (itemId) => read(() => reading.item(itemId)),
     items: (filter, page) => read(() => reading.items(filter, page)),

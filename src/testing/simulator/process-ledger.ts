@@ -53,6 +53,8 @@ const METHODS: readonly LedgerMethod[] = [
     'cancel',
     'resolve',
     'wake',
+    'recordActions',
+    'actions',
     'run',
     'item',
     'items',

@@ -1,0 +1,19 @@
+/** Headers of every answer. */
+
+const SECURITY: Readonly<Record<string, string>> = {
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-store',
+}
+
+/** A handler that set one itself knows better. */
+export function withHeaders(response: Response, correlationId: string, isClosing: boolean): Response {
+  // Answers of `fetch` cannot be changed: those of the proxy are copied, their body is not read.
+  const headers = new Headers(response.headers)
+  for (const [name, value] of Object.entries(SECURITY)) if (!headers.has(name)) headers.set(name, value)
+  headers.set('x-correlation-id', correlationId)
+  if (isClosing) headers.set('connection', 'close')
+  return new Response(response.body, { status: response.status, statusText: response.statusText, headers })
+}
