@@ -15,27 +15,62 @@ const RESERVATION_MARGIN_MS = 30_000
 const FIRST_LOOK_MS = 50
 const LONGEST_LOOK_MS = 1000
 /** The answer's headers that a replayed answer still has. Others may be secrets (set-cookie) or untrue by then. */
-const KEPT_HEADERS = ['content-type', 'location', 'etag', 'x-request-id', 'request-id']
+export const KEPT_HEADERS = ['content-type', 'location', 'etag', 'x-request-id', 'request-id']
 
-/**
- * Runs the call unless it was done before.
- * @throws HoldfastError `idempotency_key_reused` (other content), `idempotency_in_progress` (another caller is at it and
- *   does not end in time), `unknown_outcome` (someone began it and never reported back).
- */
-export async function onceByKey(
+/** An operation that is done once, whoever asks for it how often. */
+export interface Operation<Answer> {
+  readonly call: OutboundCall
+  /** Names it among all operations of the tenant. */
+  readonly key: string
+  /** Of what is sent. */
+  readonly fingerprint: string
+  readonly deadlineMs: number
+  /** How long to wait for another caller who is at it. */
+  readonly patienceMs: number
+  /** What is kept of it. `{ done: false }`: it had no effect, the key is free again. `undefined`: nobody knows. */
+  readonly endOf: (answer: Answer) => { done: true; output: string } | { done: false } | undefined
+  readonly replayed: (output: string) => Answer
+}
+
+/** As {@link once}, for the callers of `hf.client`: they wait for another caller who is at it. */
+export function onceByKey(
   parts: InlineParts,
   call: OutboundCall,
   options: CallOptions,
   deadlineMs: number,
   run: (leftMs: number) => Promise<CallAnswer>,
 ): Promise<CallAnswer> {
-  const endsAtMs = parts.clock.monotonicMs() + deadlineMs
-  const effect = newEffect(parts, call, options, deadlineMs)
-  const stored = await reserve(parts, call, effect, endsAtMs)
-  if (stored) return stored
+  const operation: Operation<CallAnswer> = {
+    call,
+    key: `${call.integration.name}:${call.endpoint.endpoint}:${options.idempotencyKey}`,
+    fingerprint: fingerprintOf([call.method, call.path, comparable(options.body)]),
+    deadlineMs,
+    patienceMs: deadlineMs,
+    endOf: (answer) => ({ done: true, output: outputOf(answer) }),
+    replayed,
+  }
+  return once(parts, operation, run)
+}
+
+/**
+ * Runs the call unless it was done before.
+ * @throws HoldfastError `idempotency_key_reused` (other content), `idempotency_in_progress` (another caller is at it and
+ *   does not end in time), `unknown_outcome` (someone began it and never reported back).
+ */
+export async function once<Answer>(
+  parts: InlineParts,
+  operation: Operation<Answer>,
+  run: (leftMs: number) => Promise<Answer>,
+): Promise<Answer> {
+  const { call, deadlineMs, patienceMs } = operation
+  const startedMs = parts.clock.monotonicMs()
+  const effect = newEffect(parts, operation)
+  const stored = await reserve(parts, call, effect, startedMs + patienceMs)
+  if (stored !== undefined) return operation.replayed(stored)
   try {
-    const answer = await run(endsAtMs - parts.clock.monotonicMs())
-    await record(parts, { ...endOf(effect), done: true, output: outputOf(answer) })
+    const answer = await run(startedMs + deadlineMs - parts.clock.monotonicMs())
+    const end = operation.endOf(answer)
+    if (end) await record(parts, { ...endOf(effect), ...end })
     return answer
   } catch (thrown) {
     if (isRepeatable(call.endpoint.idempotency) || surelyWithoutEffect(thrown)) {
@@ -45,13 +80,16 @@ export async function onceByKey(
   }
 }
 
-function newEffect(parts: InlineParts, call: OutboundCall, options: CallOptions, deadlineMs: number): NewEffect {
+function newEffect(
+  parts: InlineParts,
+  { call, key, fingerprint, deadlineMs }: Pick<Operation<unknown>, 'call' | 'key' | 'fingerprint' | 'deadlineMs'>,
+): NewEffect {
   const nowMs = parts.clock.wallMs()
   const { retry } = call.endpoint
   return {
     tenant: call.tenant,
-    key: `${call.integration.name}:${call.endpoint.endpoint}:${options.idempotencyKey}`,
-    fingerprint: fingerprintOf([call.method, call.path, comparable(options.body)]),
+    key,
+    fingerprint,
     owner: `inline:${parts.newId()}`,
     reservedUntilMs: nowMs + deadlineMs + RESERVATION_MARGIN_MS,
     keepUntilMs: nowMs + Math.max(KEEP_MS, retry.maxAgeMs + retry.slowLane.spanMs),
@@ -64,13 +102,13 @@ function comparable(body: unknown): unknown {
   return body ?? null
 }
 
-/** The stored answer, or `undefined` once the operation is ours. */
+/** What is stored of it, or `undefined` once the operation is ours. */
 async function reserve(
   parts: InlineParts,
   call: OutboundCall,
   effect: NewEffect,
   endsAtMs: number,
-): Promise<CallAnswer | undefined> {
+): Promise<string | undefined> {
   let lookMs = FIRST_LOOK_MS
   for (;;) {
     const [receipt] = await parts.ledger.beginEffects([effect], parts.clock.wallMs())
@@ -78,7 +116,7 @@ async function reserve(
       case 'started':
         return undefined
       case 'done':
-        return replayed(receipt.output)
+        return receipt.output
       case 'unknown':
         if (!isRepeatable(call.endpoint.idempotency)) throw unknownOutcome(effect)
         // Repeating it has no second effect: take the reservation of the one that was lost.

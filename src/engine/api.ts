@@ -1,6 +1,7 @@
 /** The public face of a running Holdfast: what `await holdfast(...)` gives. */
 import type { Client, ClientOptions } from '../client/client-types.ts'
 import type { CredentialView, KeyRotation } from '../client/credentials/operators.ts'
+import type { Forwarder } from '../client/forward.ts'
 import type { BreakerView } from '../client/health.ts'
 import type { EventSource } from '../core/events.ts'
 import type { Json } from '../core/json.ts'
@@ -23,6 +24,7 @@ import type { PipelineOf } from './pipeline.ts'
 import type { Suggestion } from './suggestions.ts'
 
 export type { CallAnswer, CallOptions, Client, ClientOptions } from '../client/client-types.ts'
+export type { Forwarded, Forwarder, ForwardRequest } from '../client/forward.ts'
 export type { Suggestion } from './suggestions.ts'
 
 export interface Holdfast extends AsyncDisposable {
@@ -49,6 +51,9 @@ export interface Holdfast extends AsyncDisposable {
   client(integration: string, options?: ClientOptions): Client
   /** A drop-in `fetch` for SDKs that take one. */
   fetch(integration: string, options?: ClientOptions): typeof globalThis.fetch
+
+  /** Calls handed through as they come: for a proxy. */
+  forwarder(integration: string, options?: ClientOptions): Forwarder
 
   /** Starts working on items in this process. */
   startWorker(options?: WorkerOptions): Worker
