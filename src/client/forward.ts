@@ -35,6 +35,8 @@ export interface ForwardRequest {
   readonly deadlineMs?: number
   /** Names the operation: it is done once, and a repeat gets the stored answer. */
   readonly idempotencyKey?: string
+  /** Keys of one scope are apart from those of another. Default: one for all. */
+  readonly keyScope?: string
 }
 
 export interface Forwarded {
@@ -124,7 +126,8 @@ export function createForwarder(
       const call = callOf(request)
       const deadlineMs = request.deadlineMs ?? call.endpoint.retry.inlineMs
       if (request.idempotencyKey === undefined) return pass(call, request, deadlineMs)
-      return passOnce(parts, call, request.idempotencyKey, deadlineMs, (leftMs) => pass(call, request, leftMs))
+      const key = `forward:${integration.name}:${request.keyScope ?? ''}:${request.idempotencyKey}`
+      return passOnce(parts, call, key, deadlineMs, (leftMs) => pass(call, request, leftMs))
     },
   }
 }
@@ -161,13 +164,12 @@ function checkQuery(path: string): string {
 function passOnce(
   parts: InlineParts,
   call: OutboundCall,
-  idempotencyKey: string,
+  key: string,
   deadlineMs: number,
   run: (leftMs: number) => Promise<Forwarded>,
 ): Promise<Forwarded> {
   if (call.body instanceof ReadableStream) throw bodyNotReplayable()
   const body = hash('sha256', (call.body as Uint8Array | undefined) ?? '')
-  const key = `forward:${call.integration.name}:${idempotencyKey}`
   const operation = {
     call,
     key,

@@ -197,6 +197,15 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
       },
     )
 
+    test('where the host names the integration, it still does', async () => {
+      await using api = await upstream((_request, response) => response.writeHead(302, { location: '/base/y' }).end())
+      await using proxy = await openProxy(adapter, { crm: { baseUrl: `${api.url}/base` } })
+      const request = rawRequest('GET /x?a=1').replace('host: 127.0.0.1', `host: crm.api.localhost:${proxy.port}`)
+      const { head } = await raw(proxy.port, request)
+      expect(head).toContain(`ocation: http://crm.api.localhost:${proxy.port}/y`)
+      expect(api.seen[0]?.url).toBe('/base/x?a=1')
+    })
+
     test('one to a script is left out', async () => {
       await using api = await upstream((_request, response) => {
         response.writeHead(302, { location: 'javascript:alert(1)' }).end()

@@ -169,6 +169,17 @@ describe('Idempotency-Key', () => {
     expect(api.seen).toHaveLength(1)
   })
 
+  test('keys of one caller are not those of another', async () => {
+    await using api = await upstream(created)
+    await using proxy = await openProxy('node', { crm: { baseUrl: api.url } })
+    for (const authorization of ['Bearer one', 'Bearer other']) {
+      const { headers, ...rest } = post('1')
+      const answer = await fetch(`${proxy.url}/proxy/crm/things`, { ...rest, headers: { ...headers, authorization } })
+      expect(answer.headers.has('idempotency-replayed')).toBe(false)
+    }
+    expect(api.seen).toHaveLength(2)
+  })
+
   test('409: the first call is under way', async () => {
     const server = http.createServer()
     await using api = await started(server)
@@ -250,8 +261,10 @@ describe('Prefer: respond-async', () => {
         },
       },
     )
-    const headers = { ...asked.headers, 'x-holdfast-upstream-authorization': 'Bearer own' }
-    const answer = await fetch(`${proxy.url}/proxy/crm/things?q=%2F`, { ...asked, headers })
+    const own = { ...asked.headers, 'x-holdfast-upstream-authorization': 'Bearer own' }
+    const refused = await problem(fetch(`${proxy.url}/proxy/crm/things`, { ...asked, headers: own }))
+    expect([refused.status, refused.body['code']]).toEqual([400, 'credential_not_durable'])
+    const answer = await fetch(`${proxy.url}/proxy/crm/things?q=%2F`, asked)
     expect(answer.status).toBe(202)
     expect(Object.fromEntries(answer.headers)).toMatchObject({
       location: '/v1/items/r1.request',

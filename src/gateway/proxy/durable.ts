@@ -9,6 +9,8 @@ export interface DurableRequest {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array | undefined
   readonly idempotencyKey: string | undefined
+  /** Each caller's keys are its own. */
+  readonly caller: string | undefined
   readonly correlationId: string
   /** How long the caller would like to wait for the end of it. */
   readonly waitMs: number | undefined

@@ -8,20 +8,27 @@ export type NodeProxyHandler = (
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   target: ProxyTarget,
+  more?: {
+    /** Whose request it is. */
+    readonly caller?: string
+    /** Default: the caller's own, or a new one. */
+    readonly correlationId?: string
+  },
 ) => Promise<void>
 
 /** A handler for requests whose right to be here has been checked. Never throws: a broken answer ends its connection. */
 export function createNodeProxy(parts: ProxyParts): NodeProxyHandler {
   const proxy = createProxyCore(parts)
-  return async function handle(incoming, outgoing, { integration, path }) {
+  return async function handle(incoming, outgoing, target, more = {}) {
     const left = new AbortController()
     outgoing.once('close', () => {
       if (!outgoing.writableFinished) left.abort(new DOMException('The caller has left', 'AbortError'))
     })
     const { status, headers, body } = await proxy({
       method: incoming.method ?? 'GET',
-      integration,
-      path,
+      ...target,
+      caller: more.caller,
+      correlationId: more.correlationId,
       headers: incoming.headers as ProxyRequest['headers'],
       body: () => bodyOf(incoming),
       origin: originOf(incoming),

@@ -16,6 +16,7 @@ const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   invalid_header: 400,
   invalid_timeout: 400,
   invalid_idempotency_key: 400,
+  credential_not_durable: 400,
   unknown_integration: 404,
   method_not_allowed: 405,
   idempotency_in_progress: 409,
@@ -63,7 +64,7 @@ export function problemOf(thrown: unknown, correlationId: string, nowMs: number)
     status,
     retryAfter: retryAfterMs === undefined ? undefined : Math.max(1, Math.ceil(retryAfterMs / 1000)),
     body: {
-      type: 'about:blank',
+      type: `urn:holdfast:problem:${error.code}`,
       title: STATUS_CODES[status] ?? 'Client Closed Request',
       status,
       detail: error.message,

@@ -10,7 +10,7 @@ import { correlationIdOf, type Preferences, preferencesOf } from './preferences.
 import { problemOf } from './problem.ts'
 import { forwardedHeaders } from './request-headers.ts'
 import { type AnswerHeaders, handedBack } from './response-headers.ts'
-import { checkProxyPath } from './target.ts'
+import { checkProxyPath, type ProxyTarget } from './target.ts'
 
 /** Bodies up to this size can be sent again; longer ones are sent once, as they come. */
 export const REPLAYABLE_BODY_BYTES = 1024 * 1024
@@ -20,7 +20,7 @@ const REFUSED_METHODS: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK
 
 export interface ProxyParts {
   /** @throws HoldfastError `unknown_integration` */
-  readonly forwarder: (integration: string, options?: { readonly tenant?: string }) => Forwarder
+  readonly forwarder: (integration: string) => Forwarder
   readonly clock: Clock
   /** A fresh, unique id. */
   readonly newId: () => string
@@ -28,17 +28,18 @@ export interface ProxyParts {
   readonly submitRequest?: SubmitRequest
   /** Where callers may bring a credential for the API in `X-Holdfast-Upstream-Authorization`. Default: nowhere. */
   readonly callersCredential?: (integration: string) => boolean
-  /** What callers call the gateway by. Default: the address of each request. */
+  /** What callers call the gateway by: `https://holdfast.internal`. Default: the address of each request. */
   readonly publicUrl?: string
   /** Told of what was not foreseen; the caller only gets `internal_error`. */
   readonly onTrouble?: (error: unknown, correlationId: string) => void
 }
 
-export interface ProxyRequest {
+export interface ProxyRequest extends ProxyTarget {
   readonly method: string
-  readonly integration: string
-  /** See `proxyTarget`. */
-  readonly path: string
+  /** Whose request it is: each caller's idempotency keys are its own. Default: all are one. */
+  readonly caller: string | undefined
+  /** Where it has one already. Default: the caller's own, or a new one. */
+  readonly correlationId: string | undefined
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | undefined>>
   /** Whole where it is known to be short. */
@@ -70,7 +71,7 @@ export function createProxyCore(parts: ProxyParts): Proxy {
   }
 
   return async function answer(request) {
-    const correlationId = correlationIdOf(request.headers) ?? parts.newId()
+    const correlationId = request.correlationId ?? correlationIdOf(request.headers) ?? parts.newId()
     try {
       checkMethod(request.method)
       checkProxyPath(request.path)
@@ -107,6 +108,7 @@ async function answered(
     ...{ method, path, headers, body, correlationId, signal },
     ...(waitMs !== undefined && { deadlineMs: waitMs }),
     ...key,
+    ...(request.caller !== undefined && { keyScope: request.caller }),
   }
   const forwarded = await forwarder.send(forward)
   return answerOf(parts, forwarder, request, forwarded, correlationId)
@@ -129,11 +131,11 @@ function keepLength(headers: Record<string, string>, length: string | undefined)
 function answerOf(
   parts: ProxyParts,
   forwarder: Forwarder,
-  { method, path, integration, origin }: ProxyRequest,
+  { method, path, base, origin }: ProxyRequest,
   { status, headers: answeredHeaders, body, tries, replayed, failure }: Forwarded,
   correlationId: string,
 ): ProxyAnswer {
-  const publicBase = `${parts.publicUrl ?? origin}/proxy/${integration}`
+  const publicBase = base === '' ? origin : (parts.publicUrl ?? origin) + base
   const headers = handedBack(answeredHeaders, { origin: forwarder.origin, basePath: forwarder.basePath, publicBase })
   headers['x-correlation-id'] = correlationId
   headers['x-holdfast-attempts'] = String(tries)
@@ -148,7 +150,7 @@ function answerOf(
 
 async function accepted(
   submit: SubmitRequest,
-  { integration, method, path }: ProxyRequest,
+  { integration, method, path, caller }: ProxyRequest,
   facts: {
     readonly headers: Readonly<Record<string, string>>
     readonly body: ForwardRequest['body']
@@ -157,14 +159,13 @@ async function accepted(
     readonly idempotencyKey?: string
   },
 ): Promise<ProxyAnswer> {
-  const { body, idempotencyKey, correlationId } = facts
+  const { headers, body, idempotencyKey, correlationId } = facts
+  if (headers['authorization'] !== undefined) throw credentialNotDurable()
   if (body instanceof ReadableStream) {
     await body.cancel()
     throw tooLargeToKeep()
   }
-  // A credential that the caller brought would be stored with the item.
-  const { authorization: _credential, ...headers } = facts.headers
-  const receipt = await submit({ ...facts, integration, method, path, headers, body, idempotencyKey })
+  const receipt = await submit({ ...facts, integration, method, path, body, idempotencyKey, caller })
   return {
     status: 202,
     headers: {
@@ -231,6 +232,16 @@ function proxyLoop(integration: string): HoldfastError {
     message: `A call to "${integration}" came back to the proxy several times`,
     hint: 'The baseUrl of the integration leads to the gateway itself: set it to the API.',
     details: { integration },
+  })
+}
+
+/** It would be stored with the item; and doing without it would make the call as somebody else. */
+function credentialNotDurable(): HoldfastError {
+  return new HoldfastError({
+    code: 'credential_not_durable',
+    class: 'validation',
+    message: 'A durable request is made with the credential of the integration, not with one of the caller',
+    hint: 'Leave out X-Holdfast-Upstream-Authorization, or "Prefer: respond-async".',
   })
 }
 

@@ -5,6 +5,8 @@ export interface ProxyTarget {
   readonly integration: string
   /** As it came, encoded, with its query string; empty for the base URL itself. */
   readonly path: string
+  /** What callers write before the path, after the host: `/proxy/github`, or nothing where the host names the integration. */
+  readonly base: string
 }
 
 const PREFIX = '/proxy/'
@@ -31,7 +33,7 @@ export function proxyTarget(requestLine: string): ProxyTarget | undefined {
   const end = rest.search(/[/?]/)
   const integration = end < 0 ? rest : rest.slice(0, end)
   if (!INTEGRATION.test(integration)) return undefined
-  return { integration, path: end < 0 ? '' : rest.slice(end) }
+  return { integration, path: end < 0 ? '' : rest.slice(end), base: PREFIX + integration }
 }
 
 /**
@@ -42,7 +44,7 @@ export function hostTarget(host: string | undefined, domain: string, requestLine
   const name = host?.replace(/:\d+$/, '').toLowerCase()
   if (!name?.endsWith(`.${domain.toLowerCase()}`) || !requestLine.startsWith('/')) return undefined
   const integration = name.slice(0, -domain.length - 1)
-  return INTEGRATION.test(integration) ? { integration, path: requestLine } : undefined
+  return INTEGRATION.test(integration) ? { integration, path: requestLine, base: '' } : undefined
 }
 
 /**

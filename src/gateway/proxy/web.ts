@@ -2,7 +2,19 @@
 import { createProxyCore, type ProxyParts, REPLAYABLE_BODY_BYTES } from './proxy.ts'
 import type { AnswerHeaders } from './response-headers.ts'
 
-export type ProxyHandler = (request: Request, integration: string, path: string) => Promise<Response>
+export type ProxyHandler = (
+  request: Request,
+  integration: string,
+  path: string,
+  /** Default: the caller's own, or a new one. */
+  correlationId?: string,
+  more?: {
+    /** See `ProxyTarget`. Default `/proxy/{integration}`. */
+    readonly base?: string
+    /** Whose request it is. */
+    readonly caller?: string
+  },
+) => Promise<Response>
 
 /**
  * @returns a handler that takes the request, the integration, and the path below it as it stood in the request line (see
@@ -10,11 +22,14 @@ export type ProxyHandler = (request: Request, integration: string, path: string)
  */
 export function createProxy(parts: ProxyParts): ProxyHandler {
   const proxy = createProxyCore(parts)
-  return async function handle(request, integration, path) {
+  return async function handle(request, integration, path, correlationId, more = {}) {
     const { status, headers, body } = await proxy({
       method: request.method,
       integration,
       path,
+      base: more.base ?? `/proxy/${integration}`,
+      caller: more.caller,
+      correlationId,
       headers: Object.fromEntries(request.headers),
       body: () => bodyOf(request),
       origin: new URL(request.url).origin,

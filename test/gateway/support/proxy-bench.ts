@@ -70,15 +70,21 @@ function listener(adapter: Adapter, parts: ProxyParts): http.RequestListener {
     const proxy = createNodeProxy(parts)
     return (incoming, outgoing) => {
       const target = targetOf(incoming)
-      if (target) void proxy(incoming, outgoing, target)
+      if (target) void proxy(incoming, outgoing, target, callerOf(incoming))
       else outgoing.writeHead(404).end('no route')
     }
   }
   const proxy = createProxy(parts)
   return getRequestListener(async (request, env) => {
     const target = targetOf((env as { incoming: http.IncomingMessage }).incoming)
-    return target ? proxy(request, target.integration, target.path) : new Response('no route', { status: 404 })
+    if (!target) return new Response('no route', { status: 404 })
+    const more = { ...callerOf((env as { incoming: http.IncomingMessage }).incoming), base: target.base }
+    return proxy(request, target.integration, target.path, undefined, more)
   })
+}
+
+function callerOf({ headers }: http.IncomingMessage): { caller?: string } {
+  return headers.authorization === undefined ? {} : { caller: headers.authorization.replace('Bearer ', 'token:') }
 }
 
 export interface Echo {
