@@ -1,7 +1,8 @@
 /** What of a request reaches the API, and what does not. */
+import http from 'node:http'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { ADAPTERS, openProxy, raw, rawRequest, upstream } from './support/proxy-bench.ts'
+import { ADAPTERS, openProxy, raw, rawRequest, started, upstream } from './support/proxy-bench.ts'
 
 describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
   test('method, path, query, headers and body arrive as they were sent', async () => {
@@ -105,6 +106,24 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
     expect(read).toBe(piece.length * 24)
     expect(api.seen).toHaveLength(1)
     expect(api.seen[0]?.headers['content-length']).toBe(length)
+  })
+
+  test('a refusal in the middle of a long upload reaches the caller', async () => {
+    const server = http.createServer((_request, response) => {
+      response.writeHead(413, { 'content-type': 'text/plain', connection: 'close' }).end('too long')
+    })
+    await using api = await started(server)
+    await using proxy = await openProxy(adapter, { crm: { baseUrl: api.url } })
+    const piece = Buffer.alloc(64 * 1024, 'x')
+    const body = Readable.toWeb(Readable.from(Array.from({ length: 100 }, () => piece)))
+    const answer = await fetch(`${proxy.url}/proxy/crm/upload`, {
+      ...{ method: 'POST', body: body as ReadableStream<Uint8Array>, duplex: 'half' },
+    } as RequestInit)
+    // Whether the refusal is read before the connection breaks is for the network to say: never is it a success, or a crash.
+    expect([413, 502]).toContain(answer.status)
+    await answer.text()
+    expect(proxy.troubles).toEqual([])
+    expect((await fetch(`${proxy.url}/proxy/crm/x`)).status).toBe(413)
   })
 
   test('a short body is sent again where that is safe', async () => {
