@@ -1,7 +1,7 @@
 /** What a benchmark is made of: cases, each run by several contenders that do the same work. */
 import type { Delays, Measured } from './stopwatch.ts'
 
-export const GROUPS = ['policy', 'client', 'ledger', 'postgres'] as const
+export const GROUPS = ['policy', 'client', 'ledger', 'postgres', 'gateway'] as const
 export type Group = (typeof GROUPS)[number]
 
 export interface BenchCase {

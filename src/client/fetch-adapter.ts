@@ -1,27 +1,19 @@
 import type { EndpointSettings, IdempotencySettings, IntegrationSettings } from '../config/settings.ts'
 import { configurationError, HoldfastError } from '../core/errors.ts'
-import type { Random } from '../core/random.ts'
-import { classifyAnswer, classifyMalformed, classifyNetworkFault } from '../policy/classify.ts'
-import { type AttemptParts, attemptWith, factsOf, type Judged, withoutEchoes } from './attempt.ts'
-import { type Answer, type AttemptResult, DEFAULT_TENANT, laneName, type OutboundCall } from './call.ts'
+import { DEFAULT_TENANT, laneName, type OutboundCall } from './call.ts'
 import type { ClientOptions } from './client-types.ts'
 import { headerOf } from './credentials/place.ts'
-import { hidesFailure, isPageForJson, isShortJson } from './fetch-reading.ts'
 import { redirected, redirectTarget } from './fetch-redirect.ts'
 import { toResponse } from './fetch-response.ts'
-import { readAnswer } from './incoming.ts'
-import { nestedRetriesOf } from './nested-retries.ts'
-import { type Address, addressOf, keyAsSent, traceIdOf, traceparent } from './outgoing.ts'
-import { type InlineParts, persevere } from './persistence.ts'
+import { type Address, addressOf, keyAsSent, traceIdOf } from './outgoing.ts'
+import type { InlineParts } from './persistence.ts'
 import { prebuffer } from './prebuffer.ts'
 import { resolveEndpoint } from './request.ts'
-import type { TransportAnswer, TransportRequest } from './transport.ts'
+import { type StreamedEnd, sendStreaming } from './streaming-attempt.ts'
 import { eitherSignal } from './waiting.ts'
 
 /** Request bodies up to this size can be sent again; larger ones, and streams, are sent once. */
 const REPLAYABLE_BODY_BYTES = 8 * 1024 * 1024
-/** As much of an answer is read to understand it, where it may be an error; the caller gets all of it. */
-const READ_AHEAD_BYTES = 256 * 1024
 const IDEMPOTENCY_HEADER = 'idempotency-key'
 const KEY_LIFETIME_MS = 24 * 3_600_000
 /** Ours to say, or the connection's: a caller's copy of them would contradict what is sent. */
@@ -142,14 +134,8 @@ interface Hop {
 
 async function exchange(parts: InlineParts, options: ClientOptions, hop: Hop): Promise<Response> {
   const { request, url, redirects } = hop
-  const watch = nestedRetriesOf(hop.call.integration)
-  const ownKey = ownKeyOf(hop)
-  const repeat = watch.recognise(hop.call, ownKey, parts)
-  if (repeat?.refusal) throw fetchFailed(repeat.refusal)
-  const call = repeat?.madeKey === undefined ? hop.call : withKey(hop.call, repeat.madeKey)
-  const { answer, isFinal } = await send(parts, call, (error, answered) =>
-    watch.gaveUp(call, ownKey, error, answered, parts),
-  )
+  const { call, answer, error } = await send(parts, hop.call, ownKeyOf(hop))
+  const isFinal = error !== undefined || answer.status >= 400
   const target = await redirectTarget(answer, hop)
   if (!target) return toResponse(call, answer, { url, redirected: redirects > 0, isFinal })
   const { integration, signal } = call
@@ -158,25 +144,12 @@ async function exchange(parts: InlineParts, options: ClientOptions, hop: Hop): P
   return exchange(parts, options, { call: nextCall, request: next.request, url: target, redirects: redirects + 1 })
 }
 
-type Ended = (error: HoldfastError, answered: boolean) => void
-
-async function send(
-  parts: InlineParts,
-  call: OutboundCall,
-  gaveUp: Ended,
-): Promise<{ answer: Answer; isFinal: boolean }> {
+async function send(parts: InlineParts, call: OutboundCall, ownKey: string | undefined): Promise<StreamedEnd> {
   try {
-    const end = await persevere(parts, call, call.endpoint.retry.inlineMs, attempt)
-    if (end.kind === 'succeeded') return { answer: end.answer, isFinal: end.answer.status >= 400 }
-    if (!end.answer) throw end.error
-    gaveUp(end.error, true)
-    return { answer: end.answer, isFinal: true }
+    return await sendStreaming(parts, call, ownKey)
   } catch (error) {
-    if (call.body instanceof ReadableStream && !call.body.locked) await call.body.cancel(error)
-    const isOurs = error instanceof HoldfastError
-    if (isOurs) gaveUp(error, false)
     if (call.signal?.aborted) throw call.signal.reason
-    if (!isOurs || error.class === 'configuration') throw error
+    if (!(error instanceof HoldfastError) || error.class === 'configuration') throw error
     throw fetchFailed(error)
   }
 }
@@ -189,66 +162,6 @@ function fetchFailed(cause: HoldfastError): TypeError {
 function ownKeyOf({ call, request }: Hop): string | undefined {
   const { idempotency } = call.endpoint
   return (idempotency.kind === 'key' && request.headers.get(idempotency.header)) || undefined
-}
-
-function withKey(call: OutboundCall, key: string): OutboundCall {
-  const { idempotency } = call.endpoint
-  if (idempotency.kind !== 'key') return call
-  return { ...call, idempotencyKey: key, headers: { ...call.headers, [idempotency.header.toLowerCase()]: key } }
-}
-
-function attempt(call: OutboundCall, parts: AttemptParts): Promise<AttemptResult> {
-  return attemptWith(call, parts, streamingRequest, judgeStream)
-}
-
-/** The headers are whole already: the caller's own win over the integration's. */
-function streamingRequest(call: OutboundCall, random: Random): TransportRequest {
-  const { path, method, headers, signal } = call
-  return {
-    origin: addressOf(call.integration).origin,
-    path,
-    method,
-    headers:
-      headers['traceparent'] === undefined ? { ...headers, traceparent: traceparent(call.traceId, random) } : headers,
-    body: call.body as TransportRequest['body'],
-    timeouts: call.endpoint.timeouts,
-    maxResponseBytes: call.endpoint.maxResponseBytes,
-    signal,
-    streamBody: true,
-  }
-}
-
-/** Good answers are handed on as they come. Those that may be bad are read first, because their body says what to do. */
-async function judgeStream(call: OutboundCall, parts: AttemptParts, raw: TransportAnswer): Promise<Judged> {
-  const receivedAtMs = parts.clock.wallMs()
-  const { status, headers, stream } = raw
-  const isPage = isPageForJson(call, status, headers)
-  const mayBeBad = status >= 400 || isPage || hidesFailure(call.integration, status, headers)
-  if (!stream || !(mayBeBad || isShortJson(call, headers, READ_AHEAD_BYTES))) {
-    return { answer: { status, headers, data: stream } }
-  }
-  let buffered: { bytes: Uint8Array; whole: ReadableStream<Uint8Array> }
-  try {
-    buffered = await prebuffer(stream, READ_AHEAD_BYTES)
-  } catch (error) {
-    const message = error instanceof Error ? error.message : 'the body of the answer broke off'
-    const fault = { code: 'terminated', phase: 'reading_body' as const, status, message }
-    const cancelledByCaller = call.signal?.aborted === true
-    return { failure: classifyNetworkFault(factsOf(call), { ...fault, cancelledByCaller }) }
-  }
-  if (!mayBeBad) return { answer: { status, headers, data: buffered.whole } }
-  // What is judged is logged and stored; what the caller gets is as it came.
-  const clean = withoutEchoes(call, parts, { ...raw, body: buffered.bytes })
-  const read = readAnswer(clean)
-  const answer: Answer = { status, headers, data: buffered.whole }
-  const facts = { status, headers: clean.headers, body: read.json, bodyText: read.text, receivedAtMs }
-  const failure = classifyAnswer(factsOf(call), facts, call.integration)
-  if (failure) return { failure, answer }
-  if (!isPage) return { answer }
-  // Thrown, not handed over: SDKs would take the page for their result (R027).
-  await buffered.whole.cancel()
-  const reason = 'the body is an HTML page where JSON was expected'
-  return { failure: classifyMalformed(factsOf(call), { status, bodyText: read.text }, reason) }
 }
 
 function pathBelow({ basePath }: Address, path: string): string {

@@ -1,14 +1,14 @@
 /** From an answer to the Response that a caller of `fetch` gets. */
 import { STATUS_CODES } from 'node:http'
-import { errorFromFailure } from '../core/errors.ts'
+import { errorFromFailure, type HoldfastError } from '../core/errors.ts'
 import { classifyNetworkFault } from '../policy/classify.ts'
 import { factsOf } from './attempt.ts'
 import type { Answer, OutboundCall } from './call.ts'
 
 /** Fetch standard, "null body status"; our transport never hands over a 101 or 103. */
-const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304])
+export const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304])
 /** What SDKs obey who ask the server whether to retry: openai and @anthropic-ai/sdk, stripe. */
-const DO_NOT_RETRY_HEADERS = ['x-should-retry', 'stripe-should-retry']
+export const DO_NOT_RETRY_HEADERS = ['x-should-retry', 'stripe-should-retry']
 
 export interface ResponseFacts {
   /** Where it came from in the end. */
@@ -23,10 +23,12 @@ export async function toResponse(
   { status, headers, data }: Answer,
   { url, redirected, isFinal }: ResponseFacts,
 ): Promise<Response> {
-  const stream = data as ReadableStream<Uint8Array> | undefined
+  const content = data as ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | undefined
   const hasBody = call.method !== 'HEAD' && !WITHOUT_BODY.has(status)
-  if (!hasBody) await stream?.cancel()
-  const response = new Response(hasBody && stream ? withOurErrors(call, status, stream) : null, {
+  const isStream = content instanceof ReadableStream
+  if (!hasBody && isStream) await content.cancel()
+  const body = isStream ? withOurErrors(call, status, content) : content
+  const response = new Response(hasBody && body ? body : null, {
     status,
     statusText: STATUS_CODES[status] ?? '',
     headers: headersOf(headers, isFinal),
@@ -62,7 +64,9 @@ function withOurErrors(
           if (done) controller.close()
           else controller.enqueue(value)
         } catch (error) {
-          throw call.signal?.aborted ? call.signal.reason : terminated(call, status, error)
+          throw call.signal?.aborted
+            ? call.signal.reason
+            : new TypeError('terminated', { cause: brokenOff(call, status, error) })
         }
       },
       cancel: (reason) => reader.cancel(reason),
@@ -71,7 +75,8 @@ function withOurErrors(
   )
 }
 
-function terminated(call: OutboundCall, status: number, error: unknown): TypeError {
+/** What is known of a call whose answer broke off after it was handed over. */
+export function brokenOff(call: OutboundCall, status: number, error: unknown): HoldfastError {
   const { code, message } = error as { code?: string; message?: string }
   const fault = {
     code: code ?? 'terminated',
@@ -84,5 +89,5 @@ function terminated(call: OutboundCall, status: number, error: unknown): TypeErr
     userMessage: 'The answer broke off before it was complete.',
     hint: 'Half an answer was handed over already, so nothing tries again by itself: ask again where that is safe.',
   }
-  return new TypeError('terminated', { cause: errorFromFailure(failure, error) })
+  return errorFromFailure(failure, error)
 }

@@ -1,6 +1,6 @@
 import type { BreakerSettings, IntegrationSettings } from '../config/settings.ts'
 import type { Clock } from '../core/clock.ts'
-import type { EventBus } from '../core/events.ts'
+import type { BreakerPhase, EventBus } from '../core/events.ts'
 import { newId } from '../core/ids.ts'
 import type { Random } from '../core/random.ts'
 import type { Ledger } from '../ledger/port.ts'
@@ -52,6 +52,8 @@ export interface HealthRegistry extends Health {
    * for one who was woken and found the place taken. The result takes the caller out of the line.
    */
   whenFree(lane: string, callback: () => void, first: boolean): () => void
+  /** Of the strictest breaker that a call would meet. */
+  phaseOf(channel: HealthChannel): BreakerPhase
   /** How many lanes and breakers are kept: bounded by forgetting what is idle. */
   readonly size: { readonly lanes: number; readonly breakers: number }
 }
@@ -92,6 +94,7 @@ interface RegistryPermit extends Permit {
 
 /** Breakers and lanes unused for this long, and without anything to remember, are forgotten. */
 const IDLE_MS = 3_600_000
+const STRICTNESS: Record<BreakerPhase, number> = { closed: 0, ramping: 1, half_open: 2, open: 3 }
 
 class Registry implements HealthRegistry {
   readonly #parts: HealthParts
@@ -215,6 +218,14 @@ class Registry implements HealthRegistry {
   async leave(): Promise<void> {
     await this.sync()
     await this.#rates.leave()
+  }
+
+  phaseOf({ integration, endpoint, breaker, lane, tenant }: HealthChannel): BreakerPhase {
+    let worst: BreakerPhase = 'closed'
+    for (const { state } of this.#channelOf(integration, endpoint, breaker, lane, tenant).breakers) {
+      if (STRICTNESS[state.phase] > STRICTNESS[worst]) worst = state.phase
+    }
+    return worst
   }
 
   breakers(): BreakerView[] {

@@ -15,27 +15,64 @@ const RESERVATION_MARGIN_MS = 30_000
 const FIRST_LOOK_MS = 50
 const LONGEST_LOOK_MS = 1000
 /** The answer's headers that a replayed answer still has. Others may be secrets (set-cookie) or untrue by then. */
-const KEPT_HEADERS = ['content-type', 'location', 'etag', 'x-request-id', 'request-id']
+export const KEPT_HEADERS = ['content-type', 'location', 'etag', 'x-request-id', 'request-id']
 
-/**
- * Runs the call unless it was done before.
- * @throws HoldfastError `idempotency_key_reused` (other content), `idempotency_in_progress` (another caller is at it and
- *   does not end in time), `unknown_outcome` (someone began it and never reported back).
- */
-export async function onceByKey(
+/** An operation that is done once, whoever asks for it how often. */
+export interface Operation<Answer> {
+  readonly call: OutboundCall
+  /** Names it among all operations of the tenant. */
+  readonly key: string
+  /** Of what is sent. */
+  readonly fingerprint: string
+  readonly deadlineMs: number
+  /** How long to wait for another caller who is at it. */
+  readonly patienceMs: number
+  /** What is kept of it. `{ done: false }`: it had no effect, the key is free again. `undefined`: nobody knows. */
+  readonly endOf: (answer: Answer) => { done: true; output: string } | { done: false } | undefined
+  readonly replayed: (output: string) => Answer
+}
+
+/** As {@link once}, for the callers of `hf.client`: they wait for another caller who is at it. */
+export function onceByKey(
   parts: InlineParts,
   call: OutboundCall,
   options: CallOptions,
   deadlineMs: number,
   run: (leftMs: number) => Promise<CallAnswer>,
 ): Promise<CallAnswer> {
-  const endsAtMs = parts.clock.monotonicMs() + deadlineMs
-  const reserved = await reserve(parts, call, newEffect(parts, call, options, deadlineMs), endsAtMs)
-  if ('stored' in reserved) return reserved.stored
+  const operation: Operation<CallAnswer> = {
+    call,
+    key: `${call.integration.name}:${call.endpoint.endpoint}:${options.idempotencyKey}`,
+    fingerprint: fingerprintOf([call.method, call.path, comparable(options.body)]),
+    deadlineMs,
+    patienceMs: deadlineMs,
+    endOf: (answer) => ({ done: true, output: outputOf(answer) }),
+    replayed,
+  }
+  return once(parts, operation, run)
+}
+
+/**
+ * Runs the call unless it was done before.
+ * @throws HoldfastError `idempotency_key_reused` (other content), `idempotency_in_progress` (another caller is at it and
+ *   does not end in time), `unknown_outcome` (someone began it and never reported back).
+ */
+export async function once<Answer>(
+  parts: InlineParts,
+  operation: Operation<Answer>,
+  run: (leftMs: number) => Promise<Answer>,
+): Promise<Answer> {
+  const { call, deadlineMs, patienceMs } = operation
+  const startedMs = parts.clock.monotonicMs()
+  const reserved = await reserve(parts, call, newEffect(parts, operation), startedMs + patienceMs)
+  if ('stored' in reserved) return operation.replayed(reserved.stored)
   const { effect, inDoubt } = reserved
   try {
-    const answer = await run(endsAtMs - parts.clock.monotonicMs())
-    await record(parts, { ...endOf(effect), done: true, output: outputOf(answer) })
+    const answer = await run(startedMs + deadlineMs - parts.clock.monotonicMs())
+    const end = operation.endOf(answer)
+    if (end?.done) await record(parts, { ...endOf(effect), ...end })
+    else if (end && !inDoubt) await free(parts, effect)
+    else await afterDoubt(parts, call, effect)
     return answer
   } catch (thrown) {
     if (surelyWithoutEffect(thrown) && !inDoubt) await free(parts, effect)
@@ -78,13 +115,16 @@ function sentMsOf(owner: string): number | undefined {
   return text === undefined ? undefined : Number(text)
 }
 
-function newEffect(parts: InlineParts, call: OutboundCall, options: CallOptions, deadlineMs: number): NewEffect {
+function newEffect(
+  parts: InlineParts,
+  { call, key, fingerprint, deadlineMs }: Pick<Operation<unknown>, 'call' | 'key' | 'fingerprint' | 'deadlineMs'>,
+): NewEffect {
   const nowMs = parts.clock.wallMs()
   const { retry } = call.endpoint
   return {
     tenant: call.tenant,
-    key: `${call.integration.name}:${call.endpoint.endpoint}:${options.idempotencyKey}`,
-    fingerprint: fingerprintOf([call.method, call.path, comparable(options.body)]),
+    key,
+    fingerprint,
     owner: ownerSince(nowMs, parts.newId()),
     reservedUntilMs: nowMs + deadlineMs + RESERVATION_MARGIN_MS,
     keepUntilMs: nowMs + Math.max(KEEP_MS, retry.maxAgeMs + retry.slowLane.spanMs),
@@ -98,7 +138,7 @@ function comparable(body: unknown): unknown {
 }
 
 type Reserved =
-  | { readonly stored: CallAnswer }
+  | { readonly stored: string }
   /** The operation is ours. `inDoubt`: someone began it before, and it may have happened. */
   | { readonly effect: NewEffect; readonly inDoubt: boolean }
 
@@ -111,7 +151,7 @@ async function reserve(parts: InlineParts, call: OutboundCall, fresh: NewEffect,
       case 'started':
         return { effect, inDoubt: effect !== fresh }
       case 'done':
-        return { stored: replayed(receipt.output) }
+        return { stored: receipt.output }
       case 'unknown':
         effect = takenOver(parts, call, fresh, receipt.owner)
         await parts.ledger.endEffects([{ ...endOf(effect), owner: receipt.owner, done: false }], parts.clock.wallMs())

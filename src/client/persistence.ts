@@ -22,7 +22,12 @@ export interface InlineParts extends AttemptParts {
 
 export type PersistentEnd =
   | { readonly kind: 'succeeded'; readonly answer: Answer; readonly tries: number }
-  | { readonly kind: 'gave_up'; readonly error: HoldfastError; readonly answer: Answer | undefined }
+  | {
+      readonly kind: 'gave_up'
+      readonly error: HoldfastError
+      readonly answer: Answer | undefined
+      readonly tries: number
+    }
 
 /**
  * Tries until it succeeds, is not worth another try, or time is up. The first try goes straight through: what retries need
@@ -46,7 +51,8 @@ export async function persevere(
       if (result.answer && persistence.isOurs(result.failure)) break
       const reason = await persistence.afterFailure(result.failure)
       if (reason !== undefined) {
-        return { kind: 'gave_up', error: persistence.error(result.failure, reason), answer: result.answer }
+        const { tries } = persistence
+        return { kind: 'gave_up', error: persistence.error(result.failure, reason), answer: result.answer, tries }
       }
       await discard(result.answer)
     }

@@ -1,6 +1,7 @@
 /** The public face of a running Holdfast: what `await holdfast(...)` gives. */
 import type { Client, ClientOptions } from '../client/client-types.ts'
 import type { CredentialView, KeyRotation } from '../client/credentials/operators.ts'
+import type { Forwarder } from '../client/forward.ts'
 import type { BreakerView } from '../client/health.ts'
 import type { EventSource } from '../core/events.ts'
 import type { Json } from '../core/json.ts'
@@ -28,6 +29,7 @@ import type { Method, PipelineOf } from './pipeline.ts'
 import type { Suggestion } from './suggestions.ts'
 
 export type { CallAnswer, CallOptions, Client, ClientOptions } from '../client/client-types.ts'
+export type { Forwarded, Forwarder, ForwardRequest } from '../client/forward.ts'
 export type { EndpointCategory, TimeoutAdvice } from '../policy/suggest-timeouts.ts'
 export type {
   EndpointStatistics,
@@ -81,6 +83,8 @@ export interface Holdfast extends AsyncDisposable {
   webhookReceiver(source: string, options?: WebhookHandlerOptions): WebhookReceiver
   /** What `idempotent(handler, { store: hf })` keeps its keys and answers in. */
   readonly idempotency: IdempotencyStore
+  /** Calls handed through as they come: for a proxy. */
+  forwarder(integration: string, options?: ClientOptions): Forwarder
 
   /** Starts working on items in this process. */
   startWorker(options?: WorkerOptions): Worker

@@ -8,6 +8,7 @@ import { createCredentials } from '../client/credentials/credentials.ts'
 import { createDeadlines } from '../client/deadlines.ts'
 import { shareStatistics } from '../client/endpoint-statistics.ts'
 import { createFetch } from '../client/fetch-adapter.ts'
+import { createForwarder } from '../client/forward.ts'
 import { createHealth } from '../client/health-registry.ts'
 import { createInlineCaller } from '../client/inline.ts'
 import type { Transport } from '../client/transport.ts'
@@ -184,6 +185,7 @@ export function createEngine(parts: EngineParts): Holdfast {
       return receipt
     },
     client: (name, options) => createInlineCaller(inlineParts, catalog.integration(name), options),
+    forwarder: (name, options) => createForwarder(inlineParts, catalog.integration(name), options),
     fetch: (name, options) => createFetch(inlineParts, catalog.integration(name), options),
     startWorker(options = {}) {
       openOrThrow()

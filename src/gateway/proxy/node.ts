@@ -1,0 +1,94 @@
+/** The proxy on a server of `node:http`, without the detour over Web-standard objects. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { createProxyCore, type ProxyParts, type ProxyRequest, REPLAYABLE_BODY_BYTES } from './proxy.ts'
+import type { ProxyTarget } from './target.ts'
+
+export type NodeProxyHandler = (
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  target: ProxyTarget,
+  more?: {
+    /** Whose request it is. */
+    readonly caller?: string
+    /** Default: the caller's own, or a new one. */
+    readonly correlationId?: string
+  },
+) => Promise<void>
+
+/** A handler for requests whose right to be here has been checked. Never throws: a broken answer ends its connection. */
+export function createNodeProxy(parts: ProxyParts): NodeProxyHandler {
+  const proxy = createProxyCore(parts)
+  return async function handle(incoming, outgoing, target, more = {}) {
+    const left = new AbortController()
+    outgoing.once('close', () => {
+      if (!outgoing.writableFinished) left.abort(new DOMException('The caller has left', 'AbortError'))
+    })
+    const { status, headers, body } = await proxy({
+      method: incoming.method ?? 'GET',
+      ...target,
+      caller: more.caller,
+      correlationId: more.correlationId,
+      headers: incoming.headers as ProxyRequest['headers'],
+      body: () => bodyOf(incoming),
+      origin: originOf(incoming),
+      signal: left.signal,
+    })
+    if (outgoing.destroyed) {
+      if (body instanceof ReadableStream) await body.cancel().catch(() => {})
+      return
+    }
+    outgoing.writeHead(status, headers)
+    // Whoever listens to events wants to know that the stream stands, before the first of them comes.
+    if (body instanceof ReadableStream && headers['content-length'] === undefined) outgoing.flushHeaders()
+    if (body instanceof ReadableStream) await pump(body, outgoing, left.signal)
+    else outgoing.end(body)
+  }
+}
+
+async function bodyOf(incoming: IncomingMessage): Promise<Uint8Array | ReadableStream<Uint8Array> | undefined> {
+  const length = incoming.headers['content-length']
+  if (length === undefined && incoming.headers['transfer-encoding'] === undefined) return undefined
+  if (length === '0') return undefined
+  if (length === undefined || Number(length) > REPLAYABLE_BODY_BYTES) {
+    return Readable.toWeb(incoming) as ReadableStream<Uint8Array>
+  }
+  const chunks: Uint8Array[] = []
+  for await (const chunk of incoming as AsyncIterable<Uint8Array>) chunks.push(chunk)
+  return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)
+}
+
+/** Piece by piece, at the pace of the slower side. */
+async function pump(body: ReadableStream<Uint8Array>, outgoing: ServerResponse, left: AbortSignal): Promise<void> {
+  const reader = body.getReader()
+  left.addEventListener('abort', () => void reader.cancel(left.reason).catch(() => {}), { once: true })
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) break
+      if (!outgoing.write(value)) await drained(outgoing)
+    }
+    outgoing.end()
+  } catch {
+    // The answer broke off, and its status is sent: a broken connection is how HTTP says so.
+    outgoing.destroy()
+  }
+}
+
+function drained(outgoing: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      outgoing.off('drain', go)
+      outgoing.off('close', go)
+      resolve()
+    }
+    outgoing.on('drain', go)
+    outgoing.on('close', go)
+    if (outgoing.destroyed) go()
+  })
+}
+
+function originOf({ headers, socket }: IncomingMessage): string {
+  const scheme = 'encrypted' in socket ? 'https' : 'http'
+  return `${scheme}://${headers.host ?? 'localhost'}`
+}
