@@ -1,6 +1,10 @@
 /** `holdfast serve` as a real process: what it answers 2xx is there after any end, and a person can stop it. */
 import { Webhooks } from '@octokit/webhooks'
 import { expect, test } from 'vitest'
+import { systemClock } from '../../src/system/system-clock.ts'
+import { systemRandom } from '../../src/system/system-random.ts'
+import { resource } from '../../src/testing/twin/resource.ts'
+import { startTwin } from '../../src/testing/twin/twin.ts'
 import type { RunningProcess, Workshop } from '../support/workshop.ts'
 import { jsonOf, openWorkshop } from '../support/workshop.ts'
 
@@ -127,4 +131,37 @@ test('R154-R158: webhooks land at /webhooks/SOURCE: verified, stored, 200; again
   expect(await (await fetch(`${url}/v1/audit`)).json()).toMatchObject({ balanced: true, balance: { accepted: 1 } })
   running.child.kill('SIGINT')
   expect(await running.ended).toMatchObject({ code: 0 })
+})
+
+test('issue 6: /proxy/INTEGRATION/PATH is a resilient call; respond-async makes it durable; traversal stays below', {
+  timeout: MINUTE_MS,
+}, async () => {
+  const twin = await startTwin({
+    clock: systemClock,
+    random: systemRandom,
+    routes: resource('/contacts', { effectKey: 'email' }),
+  })
+  try {
+    await using workshop = openWorkshop()
+    workshop.write('holdfast.yaml', CONFIG.replace('http://127.0.0.1:9', twin.url))
+    const { url, running } = await serve(workshop)
+    const json = { 'content-type': 'application/json' }
+    const post = (email: string, headers: Record<string, string>) =>
+      fetch(`${url}/proxy/crm/contacts`, {
+        method: 'POST',
+        headers: { ...json, ...headers },
+        body: JSON.stringify({ email }),
+      })
+    const created = await post('ada', {})
+    expect([created.status, created.headers.get('x-holdfast-attempts')]).toEqual([201, '1'])
+    const later = await post('grace', { prefer: 'respond-async' })
+    expect([later.status, later.headers.get('location')]).toEqual([202, expect.stringContaining('/v1/runs/')])
+    await twin.until(() => twin.effects.length >= 2)
+    expect((await fetch(`${url}/proxy/nobody/contacts`)).status).toBe(404)
+    expect((await fetch(`${url}/proxy/crm/%2e%2e/%2e%2e/contacts`)).status).not.toBe(200)
+    running.child.kill('SIGINT')
+    expect(await running.ended).toMatchObject({ code: 0 })
+  } finally {
+    await twin.close()
+  }
 })

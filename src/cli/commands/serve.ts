@@ -4,6 +4,7 @@ import type { LoadedConfig } from '../../config/loaded.ts'
 import { isHoldfastError, messageOf } from '../../core/errors.ts'
 import { newId } from '../../core/ids.ts'
 import type { Holdfast } from '../../engine/api.ts'
+import type { GatewayParts } from '../../gateway/parts.ts'
 import type { CliContext } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { GRACE_MS, listenForInterrupt, untilInterrupted } from '../interruption.ts'
@@ -55,24 +56,29 @@ async function serve(
   holdfast: Holdfast,
 ): Promise<ExitCode> {
   const { host, output } = context
-  const [{ startGateway }, { watchLoopDelay }, { systemRandom }] = await Promise.all([
+  const [{ startGateway }, { proxyOf, webhooksOf }, { watchLoopDelay }, { systemRandom }] = await Promise.all([
     import('../../gateway/server.ts'),
+    import('../../gateway/mounts.ts'),
     import('../../system/loop-delay.ts'),
     import('../../system/system-random.ts'),
   ])
   using interruption = listenForInterrupt(host, 'Stopping: what is under way may end; the rest stays in the store.')
   const loop = watchLoopDelay()
-  const gateway = await startGateway({
-    holdfast,
-    settings,
+  const mount: Pick<GatewayParts, 'clock' | 'newId' | 'onTrouble'> = {
     clock: host.clock,
     newId: () => newId(host.clock, systemRandom),
+    onTrouble: ({ correlationId, error }) =>
+      output.note(`trouble in the gateway (${correlationId}): ${printable(wordTrouble(error))}`),
+  }
+  const gateway = await startGateway({
+    ...mount,
+    holdfast,
+    settings,
     maxPayloadBytes: config.maxPayloadBytes,
     redact: [...new Set(config.integrations.flatMap(({ redact }) => redact))],
     loopDelayMs: loop.delayMs,
     webhooks: webhooksOf(holdfast),
-    onTrouble: ({ correlationId, error }) =>
-      output.note(`trouble in the gateway (${correlationId}): ${printable(wordTrouble(error))}`),
+    proxy: proxyOf(holdfast, mount),
   })
   const worker = options.worker
     ? holdfast.startWorker(options.concurrency === undefined ? {} : { concurrency: options.concurrency })
@@ -88,16 +94,6 @@ async function serve(
   moved.signal.throwIfAborted()
   output.result({ url: gateway.url, stopped: true }, () => 'Stopped.')
   return EXIT.done
-}
-
-/** Each source has its keys prepared once; a source that is not configured is an error of the request. */
-function webhooksOf(holdfast: Holdfast): (request: Request, source: string) => Promise<Response> {
-  const handlers = new Map<string, (request: Request) => Promise<Response>>()
-  return (request, source) => {
-    const handler = handlers.get(source) ?? holdfast.webhookHandler(source)
-    handlers.set(source, handler)
-    return handler(request)
-  }
 }
 
 function wordStart(url: string, { tokens }: GatewaySettings, workerId: string | undefined): string {
