@@ -17,6 +17,9 @@ export class HttpWire implements Wire {
     response.on('error', () => {})
   }
 
+  /** Nobody here repeats anything. */
+  executing(): void {}
+
   get method(): string {
     return this.request.method ?? 'GET'
   }

@@ -21,6 +21,8 @@ export interface Wire {
   readonly headers: Readonly<Record<string, string>>
   /** The network has delivered a request a second time: its caller sent it once. */
   readonly copy: boolean
+  /** The API begins to do what was asked: networks that deliver a request twice do so from here on. */
+  executing(): void
   /** The whole body of the request. May be called again. Rejects where the caller leaves in the middle of it. */
   readBody(): Promise<Buffer>
   /** The caller left before its request was whole. */

@@ -6,7 +6,8 @@ import type { Random } from '../../core/random.ts'
  * - `lost_request`: never arrives; its caller waits until its timeout.
  * - `lost_answer`: executed; the answer never arrives.
  * - `delayed`: on the way there, on the way back, or on both.
- * - `duplicated`: arrives twice, and is executed twice; the answer to the first is the one that comes back.
+ * - `duplicated`: arrives twice, and is executed twice; the answer to the first is the one that comes back. Where the first is
+ *   refused there is no second: an answer that says "not done" while somebody in between has it done is a lie nobody can see through.
  * - `reset_before_reading`: while the request is written; nothing of it gets to the API.
  * - `reset_before_executing`: once it is written; the API does not get it whole.
  * - `reset_after_executing`: instead of the answer.

@@ -253,6 +253,15 @@ describe('disturbances', () => {
     expect(twin.requests.total).toBe(4)
   })
 
+  test('there is no second of a request that is refused (simulator, seed 1484)', async () => {
+    const { clock, network, twin } = world()
+    network.disturb(ORIGIN, { what: 'duplicated', share: 1, delayMs: 5000 })
+    await twin.outage({ mode: 'unavailable', lasts: '2s' })
+    expect(outcomeOf(await clock.runUntil(post(network.transport(), 'a')))).toBe(503)
+    await clock.advance(10_000)
+    expect([twin.effects.length, twin.requests.total]).toEqual([0, 1])
+  })
+
   test('a rule of a twin holds until it is disposed of, and tells when it fires', async () => {
     const { clock, network, twin } = world()
     let fired = 0

@@ -161,13 +161,19 @@ export class SimulatedConnection implements Dispatcher.DispatchController, Peer 
     const { method, headers } = request
     const whole = body.length > 0 ? { ...headers, 'content-length': String(body.length) } : headers
     const sent = { method, target, headers: whole, body }
-    after(trueClock, thereMs + fate.delayThereMs, () => this.#arrive(sent, this, answerFate(fate), false))
-    if (fate.what !== 'duplicated') return
-    after(trueClock, thereMs + fate.copyDelayMs, () => this.#arrive(sent, NOBODY, 'lost', true))
+    const sendCopy = (): void => after(trueClock, fate.copyDelayMs, () => this.#arrive(sent, NOBODY, 'lost', true))
+    const onExecuting = fate.what === 'duplicated' ? sendCopy : undefined
+    after(trueClock, thereMs + fate.delayThereMs, () => this.#arrive(sent, this, answerFate(fate), false, onExecuting))
   }
 
   /** Also where its caller has left by then: bytes on their way cannot be called back. */
-  #arrive(request: SimulatedRequest, peer: Peer, fate: AnswerFate, copy: boolean): void {
+  #arrive(
+    request: SimulatedRequest,
+    peer: Peer,
+    fate: AnswerFate,
+    copy: boolean,
+    onExecuting: (() => void) | undefined = undefined,
+  ): void {
     const { api, trueClock } = this.#parts
     if (!api.answersDoor()) {
       void peer.receive([{ type: 'broken', error: connectionReset() }])
@@ -180,6 +186,7 @@ export class SimulatedConnection implements Dispatcher.DispatchController, Peer 
       copy,
       dateText,
       onClose: (closed) => api.open.delete(closed),
+      ...(onExecuting && { onExecuting }),
     })
     api.open.add(wire)
     if (!copy) this.#wire = wire

@@ -41,6 +41,7 @@ export class SimulatedWire implements Wire {
   readonly #peer: Peer
   readonly #dateText: () => string
   readonly #onClose: (wire: SimulatedWire) => void
+  #onExecuting: (() => void) | undefined
   #fate: AnswerFate
 
   constructor(
@@ -52,6 +53,8 @@ export class SimulatedWire implements Wire {
       /** For the `date` header. */
       readonly dateText: () => string
       readonly onClose: (wire: SimulatedWire) => void
+      /** Called once. */
+      readonly onExecuting?: () => void
     },
   ) {
     this.method = request.method
@@ -63,6 +66,13 @@ export class SimulatedWire implements Wire {
     this.#fate = parts.fate
     this.#dateText = parts.dateText
     this.#onClose = parts.onClose
+    this.#onExecuting = parts.onExecuting
+  }
+
+  executing(): void {
+    const tell = this.#onExecuting
+    this.#onExecuting = undefined
+    tell?.()
   }
 
   async readBody(): Promise<Buffer> {

@@ -134,6 +134,7 @@ export function createApi(options: TwinDefinition, memory: TwinMemory): Handler 
     async function execute(): Promise<WireAnswer> {
       try {
         const request = await parse()
+        wire.executing()
         const copy = wire.copy || executions++ > 0
         return toWire(await run({ of, request, closing, copy }), arrived, limit, arrival)
       } finally {
