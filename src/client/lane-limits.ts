@@ -141,11 +141,12 @@ export function planExchange(
   settleUnderWay(limit)
   if (isUnsure) recallStarts(limit, shared.holders[holder])
   limit.exchange += 1
-  const { starts, lastMs, rate, exchange } = limit
+  const { starts, lastMs, rate, exchange, untilMs: leaseEndMs } = limit
+  const beyondLease: RateState = { starts: starts.starts.filter(([startMs]) => startMs > leaseEndMs) }
   const wanted = Math.min(Math.floor(rate.limit), countInWindow(limit, nowMs) + reserveOf(limit, nowMs))
   const next = exchangeSlots(
     shared,
-    { holder, nowMs, untilMs: nowMs + leaseMs, starts, wanted, lastMs, exchange },
+    { holder, nowMs, untilMs: nowMs + leaseMs, starts, beyondLease, wanted, lastMs, exchange },
     rate,
   )
   limit.slots = Math.min(limit.slots, next.holders[holder]?.slots ?? 0)

@@ -231,6 +231,19 @@ describe('a limit shared by several processes', () => {
     expect(all.room(survivor)).toBe(1)
   })
 
+  it('what was started beyond the lease, while the store was away, stays counted (simulator, seed 7410)', () => {
+    const rate = { limit: 2, perMs: 20_000 }
+    const nowMs = 1_000_000
+    const beyondLease = { starts: [[nowMs - 1000, 1]] as const }
+    const about = { holder: 'back', wanted: 2, lastMs: 0, nowMs, untilMs: nowMs + 1000, exchange: 9 }
+    const shared = exchangeSlots(NOBODY_HOLDS, { ...about, starts: beyondLease, beyondLease }, rate)
+    expect(shared.holders['back']).toMatchObject({ slots: 2, starts: beyondLease })
+    // What began before its end is counted with those who took the slots.
+    expect(exchangeSlots(NOBODY_HOLDS, { ...about, starts: beyondLease }, rate).holders['back']?.starts).toEqual(
+      EMPTY_RATE,
+    )
+  })
+
   it('a lower limit takes effect as each gives what is too much', () => {
     const all = world({ limit: 10, perMs: 10_000 })
     const only = all.add()

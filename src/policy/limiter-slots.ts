@@ -36,6 +36,8 @@ export interface SlotHolder {
 export interface SlotRequest extends Omit<SlotHolder, 'slots'> {
   readonly holder: string
   readonly nowMs: number
+  /** Of its starts, those after the end of its lease, while the store was away: they are counted nowhere else. Default none. */
+  readonly beyondLease?: RateState
 }
 
 export const NOBODY_HOLDS: SharedLimit = { free: EMPTY_RATE, holders: {} }
@@ -72,7 +74,7 @@ export function exchangeSlots(shared: SharedLimit, request: SlotRequest, rate: R
   const known = withoutExpired(shared, holder, nowMs, rate)
   const mine = known.holders[holder]
   // Without an entry its slots went to the others, and what it started on them is counted there.
-  const starts = mine ? rateInWindow(request.starts, nowMs, rate) : EMPTY_RATE
+  const starts = rateInWindow(mine ? request.starts : (request.beyondLease ?? EMPTY_RATE), nowMs, rate)
   const entry: SlotHolder = { slots: mine?.slots ?? 0, starts, untilMs, wanted, lastMs, exchange }
   const holders = { ...known.holders, [holder]: entry }
   const change = fairShare(holders, holder, Math.floor(rate.limit)) - entry.slots
