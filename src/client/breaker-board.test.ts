@@ -1,21 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { BreakerSettings } from '../config/settings.ts'
 import { type BreakerEvent, type BreakerState, CLOSED_BREAKER, reduceBreaker } from '../policy/breaker.ts'
 import { askBreakers, type Breaker, mergeBreakers, probeIdOf } from './breaker-board.ts'
+import { testEndpoint } from './test-kit.ts'
 
-const SETTINGS: BreakerSettings = {
-  failureRate: 0.5,
-  windowCalls: 20,
-  windowMs: 60_000,
-  minimumCalls: 10,
-  consecutiveFailures: 5,
-  openMs: 30_000,
-  maxOpenMs: 300_000,
-  probes: 2,
-  probeLeaseMs: 90_000,
-  rampShares: [0.1, 0.5],
-  rampStepMs: 5_000,
-}
+const SETTINGS = testEndpoint('GET /people').breaker
 
 const OPEN: BreakerState = { ...CLOSED_BREAKER, phase: 'open', openUntilMs: 30_000, cooldownMs: 30_000, reason: 'down' }
 const RAMPING: BreakerState = { ...CLOSED_BREAKER, phase: 'ramping', rampFromMs: 0 }

@@ -11,7 +11,7 @@ import {
   newLaneAdaptive,
   startAdapted,
 } from './lane-limits-adaptive.ts'
-import { type LaneLimits, newLaneLimits } from './shared-rates.ts'
+import { type LaneLimits, newLaneLimits } from './lane-rhythm.ts'
 
 export interface Refusal {
   readonly by: HeldBy

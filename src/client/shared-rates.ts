@@ -5,20 +5,18 @@
  * The exchanges of a lane that is in use come ahead of need, so that no call waits for the store while there is room. Only the
  * first call of a lane, and one that needs more than its process holds, waits for one exchange.
  */
-import type { LimitSettings } from '../config/settings.ts'
 import type { Timer } from '../core/clock.ts'
 import { formatDuration } from '../core/duration.ts'
 import { messageOf } from '../core/errors.ts'
 import type { HealthRecord } from '../ledger/port.ts'
 import { NOBODY_HOLDS } from '../policy/limiter-slots.ts'
-import { askAgainMs, isLent, shareKind, shareRates, shareReason } from '../policy/rate-limit-shares.ts'
+import { askAgainMs, isLent, shareKind, shareReason } from '../policy/rate-limit-shares.ts'
 import type { HealthParts } from './health-registry.ts'
 import type { LaneHealth, Refusal } from './lane-health.ts'
 import {
   applyExchange,
   learnShared,
   moveStarts,
-  newLimit,
   type OwnLimit,
   ownRoom,
   planExchange,
@@ -27,36 +25,21 @@ import {
   takeStart,
   usedCalls,
 } from './lane-limits.ts'
+import {
+  answerMs,
+  isInUse,
+  isStoreAway,
+  type LaneLimits,
+  LONGEST_RHYTHM_MS,
+  SHORTEST_RHYTHM_MS,
+  STORE_AWAY_MS,
+} from './lane-rhythm.ts'
 import { type LimiterRecord, limiterFromJson, limiterToJson } from './shared-rates-record.ts'
 import { createSharedTime, type SharedTime } from './shared-time.ts'
 
 export const LIMITER_PREFIX = 'limiter:'
 
-/** `rate`, `quota`, and the shares of the quota. */
-type Kind = string
 const BOTH = ['rate', 'quota'] as const
-
-/** The limits of one lane as this process holds them, and its rhythm of exchanges. */
-export interface LaneLimits {
-  readonly limits: ReadonlyMap<Kind, OwnLimit>
-  readonly settings: LimitSettings
-  readonly everyMs: number
-  usedAtMs: number
-  exchangedAtMs: number
-  /** The latest exchange, with its conflicts. */
-  tookMs: number
-  /** Infinite while the lane is not in use. */
-  dueAtMs: number
-  holdsSlots: boolean
-  /** Of exchanges: what began before the latest is told. */
-  generation: number
-  /** The last exchange failed: it is not known whether it was written. */
-  isUnsure: boolean
-  /** Since when the store has not answered; infinite where it does. */
-  awaySinceMs: number
-  /** Not asked again before, after a failure: who waits must not ask a store in trouble all the time. */
-  notBeforeMs: number
-}
 
 /** A call that has begun under the limits of a lane. */
 export interface StartTicket {
@@ -73,55 +56,12 @@ interface KnownRecord {
 
 const NOTHING_KNOWN: KnownRecord = { revision: 0, record: { atMs: 0, limits: {} } }
 
-const LONGEST_RHYTHM_MS = 750
-const SHORTEST_RHYTHM_MS = 100
 /** A lease outlasts this many exchanges, however long they take, so that a late one costs nothing. */
 const LEASE_EXCHANGES = 2
-/** A lane that starts nothing for so many exchanges gives its slots back. */
-const IDLE_EXCHANGES = 3
-/** A store that does not answer for so long is away, for the other processes too. */
-const STORE_AWAY_MS = 5000
 /** Who waits no longer than this keeps its turn among those who wait. */
 const LONGEST_WAIT_IN_LINE_MS = 30_000
-/** What an exchange usually takes: when to ask again after one. */
-const ANSWER_MS = 10
 /** Conflicts in one exchange: what still conflicts then is tried again at the next. */
 const MAX_ROUNDS = 8
-
-/** When an exchange should be over. One that is late is asked about ever less often: a slow store keeps nobody busy. */
-function answerMs({ dueAtMs, everyMs }: LaneLimits, nowMs: number): number {
-  const usualMs = dueAtMs + ANSWER_MS
-  if (usualMs > nowMs) return usualMs
-  return nowMs + Math.min(everyMs, Math.max(ANSWER_MS, nowMs - dueAtMs))
-}
-
-/** @param before what was held under earlier settings */
-export function newLaneLimits(settings: LimitSettings, before: LaneLimits | undefined): LaneLimits | undefined {
-  const { rate, quota } = settings
-  if (!rate && !quota) return undefined
-  const limits = new Map<Kind, OwnLimit>()
-  let everyMs = LONGEST_RHYTHM_MS
-  for (const [kind, one] of Object.entries({ rate, quota, ...shareRates(settings) })) {
-    if (!one) continue
-    limits.set(kind, newLimit(one, before?.limits.get(kind)))
-    everyMs = Math.min(everyMs, Math.max(SHORTEST_RHYTHM_MS, Math.ceil(one.perMs / 4)))
-  }
-  return {
-    usedAtMs: 0,
-    exchangedAtMs: Number.NEGATIVE_INFINITY,
-    tookMs: 0,
-    dueAtMs: Number.POSITIVE_INFINITY,
-    holdsSlots: false,
-    generation: 0,
-    isUnsure: false,
-    awaySinceMs: Number.POSITIVE_INFINITY,
-    notBeforeMs: 0,
-    ...before,
-    limits,
-    settings,
-    everyMs,
-  }
-}
 
 interface KnownLanes {
   find(name: string): LaneHealth | undefined
@@ -400,19 +340,9 @@ interface Plan {
   readonly leaving: boolean
 }
 
-function isInUse({ usedAtMs, everyMs, limits }: LaneLimits, nowMs: number): boolean {
-  const hungry = [...limits.values()].some(({ hungryUntilMs }) => hungryUntilMs > nowMs)
-  return hungry || nowMs - usedAtMs < IDLE_EXCHANGES * everyMs
-}
-
 function reasonOf(kind: 'rate' | 'quota', { settings, slots }: OwnLimit): string {
   const words = `the ${kind} of ${settings.limit} calls per ${formatDuration(settings.perMs)}`
   return slots > 0 ? `${words} is used up` : `this process has no share of ${words} at present`
-}
-
-/** One lost answer is not that. */
-function isStoreAway({ awaySinceMs }: LaneLimits, nowMs: number): boolean {
-  return nowMs - awaySinceMs >= STORE_AWAY_MS
 }
 
 function keyOf({ lane }: LaneHealth): string {
