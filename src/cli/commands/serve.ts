@@ -23,7 +23,7 @@ interface Options {
 export function define(command: Command, registrar: Registrar): void {
   command
     .description(
-      'Runs the gateway: records and requests in over HTTP, operations and their contract (/openapi.json); and a worker on what is due. Without tokens only this machine is served.',
+      'Runs the gateway: records, requests and webhooks in over HTTP, calls passed on (/proxy/INTEGRATION/PATH), operations, and their contract (/openapi.json); and a worker on what is due. Without tokens only this machine is served.',
     )
     .option('--host <address>', 'where to listen (default: `gateway.host`, else 127.0.0.1)')
     .option('--port <number>', 'on which port (default: `gateway.port`, else 4180); 0 takes a free one', portNumber)
