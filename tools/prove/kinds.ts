@@ -97,8 +97,8 @@ export const KINDS: readonly Kind[] = [
     reconcile: byOperation,
     // Most retries come when the key is forgotten.
     retry: { base: '8m', cap: '30m', jitter: 'equal' },
-    // One copy is refused, the other done: who was told of the refusal sends it again, and the key is forgotten by then.
-    survivesCopies: false,
+    // A copy comes within seconds: the key is known for minutes.
+    survivesCopies: true,
   },
   {
     name: 'stored-500',
