@@ -1,38 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { isHoldfastError } from '../core/errors.ts'
 import { defineConfig, defineIntegration } from './define.ts'
-import type { LoadedConfig } from './loaded.ts'
-import { resolveConfig } from './resolve.ts'
-
-const crm = { baseUrl: 'https://api.example.com/' }
-
-function load(input: unknown, env: Record<string, string> = {}): LoadedConfig {
-  return resolveConfig(input, { env, baseDirectory: '/work/app' })
-}
-
-/** The shape of what `definePipeline` gives: the engine is above this room. */
-function codePipeline(name: string) {
-  return { name, inputSchema: undefined, steps: new Map([['work', { run: () => 1 }]]) }
-}
-
-/** `path: message` of every problem. */
-function problemsIn(input: unknown, env: Record<string, string> = {}): string[] {
-  try {
-    load(input, env)
-  } catch (error) {
-    if (!isHoldfastError(error) || error.code !== 'invalid_config') throw error
-    const problems = error.details['problems'] as { path: string; message: string }[]
-    for (const { path } of problems) expect(error.message).toContain(path)
-    return problems.map(({ path, message }) => `${path}: ${message}`)
-  }
-  return []
-}
-
-function integrationOf(config: LoadedConfig) {
-  const [integration] = config.integrations
-  if (!integration) throw new Error('no integration')
-  return integration
-}
+import { codePipeline, crm, integrationOf, load, problemsIn } from './test-load.ts'
 
 describe('defaults', () => {
   it('an empty configuration is a valid one', () => {
@@ -267,50 +235,6 @@ describe('refusals', () => {
       { integrations: { hubspot: { ...crm, profile: 'hubspot' } } },
       'integrations.hubspot.profile: there is no profile "hubspot"',
     ],
-    [
-      'a webhook of an unknown provider',
-      { webhooks: { pay: { provider: 'strip', secret: 's', pipeline: 'p' } } },
-      'webhooks.pay.provider: expected one of',
-    ],
-    [
-      'a webhook without a secret',
-      { webhooks: { pay: { provider: 'stripe', pipeline: 'p' } } },
-      'webhooks.pay.secret: expected the secret that its requests are signed with',
-    ],
-    [
-      'a webhook whose secret is not there',
-      { webhooks: { pay: { provider: 'stripe', secret: '${STRIPE_SECRET}', pipeline: 'p' } } },
-      'webhooks.pay.secret: the environment variable STRIPE_SECRET is not set',
-    ],
-    [
-      'a webhook for no pipeline',
-      {
-        pipelines: [codePipeline('payments')],
-        webhooks: { pay: { provider: 'stripe', secret: 's', pipeline: 'payment' } },
-      },
-      'webhooks.pay.pipeline: there is no pipeline "payment"; did you mean "payments"?',
-    ],
-    [
-      'a sender of which nothing is said',
-      { webhooks: { mine: { provider: 'hmac', secret: 's', pipeline: 'p' } } },
-      'webhooks.mine.hmac: expected how the sender signs',
-    ],
-    [
-      'a time that is not signed',
-      {
-        webhooks: {
-          mine: { provider: 'hmac', secret: 's', pipeline: 'p', hmac: { header: 'x', timestamp: { header: 't' } } },
-        },
-      },
-      'expected "{timestamp}" in `signedText`',
-    ],
-    [
-      'a body that is not signed',
-      {
-        webhooks: { mine: { provider: 'hmac', secret: 's', pipeline: 'p', hmac: { header: 'x', signedText: '{id}' } } },
-      },
-      'webhooks.mine.hmac.signedText: expected "{body}" in it',
-    ],
     ['alerts', { alerts: { slack: 'x' } }, 'alerts: this version of Holdfast does not have alerts yet'],
     ['code in data', { integrations: { crm: { ...crm, redact: [() => 1] } } }, 'a function cannot stand here'],
     ['a list as the whole', [], '(top): expected an object'],
@@ -343,78 +267,6 @@ describe('refusals', () => {
   })
 })
 
-describe('references to the environment', () => {
-  const auth = { type: 'bearer', token: '${CRM_TOKEN}' }
-
-  it('are replaced, also amid text and several times', () => {
-    const input = { integrations: { crm: { baseUrl: 'https://${HOST}/${HOST}', auth } }, store: 'sqlite:${DIR}/x.db' }
-    const config = load(input, { CRM_TOKEN: 'secret', HOST: 'api', DIR: '/var' })
-    expect(integrationOf(config)).toMatchObject({
-      baseUrl: 'https://api/api',
-      auth: { type: 'bearer', token: 'secret' },
-    })
-    expect(config.store).toEqual({ kind: 'sqlite', path: '/var/x.db' })
-    const server = load({ store: 'postgres://ada:${PASSWORD}@db/main' }, { PASSWORD: 'secret' })
-    expect(server.store).toEqual({ kind: 'postgres', url: 'postgres://ada:secret@db/main' })
-  })
-
-  it('a missing or empty variable is told by name and place, and nothing else about that place', () => {
-    const input = { integrations: { crm: { baseUrl: '${CRM_URL}', auth } } }
-    expect(problemsIn(input, { CRM_URL: '', CRM_TOKN: 'x' })).toEqual([
-      'integrations.crm.baseUrl: the environment variable CRM_URL is empty',
-      'integrations.crm.auth.token: the environment variable CRM_TOKEN is not set; did you mean "CRM_TOKN"?',
-    ])
-  })
-
-  it('looking at the ledger needs no credentials, but everything else', () => {
-    const look = (input: unknown) =>
-      resolveConfig(input, { env: {}, baseDirectory: '/', missingCredentials: 'allow' }).integrations.length
-    expect(look({ integrations: { crm: { ...crm, auth, headers: { 'x-key': '${KEY}' } } } })).toBe(1)
-    expect(() => look({ integrations: { crm: { baseUrl: '${URL}', auth } } })).toThrow(/variable URL is not set/)
-  })
-
-  it('a name that cannot be one is told', () => {
-    expect(problemsIn({ store: 'sqlite:${not a name}' })).toEqual([
-      'store: "${not a name}" is not a reference; write "${NAME}" with letters, digits and _',
-    ])
-  })
-
-  it('the environment has no inherited names', () => {
-    expect(problemsIn({ store: 'sqlite:${constructor}' })[0]).toContain('constructor is not set')
-  })
-
-  it('rule 7: a secret never gets into a message, wherever it was put', () => {
-    const secret = 'sk_live_51abcdef'
-    const wrong = {
-      preset: '${S}',
-      retry: { base: '${S}', maxAttempts: '${S}' },
-      auth: { type: 'bearer', token: '${S}', extra: '${S}' },
-      headers: { authorization: 'Bearer ${S}\n' },
-      limits: { rate: '${S}' },
-      errorPaths: { code: ['${S}', ''] },
-    }
-    const env = { S: secret }
-    const literal = { auth: { type: 'basic', user: 'me', password: [secret] }, baseUrl: `https://me:${secret}@x.y` }
-    const messages = [
-      ...problemsIn({ integrations: { a: { ...crm, ...wrong } } }, env),
-      ...problemsIn({ integrations: { a: literal }, store: `postgres://me:${secret}@host/db` }),
-    ]
-    expect(messages.length).toBeGreaterThan(7)
-    expect(messages.join('\n')).not.toContain(secret)
-  })
-
-  it('leaves expressions alone: ${ } is JSONata there', () => {
-    const request = {
-      method: 'POST',
-      path: '/x',
-      body: '{{ input.list.${name: value} }}',
-      headers: { 'x-key': '${K}' },
-    }
-    const config = { integrations: { crm }, pipelines: { p: { steps: { s: { integration: 'crm', request } } } } }
-    expect(problemsIn(config, { K: 'v' })).toEqual([])
-  })
-})
-
 describe('configurations in code', () => {
   it('take lists of integrations and pipelines, and a setup hook', async () => {
     const pipeline = codePipeline('onboard')
@@ -443,32 +295,5 @@ describe('configurations in code', () => {
       'integrations[1]: there are two integrations named "crm"',
       'integrations[2]: expected an integration made with defineIntegration(name, ...)',
     ])
-  })
-})
-
-describe('webhooks', () => {
-  const pipelines = [codePipeline('payments')]
-  const stripe = { provider: 'stripe', secret: ['${NEW}', '${OLD}'], pipeline: 'payments' }
-
-  it('has its defaults; secrets are references, and may be several', () => {
-    const { webhooks } = load({ pipelines, webhooks: { stripe }, maxPayload: '1MiB' }, { NEW: 'new', OLD: 'old' })
-    expect(webhooks).toEqual([
-      {
-        name: 'stripe',
-        provider: 'stripe',
-        secrets: ['new', 'old'],
-        pipeline: 'payments',
-        toleranceMs: undefined,
-        maxBodyBytes: 1_048_576,
-        input: 'event',
-        publicUrl: undefined,
-        hmac: undefined,
-      },
-    ])
-  })
-
-  it('can be looked at without its secrets', () => {
-    const options = { env: {}, baseDirectory: '/', missingCredentials: 'allow' } as const
-    expect(resolveConfig({ pipelines, webhooks: { stripe } }, options).webhooks).toHaveLength(1)
   })
 })

@@ -1,5 +1,5 @@
 /** Reads the bytes of a request, and not one more than are allowed. */
-import { configurationError } from '../core/errors.ts'
+import { configurationError, type HoldfastError } from '../core/errors.ts'
 
 export type ReadBody =
   | { readonly ok: true; readonly bytes: Uint8Array }
@@ -7,18 +7,20 @@ export type ReadBody =
 
 /** @throws HoldfastError `body_already_read`: somebody read it before, so its bytes are gone */
 export async function readBody(request: Request, maxBytes: number): Promise<ReadBody> {
-  if (request.bodyUsed) {
-    throw configurationError(
-      'body_already_read',
-      'The body of the request was read before it came here, so its exact bytes are gone',
-      'Hand the request over before any body parser, or a clone of it.',
-    )
-  }
+  if (request.bodyUsed) throw bodyAlreadyRead()
   if (Number(request.headers.get('content-length') ?? 0) > maxBytes) {
     await request.body?.cancel().catch(() => undefined)
     return { ok: false, why: 'too_large' }
   }
   return request.body ? readStream(request.body, maxBytes) : { ok: true, bytes: new Uint8Array() }
+}
+
+export function bodyAlreadyRead(): HoldfastError {
+  return configurationError(
+    'body_already_read',
+    'The body of the request was read before it came here, so its exact bytes are gone',
+    'Hand the request over before any body parser, or a clone of it.',
+  )
 }
 
 async function readStream(stream: ReadableStream<Uint8Array>, maxBytes: number): Promise<ReadBody> {

@@ -2,13 +2,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
+import { bodyAlreadyRead } from './body.ts'
 import { problemAnswer, toResponse } from './problem.ts'
 
 export type NodeListener = (incoming: IncomingMessage, outgoing: ServerResponse) => void
 
 /**
  * `http.createServer(nodeListener(hf.webhookHandler('stripe')))`, or a route of Express before any body parser.
- * @param onError an error that the handler threw; the caller gets a 500. Default: written to the console.
+ * @param onError an error that the handler threw, or `body_already_read` where a parser was there first; the caller gets a 500.
+ *   Default: written to the console.
  */
 export function nodeListener(
   handler: (request: Request) => Response | Promise<Response>,
@@ -29,18 +31,21 @@ async function answer(
   incoming: IncomingMessage,
   onError: (error: unknown) => void,
 ): Promise<Response> {
-  const request = requestOf(incoming)
-  if (!request)
-    return toResponse(problemAnswer({ status: 400, code: 'bad_request', title: 'This is no usable request' }))
   try {
-    return await handler(request)
+    const request = requestOf(incoming)
+    return request ? await handler(request) : toResponse(NOT_USABLE)
   } catch (error) {
     onError(error)
     return toResponse(problemAnswer({ status: 500, code: 'internal_error', title: 'This failed on our side' }))
   }
 }
 
-/** `undefined` where a method, host or path cannot be that of a request. */
+const NOT_USABLE = problemAnswer({ status: 400, code: 'bad_request', title: 'This is no usable request' })
+
+/**
+ * @returns undefined where a method, host or path cannot be that of a request.
+ * @throws HoldfastError `body_already_read`: to go on with what a parser left would look like a body that is empty
+ */
 function requestOf(incoming: IncomingMessage): Request | undefined {
   const { method = 'GET', headers, url = '/' } = incoming
   // Express hands over what is left of the path; the whole of it is what was called, and may be signed.
@@ -49,6 +54,7 @@ function requestOf(incoming: IncomingMessage): Request | undefined {
   const address = URL.parse(`${scheme}://${headers.host ?? 'localhost'}${originalUrl}`)
   if (!address || ['CONNECT', 'TRACE', 'TRACK'].includes(method)) return undefined
   const hasBody = method !== 'GET' && method !== 'HEAD'
+  if (hasBody && incoming.readableDidRead) throw bodyAlreadyRead()
   const body = hasBody ? (Readable.toWeb(incoming) as NodeReadableStream as ReadableStream) : null
   return new Request(address, { method, headers: headersOf(incoming), body, ...(hasBody && { duplex: 'half' }) })
 }

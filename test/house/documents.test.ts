@@ -45,3 +45,14 @@ test('docs/sdks.md shows the clients and integrations that the suite runs', () =
   expect(page).toContain(integrations.replace('export ', ''))
   expect(read('README.md')).toContain(clients.find((line) => line.startsWith('new OpenAI')) as string)
 })
+
+test('docs/webhooks.md mounts handlers as the examples that the suite runs', () => {
+  const [, block = ''] = /^## In Hono, Express[\s\S]+?```ts\n([\s\S]+?)```/m.exec(read('docs/webhooks.md')) ?? []
+  const lines = block.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('//'))
+  expect(lines.length).toBeGreaterThan(12)
+  const files = ['hono.ts', 'express.ts', 'fastify.ts', 'next/app/webhooks/github/route.ts']
+  const shown = new Set(
+    files.flatMap((file) => read(`examples/frameworks/${file}`).split('\n')).map((line) => line.trim()),
+  )
+  expect(lines.filter((line) => !shown.has(line.trim()))).toEqual([])
+})
