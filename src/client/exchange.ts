@@ -81,6 +81,10 @@ export class Exchange implements Dispatcher.DispatchHandler, Expirable {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     // Thrown here, nothing is written and the connection stays good. Never written twice: that would be a blind retry.
     if (this.#phase !== 'queued') throw namedError('request_ended', 'The request ended before it was written')
+    // A process that stood still may hear of its connection before it hears of the time.
+    if (this.#clock.monotonicMs() >= this.#startedMs + this.#request.timeouts.totalMs) {
+      throw namedError('timeout_total', 'Its time was over before it could be written')
+    }
     if (this.#request.mayBegin?.() === false) {
       throw namedError('no_longer_allowed', 'The request was no longer allowed when it could be written')
     }

@@ -29,6 +29,22 @@ test('C1: what may no longer be sent when the connection stands is not written; 
   await server.allClosed()
 })
 
+test('C1: what has no time left when the connection stands is not written; the connection is still good', async () => {
+  await using server = await jsonServer(({ body }) => ({ body: { body } }))
+  let stoodStillMs = 0
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + stoodStillMs }
+  const transport = createUndiciTransport({ clock })
+  const sending = transport.send(requestTo(server.url, { body: 'late' }))
+  stoodStillMs = 3_600_000
+  const late = await sending
+  expect(faultOf(late)).toMatchObject({ code: 'timeout_total', phase: 'before_send', bytesWritten: 0 })
+  expect(certaintyOf(late)).toBe('not_sent')
+  const answer = answerOf(await transport.send(requestTo(server.url)))
+  expect(JSON.parse(text(answer.body))).toEqual({ body: '{"a":1}' })
+  await transport.close()
+  await server.allClosed()
+})
+
 test('sends method, path, headers and body, and gives the answer whole', async () => {
   await using server = await jsonServer(({ method, url, body, headers }) => ({
     status: 201,

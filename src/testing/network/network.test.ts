@@ -160,6 +160,19 @@ describe('a process of its own', () => {
     expect(outcomeOf(await result)).toBe(201)
   })
 
+  test('C1: one that stands still until its time is over writes nothing, and knows that nothing was sent', async () => {
+    const { clock, network, twin } = world({ connectMs: [10, 10], latencyMs: [10, 10] })
+    const held: (() => void)[] = []
+    const deliver = (arrival: () => void) => void held.push(arrival)
+    const asleep = { ...createVirtualClock(), monotonicMs: () => clock.monotonicMs() }
+    const result = post(network.transport({ clock: asleep, deliver }), 'a')
+    await clock.advance(60_000)
+    for (const arrival of held.splice(0)) arrival()
+    expect(await result).toMatchObject({ ok: false, fault: { code: 'timeout_total', phase: 'before_send' } })
+    await clock.advance(60_000)
+    expect(twin.requests.total).toBe(0)
+  })
+
   test('one that has died leaves its request to the API', async () => {
     const { clock, network, twin } = world({ latencyMs: [10, 10] })
     let alive = true

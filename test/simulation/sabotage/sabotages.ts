@@ -1,5 +1,5 @@
 /**
- * Ten ways to break what Holdfast promises, each a small change that a tired person could make. The simulator must catch every
+ * Ways to break what Holdfast promises, each a small change that a tired person could make. The simulator must catch every
  * one of them within a minute.
  */
 export interface Sabotage {
@@ -91,7 +91,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     file: 'src/engine/worker.ts',
     changes: [{ from: '} catch (error) {\n      reportBroken(claim, error)', to: '} catch {\n      return' }],
     check: 'everything ends, or needs a person',
-    seed: 13,
+    seed: 77,
   },
   {
     name: 'a lease token is used again',
@@ -104,5 +104,28 @@ export const SABOTAGES: readonly Sabotage[] = [
     ],
     check: 'one settlement per lease',
     seed: 1,
+  },
+  {
+    name: 'a call counts from when it was decided on, not from when it is surely there',
+    file: 'src/client/lane-limits.ts',
+    changes: [
+      {
+        from: 'settleStarts(limit, Math.min(nowMs, startedMs + deliveryMs(limit.rate)), 1)',
+        to: 'settleStarts(limit, startedMs, 1)',
+      },
+      {
+        from: 'of limit.underWay) settleStarts(limit, startedMs + deliveryMs(limit.rate), count)',
+        to: 'of limit.underWay) settleStarts(limit, startedMs, count)',
+      },
+    ],
+    check: 'limits are kept',
+    seed: 9,
+  },
+  {
+    name: 'what a process that is gone may have started is forgotten',
+    file: 'src/policy/limiter-slots.ts',
+    changes: [{ from: 'return uncertain > 0 ?', to: 'return uncertain > rate.limit ?' }],
+    check: 'limits are kept',
+    seed: 9,
   },
 ]

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import type { SettledState } from '../../../ledger/port.ts'
 import { effectsAsRecorded, noEffectTwice } from './effects.ts'
-import { dead, FAILURE, runOf, SUCCEEDED, tell } from './test-story.ts'
+import { dead, FAILURE, retrying, runOf, START_MS, STORY_SCENARIO, SUCCEEDED, tell, unknown } from './test-story.ts'
 
 const ITEM = 'r1.do'
 
@@ -29,6 +30,26 @@ describe('no effect twice (R079)', () => {
   it('excuses an effect that no look could have seen when it was sent again', () => {
     const story = begun().send('m1#1', 1, ITEM).at(9).send('m1#1', 2, ITEM)
     expect(story.at(10).effect(ITEM, ITEM, { call: 1 }).effect(ITEM, ITEM, { call: 2 }).violations).toEqual([])
+  })
+
+  it('excuses an effect that a look missed since it came early, by a clock ahead of the one that set its time, and no later effect', () => {
+    const delayMs = 2000
+    const again = ({ clockAheadMs = 0, lookAtMs = delayMs, doneAtMs = 1500 }) => {
+      const machines = STORY_SCENARIO.machines.map((machine, index) => ({ ...machine, skewMs: index * clockAheadMs }))
+      const story = tell(noEffectTwice, { ...STORY_SCENARIO, machines }).submit(runOf('post_reconciled', 'r1'))
+      story.claim('m1#1', ITEM, 1).send('m1#1', 1, ITEM)
+      const lookLater = { ...unknown(), dueAtMs: START_MS + delayMs } as SettledState
+      story.settle('m1#1', ITEM, 1, lookLater)
+      if (doneAtMs < lookAtMs) story.at(doneAtMs).effect(ITEM, ITEM, { call: 1 })
+      story.at(lookAtMs).claim('m2#1', ITEM, 2, 'unknown_outcome').settle('m2#1', ITEM, 2, retrying(lookAtMs))
+      if (doneAtMs >= lookAtMs) story.at(doneAtMs).effect(ITEM, ITEM, { call: 1 })
+      return story.at(9000).send('m2#1', 2, ITEM).effect(ITEM, ITEM, { call: 2 }).violations
+    }
+    expect(again({})).toHaveLength(1)
+    expect(again({ lookAtMs: 1000 })).toHaveLength(1)
+    expect(again({ clockAheadMs: 60_000, lookAtMs: 1000 })).toEqual([])
+    expect(again({ clockAheadMs: 60_000, lookAtMs: 1000, doneAtMs: 500 })).toHaveLength(1)
+    expect(again({ clockAheadMs: 60_000, lookAtMs: 1000, doneAtMs: 2500 })).toHaveLength(1)
   })
 
   it('sees two runs of code that both acted', () => {
@@ -76,6 +97,8 @@ describe('effects are as recorded (R091, R097)', () => {
     const attempt = { failure: { ...FAILURE, certainty: 'not_sent' as const } }
     const story = begun().send('m1#1', 1, ITEM).effect(ITEM, ITEM, { call: 1 }).answer('m1#1', 1, ITEM, { status: 500 })
     expect(story.settle('m1#1', ITEM, 1, dead(), { attempt }).violations).toHaveLength(1)
+    const earlier = begun().send('m1#1', 1, ITEM).at(99_000).takeOver('m1#1', ITEM, 2).effect(ITEM, ITEM, { call: 1 })
+    expect(earlier.settle('m1#1', ITEM, 2, unknown(), { attempt }).violations).toEqual([])
     const maybe = begun()
       .effect(ITEM, ITEM)
       .settle('m1#1', ITEM, 1, dead(), { attempt: { failure: FAILURE } })

@@ -3,6 +3,7 @@ import type { Fact } from '../fact.ts'
 import type { StepKind } from '../scenario.ts'
 import { saysNothingDone } from './calls.ts'
 import type { CheckFactory, CheckParts } from './check.ts'
+import { followEarlyLooks } from './early-looks.ts'
 import type { Ending, KnownItem } from './known-items.ts'
 
 type EffectFact = Extract<Fact, { kind: 'effect' }>
@@ -14,6 +15,7 @@ export const noEffectTwice: CheckFactory = ({ scenario, violated, followItems })
   const items = followItems()
   const effects = new Map<string, EffectFact>()
   const starts = followStarts()
+  const earlyLooks = followEarlyLooks({ scenario, followItems })
   const refused = new Set<number>()
   const clocksAreOffMs = offBy(scenario)
 
@@ -27,6 +29,8 @@ export const noEffectTwice: CheckFactory = ({ scenario, violated, followItems })
     if (item?.plan?.kind === 'post_operation' && apartMs >= REMEMBERED_MS) return 'the first is forgotten by then'
     // Looked for twice and not there, because the API carried the given-up request out after all that (R095).
     if (first.atMs > starts.latest(first, second)) return 'the first was not done yet when it was sent again'
+    // By clocks that do not agree (decision 010).
+    if (earlyLooks.wouldHaveSeen(first.itemId ?? '', first.atMs)) return 'it was looked for before its time'
     return undefined
   }
 
@@ -34,6 +38,7 @@ export const noEffectTwice: CheckFactory = ({ scenario, violated, followItems })
     name: 'no effect twice',
     observe(fact) {
       starts.observe(fact)
+      earlyLooks.observe(fact)
       if (fact.kind === 'answered' && saysNothingDone(fact.status)) refused.add(fact.call)
       if (fact.kind !== 'effect' || fact.repeatable) return
       const name = `${fact.api} ${fact.key}`
@@ -80,6 +85,7 @@ export const effectsAsRecorded: CheckFactory = ({ violated, followItems }) => {
   const latest = new Map<string, EffectFact>()
   const answers = new Map<string, { readonly call: number; readonly status: number | undefined }>()
   const claimedAt = new Map<string, number>()
+  const sentAt = new Map<number, number>()
   followItems({
     claimed: (item, { fact }) => void claimedAt.set(item.itemId, fact.no),
     settled: (item, ending) => judge(item, ending),
@@ -105,7 +111,8 @@ export const effectsAsRecorded: CheckFactory = ({ violated, followItems }) => {
       return
     }
     const effect = latest.get(item.itemId)
-    const isOfThisTry = effect !== undefined && effect.no > (claimedAt.get(item.itemId) ?? 0)
+    // What an earlier try has sent may be done only now.
+    const isOfThisTry = effect !== undefined && begunAt(effect) > (claimedAt.get(item.itemId) ?? 0)
     if (!isOfThisTry || settlement.attempt?.failure?.certainty !== 'not_sent') return
     const answer = answers.get(item.itemId)
     // A vendor that did it and then said that it did not.
@@ -113,9 +120,14 @@ export const effectsAsRecorded: CheckFactory = ({ violated, followItems }) => {
     violated(`it was settled as ${receipt.state}, surely without effect; its effect is fact ${effect.no}`, about)
   }
 
+  function begunAt({ no, call }: EffectFact): number {
+    return call === undefined ? no : (sentAt.get(call) ?? no)
+  }
+
   return {
     name: 'effects are as recorded',
     observe(fact) {
+      if (fact.kind === 'sent') sentAt.set(fact.call, fact.no)
       if (fact.kind === 'effect') {
         done.add(`${fact.api} ${fact.key}`)
         if (fact.itemId !== undefined && !fact.repeatable) latest.set(fact.itemId, fact)

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest'
 import type { Scenario } from '../scenario.ts'
 import { breakersAreKept } from './breakers.ts'
 import { gatesAreObeyed } from './gates.ts'
-import { limitsAreKept } from './limits.ts'
 import { workersKeepLooking } from './looking.ts'
 import { nothingStarves } from './starvation.ts'
 import { FAILURE, retrying, runOf, START_MS, STORY_SCENARIO, SUCCEEDED, tell } from './test-story.ts'
@@ -159,62 +158,6 @@ describe('breakers are kept (R069, D13)', () => {
     const heard = probed().at(2).event('m1#1', changed('half_open', 'closed'))
     expect(heard.violations).toEqual([])
     expect(herd.violations).toEqual([expect.stringContaining('at once')])
-  })
-})
-
-describe('limits are kept (R049-R051)', () => {
-  const begun = (ids: readonly string[]) => {
-    const story = tell(limitsAreKept).fact({ kind: 'process_started', process: 'm1#1' })
-    for (const id of ids) story.submit(runOf('put', id)).claim('m1#1', `${id}.do`, 1)
-    return story
-  }
-
-  it('lets a lane have its concurrency, over all machines, and not more', () => {
-    expect(begun(['r1', 'r2']).send('m1#1', 1, ITEM).send('m1#1', 2, 'r2.do').violations).toEqual([])
-    expect(begun(['r1', 'r2', 'r3']).violations).toEqual([expect.stringContaining('3 items of crm/default are leased')])
-    const three = begun(['r1', 'r2']).send('m1#1', 1, ITEM).send('m1#1', 2, 'r2.do').send('m1#1', 3, 'r2.do')
-    expect(three.violations).toEqual([expect.stringContaining('3 calls are under way')])
-  })
-
-  it('excuses the calls of a process that is gone', () => {
-    const story = begun(['r1', 'r2']).send('m1#1', 1, ITEM).send('m1#1', 2, 'r2.do')
-    story
-      .fact({ kind: 'process_started', process: 'm2#1' })
-      .fact({ kind: 'process_ended', process: 'm1#1', how: 'crashed' })
-    expect(story.at(11_000).takeOver('m2#1', ITEM, 2).send('m2#1', 3, ITEM).violations).toEqual([])
-  })
-
-  it('sees more calls in a window than the rate allows', () => {
-    const calls = (lastAtMs: number) => {
-      const story = begun(['r1'])
-      for (const [index, ms] of [0, 1000, 2000, lastAtMs].entries()) {
-        story.at(ms).send('m1#1', index, ITEM).answer('m1#1', index, ITEM, { status: 200 })
-      }
-      return story.violations
-    }
-    expect(calls(9900)).toEqual([expect.stringContaining('4 calls')])
-    expect(calls(10_001)).toEqual([])
-  })
-
-  it('counts the calls of all processes together, where they have one time', () => {
-    const calls = (lastAtMs: number, skewMs = 0) => {
-      const machines = STORY_SCENARIO.machines.map((machine, index) => ({ ...machine, skewMs: index * skewMs }))
-      const story = tell(limitsAreKept, { ...STORY_SCENARIO, machines })
-      for (const process of ['m1#1', 'm2#1']) story.fact({ kind: 'process_started', process })
-      for (const [index, ms] of [0, 1000, 2000, lastAtMs].entries()) {
-        const process = `m${1 + (index % 2)}#1`
-        story
-          .submit(runOf('put', `r${index}`))
-          .at(ms)
-          .claim(process, `r${index}.do`, 1)
-        story.send(process, index, `r${index}.do`).answer(process, index, `r${index}.do`, { status: 200 })
-        story.settle(process, `r${index}.do`, 1, SUCCEEDED)
-      }
-      return story.violations
-    }
-    expect(calls(9900)).toEqual([expect.stringContaining('all together started 4 calls')])
-    expect(calls(10_001)).toEqual([])
-    expect(calls(9900, 500)).toEqual([])
   })
 })
 

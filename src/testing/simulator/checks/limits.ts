@@ -21,6 +21,8 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated, followItems })
   const laneOfCall = new Map<number, string>()
   /** By process and lane, and by lane over all processes: when calls were started, oldest first. */
   const starts = new Map<string, number[]>()
+  /** By machine, and for all of them: since when their windows are laid by the clock of now. */
+  const laidSinceMs = new Map<string, number>()
   /** By lane: the highest limit that any process had. */
   const highest = new Map<string, number>()
   let storeTroubledAtMs = Number.NEGATIVE_INFINITY
@@ -77,30 +79,44 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated, followItems })
     for (const limit of [limits?.rate, limits?.quota]) if (limit) countRate(fact, item, limit)
   }
 
-  function countRate(fact: SentFact, item: KnownItem, { limit, perMs }: RateSettings): void {
-    // Processes agree on one time to count by: one that learns of a clock ahead of its own moves on by as much.
-    const windowMs = perMs - machines.spreadMs - RESOLUTION_MS
-    const ofOne = countStart(`${fact.process} ${item.lane} ${perMs}`, startOf(fact), windowMs)
-    if (ofOne > Math.floor(limit)) {
-      const message = `${fact.process} started ${ofOne} calls on ${item.lane} within ${perMs} ms; its limit is ${limit}`
-      violated(message, { itemId: item.itemId })
-    }
-    const lane = `${ALL} ${item.lane} ${perMs}`
-    // They differ while a new configuration is rolled out.
-    const most = Math.max(Math.floor(limit), highest.get(lane) ?? 0)
-    highest.set(lane, most)
-    const ofAll = countStart(lane, startOf(fact), windowMs)
-    if (ofAll > most && ofOne <= Math.floor(limit) && agreeOnLimits(fact.atMs - perMs)) {
-      const message = `all together started ${ofAll} calls on ${item.lane} within ${perMs} ms; their limit is ${most}`
-      violated(message, { itemId: item.itemId })
-    }
+  function countRate(fact: SentFact, item: KnownItem, rate: RateSettings): void {
+    const tooMany = [count('started', startOf(fact), fact, item, rate)]
+    // What took longer, in a slow network or a process that stood still, was allowed when it was decided on (decision 013).
+    const isSoon = fact.atMs - startOf(fact) <= promisedWithinMs(rate)
+    if (isSoon) tooMany.push(count('sent', fact.atMs, fact, item, rate))
+    const message = tooMany.find((one) => one !== undefined)
+    if (message !== undefined) violated(message, { itemId: item.itemId })
   }
 
-  function countStart(key: string, startedMs: number, windowMs: number): number {
-    const recent = (starts.get(key) ?? []).filter((atMs) => atMs > startedMs - windowMs)
-    recent.push(startedMs)
-    starts.set(key, recent)
-    return recent.length
+  /** @returns what is wrong */
+  function count(
+    what: 'started' | 'sent',
+    atMs: number,
+    { process }: SentFact,
+    { lane }: KnownItem,
+    { perMs, limit }: RateSettings,
+  ): string | undefined {
+    // Processes agree on one time to count by: one that learns of a clock ahead of its own moves on by as much.
+    const windowMs = perMs - machines.spreadMs - RESOLUTION_MS
+    const own = Math.floor(limit)
+    const ofOne = countIn(`${process} ${lane} ${perMs} ${what}`, atMs, windowMs)
+    const all = `${ALL} ${lane} ${perMs} ${what}`
+    // They differ while a new configuration is rolled out.
+    const most = Math.max(own, highest.get(all) ?? 0)
+    highest.set(all, most)
+    const ofAll = countIn(all, atMs, windowMs)
+    if (ofOne > own) return `${process} ${what} ${ofOne} calls on ${lane} within ${perMs} ms; its limit is ${own}`
+    if (ofAll <= most || !agreeOnLimits(atMs - perMs)) return undefined
+    return `all together ${what} ${ofAll} calls on ${lane} within ${perMs} ms; their limit is ${most}`
+  }
+
+  /** A process that stood still sends what it decided on long ago: after what others decided on since. */
+  function countIn(key: string, atMs: number, windowMs: number): number {
+    if (atMs < (laidSinceMs.get(whoseClock(key)) ?? 0)) return 0
+    const known = starts.get(key) ?? []
+    starts.set(key, known)
+    known.splice(known.findLastIndex((knownMs) => knownMs <= atMs) + 1, 0, atMs)
+    return mostWithin(known, atMs, windowMs)
   }
 
   /** By clocks that are apart, or without the store for long, processes can only do their best. */
@@ -115,11 +131,10 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated, followItems })
   }
 
   /** The clock that its windows are laid by has jumped: they begin anew. */
-  function onJump(machine: string | undefined): void {
-    for (const key of starts.keys()) {
-      if (machine === undefined || key.startsWith(ALL) || machineOf(key.split(' ')[0] as string) === machine)
-        starts.delete(key)
-    }
+  function onJump(machine: string | undefined, atMs: number): void {
+    for (const { name } of scenario.machines) if (name === (machine ?? name)) laidSinceMs.set(name, atMs)
+    laidSinceMs.set(ALL, atMs)
+    for (const key of starts.keys()) if (laidSinceMs.get(whoseClock(key)) === atMs) starts.delete(key)
   }
 
   return {
@@ -135,7 +150,30 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated, followItems })
         for (const calls of inFlight.values()) {
           for (const [call, item] of calls) if (item.lease?.process === fact.process) calls.delete(call)
         }
-      } else if (fact.kind === 'trouble' && fact.trouble.kind === 'clock_jump') onJump(fact.trouble.machine)
+      } else if (fact.kind === 'trouble' && fact.trouble.kind === 'clock_jump') onJump(fact.trouble.machine, fact.atMs)
     },
   }
+}
+
+/** A limit is exact at the API where calls are on their way within this: a twelfth of the window, 100 ms to 1 s, less for short ones. */
+function promisedWithinMs({ perMs }: RateSettings): number {
+  return Math.min(1000, Math.max(perMs / 12, Math.min(100, perMs / 5)))
+}
+
+/** A machine, or all of them. */
+function whoseClock(key: string): string {
+  const process = key.split(' ')[0] as string
+  return process === ALL ? ALL : machineOf(process)
+}
+
+/** Of sorted times: the most in any window that this one is in. */
+function mostWithin(times: readonly number[], atMs: number, windowMs: number): number {
+  const first = times.findLastIndex((timeMs) => timeMs < atMs && timeMs <= atMs - windowMs) + 1
+  let most = 1
+  let end = first
+  for (let begin = first; begin < times.length && (times[begin] as number) <= atMs; begin++) {
+    while (end < times.length && (times[end] as number) - (times[begin] as number) < windowMs) end++
+    most = Math.max(most, end - begin)
+  }
+  return most
 }
