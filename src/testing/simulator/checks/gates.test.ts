@@ -52,6 +52,17 @@ describe('gates are obeyed (rule 4, D11)', () => {
     expect(throttled().at(5000).send('m1#1', 2, 'r2.do').violations).toHaveLength(1)
   })
 
+  it('measures the pause in time that passes: a clock set back does not lengthen what was asked, one set ahead shortens it', () => {
+    const jump = (byMs: number) => {
+      const trouble = { kind: 'clock_jump', atMs: 0, machine: 'm1', byMs } as const
+      return throttled().at(5000).fact({ kind: 'trouble', what: 'fired', trouble })
+    }
+    expect(jump(-3_600_000).at(30_200).send('m1#1', 2, 'r2.do').violations).toEqual([])
+    expect(jump(-3_600_000).at(20_000).send('m1#1', 2, 'r2.do').violations).toHaveLength(1)
+    expect(jump(20_000).at(10_200).send('m1#1', 2, 'r2.do').violations).toEqual([])
+    expect(jump(20_000).at(6000).send('m1#1', 2, 'r2.do').violations).toHaveLength(1)
+  })
+
   it('gives the others time to hear of it, and not more', () => {
     expect(settled(30_100).at(2000).send('m2#1', 2, 'r2.do').violations).toEqual([])
     expect(settled(30_100).at(5000).send('m2#1', 2, 'r2.do').violations).toHaveLength(1)
