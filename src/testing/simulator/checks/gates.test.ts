@@ -263,6 +263,20 @@ describe('nothing starves (R058)', () => {
     for (const story of [closed, suspended, behind, full]) expect(looks(story, 61_000).violations).toEqual([])
   })
 
+  it('begins to count when a lane gets a place back that was kept for long, not when it is only busy', () => {
+    const full = () => {
+      const story = quiet().submit(runOf('put', 'r2')).submit(runOf('put', 'r3')).at(100)
+      return story.claim('m1#1', 'r2.do', 1).claim('m1#1', 'r3.do', 1)
+    }
+    const other = { lane: LANE, endpoint: 'GET /people', earliestDueMs: START_MS }
+    const looksAt = (story: ReturnType<typeof quiet>, ms: number) => story.at(ms).store('m1#1', 'channels', [], [other])
+    const freed = () => looksAt(full().at(200_000).settle('m1#1', 'r2.do', 1, SUCCEEDED), 200_001)
+    expect(freed().violations).toEqual([])
+    expect(looksAt(freed(), 261_000).violations).toHaveLength(1)
+    const busy = full().at(60_000).settle('m1#1', 'r2.do', 1, SUCCEEDED)
+    expect(looksAt(busy, 61_000).violations).toHaveLength(1)
+  })
+
   it('lets a channel that moves take its time', () => {
     const moving = quiet().submit(runOf('put', 'r2')).at(55_000).claim('m1#1', 'r2.do', 1)
     expect(looks(moving.settle('m1#1', 'r2.do', 1, SUCCEEDED), 61_000).violations).toEqual([])
