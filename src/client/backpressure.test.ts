@@ -109,6 +109,33 @@ describe('R050: a lane slows down before the 429', () => {
     expect(ask(health, { integration }).admitted).toBe(true)
   })
 
+  test('a clock that is set back by hours holds no lane up for hours, here or where it is told (simulator, seed 989)', async () => {
+    const { clock, worker } = await world()
+    const { health } = worker()
+    answered(health, [told({ remaining: 0, limit: 100, resetAtMs: clock.wallMs() + 8000 })])
+    await sync(clock, health)
+    expect(ask(health, { integration }).admitted).toBe(false)
+    clock.jump(clock.wallMs() - 10 * 3_600_000)
+    expect(ask(health, { integration }).admitted).toBe(true)
+    const other = worker().health
+    await sync(clock, other)
+    const held = ask(other, { integration })
+    expect(held).toMatchObject({ admitted: false, by: 'gate' })
+    if (!held.admitted) expect(held.untilMs - clock.wallMs()).toBeLessThanOrEqual(9000)
+    await clock.advance(15_000)
+    expect(ask(other, { integration }).admitted).toBe(true)
+  })
+
+  test('the pace of a clock that is set back begins anew', async () => {
+    const { clock, worker } = await world()
+    const { health } = worker()
+    answered(health, [told({ remaining: 4, limit: 100, resetAtMs: clock.wallMs() + 8000 })])
+    clock.jump(clock.wallMs() - 10 * 3_600_000)
+    answered(health, [told({ remaining: 4, limit: 100, resetAtMs: clock.wallMs() + 8000 })])
+    await clock.advance(2001)
+    expect(ask(health, { integration }).admitted).toBe(true)
+  })
+
   test('while plenty is left, nothing is written to the store', async () => {
     const { clock, worker, ledger } = await world()
     const { health } = worker()

@@ -118,7 +118,8 @@ export function paceRoom(
     nowMs,
     inFlight,
     users: usersOf(pace, nowMs),
-    lastStartMs: pace.lastStartMs,
+    // Later than now where the clock was set back.
+    lastStartMs: Math.min(pace.lastStartMs, nowMs),
     slowBelow: settings?.slowBelow ?? DEFAULT_SLOW_BELOW,
     concurrency: settings?.concurrency ?? 1,
   }
@@ -202,7 +203,10 @@ export function paceToJson(pace: LanePace, nowMs: number): Json {
   return shared as unknown as Json
 }
 
-/** Another process's word. Its answers count like our own that are under way: they can only make things worse, or newer. */
+/**
+ * Another process's word. Its answers count like our own that are under way: they can only make things worse, or newer. What was read later
+ * than now was read by a clock that is ahead, or was before it was set back: it counts as read now, and renews that much earlier.
+ */
 export function learnPace(
   pace: LanePace,
   value: Json,
@@ -213,13 +217,18 @@ export function learnPace(
   if (!shared) return
   for (const [worker, untilMs] of Object.entries(shared.users)) {
     const known = pace.others.get(worker) ?? 0
-    if (worker !== pace.workerId && untilMs > Math.max(known, nowMs)) pace.others.set(worker, untilMs)
+    if (worker !== pace.workerId && untilMs > Math.max(known, nowMs))
+      pace.others.set(worker, Math.min(untilMs, nowMs + USER_LEASE_MS))
   }
   for (const [name, { state, readAtMs }] of Object.entries(shared.limits)) {
     if (pace.limits.size >= MOST_LIMITS && !pace.limits.has(name)) continue
-    const limit = learnLimit(pace.limits.get(name), state, { startedAtMs: readAtMs, nowMs: Math.min(readAtMs, nowMs) })
-    pace.limits.set(name, limit)
+    const times = { startedAtMs: readAtMs, nowMs: Math.min(readAtMs, nowMs) }
+    pace.limits.set(name, learnLimit(pace.limits.get(name), movedBack(state, readAtMs - times.nowMs), times))
   }
+}
+
+function movedBack(state: RateLimitState, byMs: number): RateLimitState {
+  return state.resetAtMs === undefined || byMs === 0 ? state : { ...state, resetAtMs: state.resetAtMs - byMs }
 }
 
 /** `undefined` for a record that is not of this version. */

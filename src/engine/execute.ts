@@ -119,10 +119,19 @@ function afterCrash(execution: Execution): Settlement | undefined {
     hint: 'Look at what the step does to its process: memory, native crashes, endless loops. Then replay.',
     rule: 'engine: lease expired (R097, D18)',
   }
-  const facts = failureFacts(execution, failure)
+  const facts = afterLease(failureFacts(execution, failure), parts.settings)
   if (decision.kind === 'retry') return settlementFor(decision, facts)
   if (decision.kind === 'dead_letter') return deadLetter(facts, decision.reason)
   return unknownOutcome(decision.reconcile ? facts : { ...facts, reconcileDelayMs: undefined }, decision.reason)
+}
+
+/**
+ * Whoever had it may still live, where a clock was set or stood still. A lease later it knows: its renewal was refused, or it has not renewed.
+ * What is on its way then is what the delay is for.
+ */
+function afterLease(facts: VerdictFacts, { leaseMs }: EngineSettings): VerdictFacts {
+  const delayMs = facts.reconcileDelayMs
+  return delayMs === undefined ? facts : { ...facts, reconcileDelayMs: leaseMs + delayMs }
 }
 
 /** Older than its age budget: sending it now may do harm (D09, C17). The slow lane has its own budget. */

@@ -38,6 +38,7 @@ export interface LeaseKeeperParts {
 export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
   const { ledger, clock, events, settings, running } = parts
   const settling = new Roster<HeldLease>()
+  const trust = watchClock(clock, settings.leaseMs)
   const everyMs = Math.max(MINIMUM_ROUND_MS, Math.floor(settings.leaseMs / 3))
   let stopped = false
   let takingOver = true
@@ -72,8 +73,9 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
 
   async function takeOver(): Promise<void> {
     if (!takingOver) return
+    const isTrusted = trust()
     const limit = Math.max(0, parts.freePlaces())
-    if (limit === 0) return
+    if (limit === 0 || !isTrusted) return
     const nowMs = clock.wallMs()
     const fromMs = clock.monotonicMs()
     const items = await ledger.reclaimExpired({
@@ -107,6 +109,26 @@ export function createLeaseKeeper(parts: LeaseKeeperParts): LeaseKeeper {
     },
   }
 }
+
+/**
+ * May leases be judged by the clock? Not while it has just been set ahead, or the machine has slept: then every lease looks ended, and those
+ * who live need time to notice and to renew. What is lost is taken over that much later. A jump of less than a quarter of a lease cannot end one
+ * that is renewed each third.
+ */
+function watchClock(clock: Clock, leaseMs: number): () => boolean {
+  let aheadMs = clock.wallMs() - clock.monotonicMs()
+  let distrustedUntilMs = Number.NEGATIVE_INFINITY
+  return () => {
+    const nowMs = clock.monotonicMs()
+    const jumpMs = clock.wallMs() - nowMs - aheadMs
+    aheadMs += jumpMs
+    if (jumpMs > leaseMs / 4) distrustedUntilMs = nowMs + leaseMs + CLOCKS_FOLLOW_MS
+    return nowMs >= distrustedUntilMs
+  }
+}
+
+/** By then every process goes by a server's new time (it is measured each 30 s). */
+const CLOCKS_FOLLOW_MS = 60_000
 
 /** Often enough for short leases in tests, without a busy loop. */
 const MINIMUM_ROUND_MS = 20

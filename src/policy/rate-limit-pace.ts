@@ -126,9 +126,13 @@ function costOf(before: PacedLimit | undefined, { unit, cost, remaining }: RateL
   return seen > 0 ? Math.max(1, known + (seen - known) * (before ? COST_WEIGHT : 1)) : known
 }
 
-/** Is it of no more use? Not every answer tells of every limit: one that has renewed and is not heard of again holds nothing up. */
+/**
+ * Is it of no more use? Not every answer tells of every limit: one that has renewed and is not heard of again holds nothing up. Nor does one
+ * that was read later than now: the clock was set back since, and its times are of the clock before.
+ */
 export function isForgotten({ state, readAtMs }: PacedLimit, nowMs: number): boolean {
   const { resetAtMs, windowMs = FORGET_MS } = state
+  if (readAtMs - nowMs > SAME_WINDOW_MS) return true
   if (resetAtMs === undefined) return nowMs - readAtMs > windowMs
   return nowMs - resetAtMs > Math.min(windowMs, MOST_FINDING_MS)
 }

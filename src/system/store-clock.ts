@@ -1,42 +1,54 @@
 /**
- * One clock for all who share a store: that of its server. Each process measures by how much its own machine differs, and
- * goes by the server's time from then on, to within half of the quickest round trip. So leases and gates mean the same
- * everywhere, whatever the machines' clocks say; and no statement has to ask for the time.
+ * One clock for all who share a store: that of its server. Each process measures where the server's time stands on its own monotonic
+ * time, to within half of the quickest round trip, and goes by that: so leases and gates mean the same everywhere, no statement has to ask
+ * for the time, and a machine whose wall clock is set, forward or back, changes nothing (docs/decisions/010).
  */
 import type { Clock, Timer } from '../core/clock.ts'
 
 export interface StoreClock extends Clock {
-  /** How far the machine's clock is behind the server's, in milliseconds. */
-  readonly offsetMs: number
   stop(): void
 }
 
 const SAMPLES = 3
 /** Clocks drift by milliseconds in this time; a failover may bring another server's clock. */
 const MEASURE_EVERY_MS = 30_000
+/** Wall clock and monotonic time of the machine went apart by this: it slept, or its clock was set. Only the server can tell. */
+const NOTICEABLE_MS = 1000
 
 export async function followServer(clock: Clock, serverTimeMs: () => Promise<number>): Promise<StoreClock> {
-  let offsetMs = await measureOffset(clock, serverTimeMs)
+  let wallAheadMs = machineAheadMs()
+  let serverAheadMs = await measureAhead(clock, serverTimeMs)
   let timer: Timer = clock.setTimer(MEASURE_EVERY_MS, measureAgain)
+  let measurements = 0
   let stopped = false
 
+  function machineAheadMs(): number {
+    return clock.wallMs() - clock.monotonicMs()
+  }
+
   function measureAgain(): void {
-    measureOffset(clock, serverTimeMs)
+    timer.cancel()
+    wallAheadMs = machineAheadMs()
+    measurements += 1
+    const measurement = measurements
+    measureAhead(clock, serverTimeMs)
       .then((measured) => {
-        offsetMs = measured
+        // One that began before the machine slept tells nothing any more.
+        if (measurement === measurements) serverAheadMs = measured
       })
-      // A server that cannot be asked now is asked later: the last offset is the best that is known.
+      // A server that cannot be asked now is asked later: what was measured last is the best that is known.
       .catch(() => {})
       .finally(() => {
+        timer.cancel()
         if (!stopped) timer = clock.setTimer(MEASURE_EVERY_MS, measureAgain)
       })
   }
 
   return {
-    get offsetMs() {
-      return offsetMs
+    wallMs() {
+      if (!stopped && Math.abs(machineAheadMs() - wallAheadMs) > NOTICEABLE_MS) measureAgain()
+      return Math.round(clock.monotonicMs() + serverAheadMs)
     },
-    wallMs: () => Math.round(clock.wallMs() + offsetMs),
     monotonicMs: () => clock.monotonicMs(),
     sleep: (delayMs, signal) => clock.sleep(delayMs, signal),
     setTimer: (delayMs, callback) => clock.setTimer(delayMs, callback),
@@ -49,13 +61,14 @@ export async function followServer(clock: Clock, serverTimeMs: () => Promise<num
 }
 
 /** The server read its clock somewhere between the question and the answer: in the middle, at best knowledge. */
-async function measureOffset(clock: Clock, serverTimeMs: () => Promise<number>): Promise<number> {
-  let best = { tripMs: Number.POSITIVE_INFINITY, offsetMs: 0 }
+async function measureAhead(clock: Clock, serverTimeMs: () => Promise<number>): Promise<number> {
+  let best = { tripMs: Number.POSITIVE_INFINITY, aheadMs: 0 }
   for (let sample = 0; sample < SAMPLES; sample++) {
     const askedMs = clock.monotonicMs()
     const serverMs = await serverTimeMs()
-    const tripMs = clock.monotonicMs() - askedMs
-    if (tripMs < best.tripMs) best = { tripMs, offsetMs: serverMs + tripMs / 2 - clock.wallMs() }
+    const heardMs = clock.monotonicMs()
+    const tripMs = heardMs - askedMs
+    if (tripMs < best.tripMs) best = { tripMs, aheadMs: serverMs + tripMs / 2 - heardMs }
   }
-  return best.offsetMs
+  return best.aheadMs
 }

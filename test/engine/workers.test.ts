@@ -84,6 +84,64 @@ describe('workers', () => {
     rmSync(directory, { recursive: true })
   })
 
+  test('R097, rule 6: a clock that is set ahead by hours ends no lease of a worker that lives; of one that is lost it does, later', async () => {
+    const engine = await testEngine({
+      pipelines: [create],
+      settings: { leaseMs: 3000 },
+      reply: () => ({ status: 200 }),
+    })
+    const { clock, ledger } = engine
+    await engine.hf.submit(create, { email: 'ada' })
+    const [held] = await ledger.claim({
+      workerId: 'another',
+      nowMs: clock.wallMs(),
+      leaseUntilMs: clock.wallMs() + 3000,
+      channels: [{ lane: 'crm/default', endpoint: 'POST /contacts', limit: 1, laneConcurrency: 1 }],
+    })
+    const { itemId = '', tenant = '', token = 0 } = held ?? {}
+    engine.hf.startWorker()
+    await clock.advance(500)
+    clock.jump(clock.wallMs() + 10 * 3_600_000)
+    for (let renewal = 0; renewal < 100; renewal++) {
+      await clock.advance(1000)
+      expect(await ledger.extendLeases([{ itemId, tenant, token }], clock.wallMs() + 3000)).toEqual([])
+    }
+    // Lost now, and set ahead again.
+    clock.jump(clock.wallMs() + 3_600_000)
+    await clock.advance(30_000)
+    expect((await engine.hf.operations.item(itemId))?.counters.crashes).toBe(0)
+    await clock.advance(60_000)
+    expect((await engine.hf.operations.item(itemId))?.counters.crashes).toBe(1)
+    await engine.finish()
+  })
+
+  test('R097, R095: whoever was taken for lost, and lives, has done it before anyone concludes that it is not there (simulator, seed 7238)', async () => {
+    const done: string[] = []
+    const mail = definePipeline('mail', { input: lead }).step('send', {
+      async run({ input }) {
+        await engine.clock.sleep(6000)
+        done.push(input.email)
+        return null
+      },
+      reconcile: ({ input }) =>
+        done.includes(input.email) ? { outcome: 'applied', output: null } : { outcome: 'not_applied' },
+    })
+    const engine = await testEngine({ pipelines: [mail], settings: { leaseMs: 30_000 } })
+    engine.hf.startWorker()
+    const { runId } = await engine.hf.submit(mail, { email: 'ada' })
+    await engine.clock.advance(1000)
+    engine.clock.jump(engine.clock.wallMs() + 3_600_000)
+    // It starts after the jump, and cannot know of it.
+    engine.hf.startWorker()
+    await engine.clock.advance(120_000)
+    expect(done).toEqual(['ada'])
+    expect(await engine.hf.operations.item(`${runId}.send`)).toMatchObject({
+      state: 'succeeded',
+      counters: { crashes: 1 },
+    })
+    await engine.finish()
+  })
+
   test('long calls keep their lease: nobody else takes them over', async () => {
     const engine = await testEngine({
       pipelines: [create],

@@ -64,6 +64,13 @@ describe('many seeds', () => {
     expect(text).toContain('npm run simulate -- --seed 17')
   })
 
+  test('twenty are told, and all are named', async () => {
+    const result = await run(60, (order) => (Number(order.scenario) > 30 ? bad(order) : good(order)))
+    const text = campaignText(result, look)
+    expect(text.match(/--seed \d+/g)).toHaveLength(20)
+    expect(text).toMatch(/all of them: 31 32 33 .* 58 59 60\n/)
+  })
+
   test('end at the first failure where that is asked for', async () => {
     const result = await run(1000, (order) => (order.scenario === '17' ? bad(order) : good(order)), { bail: true })
     expect(result.failed).toHaveLength(1)

@@ -7,7 +7,7 @@ import { REQUIRED_COVERAGE } from '../../src/testing/simulator/coverage.ts'
 import { type CampaignResult, COVERAGE_COUNTS_FROM, hasPassed, type Spread } from './campaign.ts'
 import type { Report } from './orders.ts'
 
-/** More failing seeds than these are only counted: the first ones say enough. */
+/** More failing seeds than these are only named: the first ones say enough. */
 const MOST_FAILURES_SHOWN = 20
 const MOST_NAMED = 8
 const REQUIRED: ReadonlySet<string> = new Set(REQUIRED_COVERAGE)
@@ -30,11 +30,11 @@ export function campaignText(result: CampaignResult, look: Look): string {
 export function failuresText({ failed, seeds }: CampaignResult, { colours }: Pick<Look, 'colours'>): string {
   if (failed.length === 0) return ''
   const shown = failed.slice(0, MOST_FAILURES_SHOWN).map((report) => failureText(report, colours))
-  const more = failed.length > shown.length ? [`... and ${formatCount(failed.length - shown.length)} more`] : []
+  const all = failed.length > shown.length ? ['', `  all of them: ${failed.map(({ seed }) => seed).join(' ')}`] : []
   const byCheck = countBy(failed.flatMap(({ violations }) => [...new Set(violations.map(({ check }) => check))]))
   const heading = `${formatCount(failed.length)} of ${formatCount(seeds)} seeds failed`
   const checks = byCheck.map(([check, count]) => `  ${formatCount(count).padStart(6)}  ${check}`)
-  return [colours.bad(heading), ...checks, '', ...shown, ...more].join('\n')
+  return [colours.bad(heading), ...checks, '', ...shown, ...all].join('\n')
 }
 
 function failureText({ seed, violations }: Report, colours: Colours): string {

@@ -51,6 +51,17 @@ describe('gates are obeyed (rule 4, D11)', () => {
     expect(throttled().at(5000).send('m1#1', 2, 'r2.do').violations).toHaveLength(1)
   })
 
+  it('measures the pause in time that passes: a clock set back does not lengthen what was asked, one set ahead shortens it', () => {
+    const jump = (byMs: number) => {
+      const trouble = { kind: 'clock_jump', atMs: 0, machine: 'm1', byMs } as const
+      return throttled().at(5000).fact({ kind: 'trouble', what: 'fired', trouble })
+    }
+    expect(jump(-3_600_000).at(30_200).send('m1#1', 2, 'r2.do').violations).toEqual([])
+    expect(jump(-3_600_000).at(20_000).send('m1#1', 2, 'r2.do').violations).toHaveLength(1)
+    expect(jump(20_000).at(10_200).send('m1#1', 2, 'r2.do').violations).toEqual([])
+    expect(jump(20_000).at(6000).send('m1#1', 2, 'r2.do').violations).toHaveLength(1)
+  })
+
   it('gives the others time to hear of it, and not more', () => {
     expect(settled(30_100).at(2000).send('m2#1', 2, 'r2.do').violations).toEqual([])
     expect(settled(30_100).at(5000).send('m2#1', 2, 'r2.do').violations).toHaveLength(1)
@@ -193,6 +204,20 @@ describe('nothing starves (R058)', () => {
     const full = quiet().submit(runOf('put', 'r2')).submit(runOf('put', 'r3'))
     full.claim('m1#1', 'r2.do', 1).claim('m1#1', 'r3.do', 1)
     for (const story of [closed, suspended, behind, full]) expect(looks(story, 61_000).violations).toEqual([])
+  })
+
+  it('begins to count when a lane gets a place back that was kept for long, not when it is only busy', () => {
+    const full = () => {
+      const story = quiet().submit(runOf('put', 'r2')).submit(runOf('put', 'r3')).at(100)
+      return story.claim('m1#1', 'r2.do', 1).claim('m1#1', 'r3.do', 1)
+    }
+    const other = { lane: LANE, endpoint: 'GET /people', earliestDueMs: START_MS }
+    const looksAt = (story: ReturnType<typeof quiet>, ms: number) => story.at(ms).store('m1#1', 'channels', [], [other])
+    const freed = () => looksAt(full().at(200_000).settle('m1#1', 'r2.do', 1, SUCCEEDED), 200_001)
+    expect(freed().violations).toEqual([])
+    expect(looksAt(freed(), 261_000).violations).toHaveLength(1)
+    const busy = full().at(60_000).settle('m1#1', 'r2.do', 1, SUCCEEDED)
+    expect(looksAt(busy, 61_000).violations).toHaveLength(1)
   })
 
   it('lets a channel that moves take its time', () => {

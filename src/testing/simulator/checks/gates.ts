@@ -16,6 +16,8 @@ interface Pause {
   readonly atMs: number
   /** By the clock of the process that was told. */
   readonly untilMs: number
+  /** In time that really passes: a clock set back after the call was allowed makes the pause no shorter, one set ahead does. */
+  readonly waitedUntilMs: number
   readonly call: number
 }
 
@@ -46,11 +48,12 @@ export const gatesAreObeyed: CheckFactory = ({ scenario, violated, followItems }
     const waitMs = waitAskedMs(fact.headers, fact.status, machines.wallMs(fact.process, fact.atMs))
     if (waitMs === undefined || waitMs <= 0) return
     const untilMs = machines.wallMs(fact.process, fact.atMs) + waitMs
-    const pause = { atMs: fact.atMs, untilMs, call: fact.call }
+    const waitedUntilMs = machines.waitedMs(fact.process, fact.atMs) + waitMs
+    const pause = { atMs: fact.atMs, untilMs, waitedUntilMs, call: fact.call }
     asked.set(`${item.itemId} ${fact.process}`, pause)
     if (!isThrottle(api, fact.status)) return
     const key = `${fact.process} ${item.lane}`
-    if (untilMs > (pauses.get(key)?.untilMs ?? 0)) pauses.set(key, pause)
+    if (waitedUntilMs > (pauses.get(key)?.waitedUntilMs ?? 0)) pauses.set(key, pause)
   }
 
   /** Whoever was told writes it down for the others, and gives the item back no earlier. */
@@ -84,8 +87,8 @@ export const gatesAreObeyed: CheckFactory = ({ scenario, violated, followItems }
     const startedMs = startOf(fact)
     const wallMs = machines.wallMs(fact.process, startedMs)
     const own = pauses.get(`${fact.process} ${item.lane}`)
-    if (own && startedMs > own.atMs && own.untilMs - wallMs > TOLERANCE_MS) {
-      const restMs = Math.round(own.untilMs - wallMs)
+    const restMs = own ? Math.round(own.waitedUntilMs - machines.waitedMs(fact.process, startedMs)) : 0
+    if (own && startedMs > own.atMs && restMs > TOLERANCE_MS) {
       violated(`${fact.process} sent on ${item.lane} ${restMs} ms before the API allows it (call ${own.call})`, {
         itemId: item.itemId,
       })

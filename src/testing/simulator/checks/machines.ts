@@ -15,6 +15,8 @@ export interface Machines {
   wallMs(process: string, atMs: number): number
   /** True time at which the wall clock of a process shows this; as its clock goes now. */
   trueMs(process: string, wallMs: number): number
+  /** True time, and all by which the clock of a process was ever set ahead: what waits for a time of that clock has waited so long. */
+  waitedMs(process: string, atMs: number): number
   /** How far the clocks of two machines have ever been apart. */
   readonly spreadMs: number
   settings(process: string): EngineSettings
@@ -28,6 +30,7 @@ const START_MS = createVirtualClock().wallMs()
 export function followMachines(scenario: Scenario): Machines {
   const plans = new Map(scenario.machines.map((machine) => [machine.name, machine]))
   const aheadMs = new Map(scenario.machines.map(({ name, skewMs }) => [name, skewMs]))
+  const jumpedAheadMs = new Map<string, number>()
   const settings = new Map(
     scenario.machines.map((machine) => [machine.name, { ...DEFAULT_ENGINE_SETTINGS, ...machine.settings }]),
   )
@@ -42,6 +45,7 @@ export function followMachines(scenario: Scenario): Machines {
     if (trouble.kind === 'clock_jump') {
       for (const machine of trouble.machine === undefined ? aheadMs.keys() : [trouble.machine]) {
         aheadMs.set(machine, (aheadMs.get(machine) ?? 0) + trouble.byMs)
+        jumpedAheadMs.set(machine, (jumpedAheadMs.get(machine) ?? 0) + Math.max(0, trouble.byMs))
       }
       // A jump that all make at once moves each of them by itself, too.
       widestMs = Math.max(widestMs, spread(aheadMs), Math.abs(trouble.byMs))
@@ -68,6 +72,7 @@ export function followMachines(scenario: Scenario): Machines {
     running: () => running.keys(),
     wallMs: (process, atMs) => atMs + offsetMs(process),
     trueMs: (process, wallMs) => wallMs - offsetMs(process),
+    waitedMs: (process, atMs) => atMs + (jumpedAheadMs.get(machineOf(process)) ?? 0),
     get spreadMs() {
       return widestMs
     },

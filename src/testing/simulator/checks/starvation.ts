@@ -12,6 +12,8 @@ export const nothingStarves: CheckFactory = ({ scenario, violated, followItems }
   /** By lane and by process. */
   const leased = new Map<string, number>()
   const claimedAtMs = new Map<string, number>()
+  /** By lane: until when whatever had all its places kept them, and nothing was claimed. */
+  const stuckUntilMs = new Map<string, number>()
   const closedUntilMs = new Map<string, number>()
   const suspended = new Set<string>()
   /** By API: when one of its breakers changed last. */
@@ -21,12 +23,16 @@ export const nothingStarves: CheckFactory = ({ scenario, violated, followItems }
   followItems({
     claimed(item, { previous, takenOver, fact }) {
       claimedAtMs.set(`${item.lane} ${item.endpoint}`, fact.atMs)
+      if (!takenOver) claimedAtMs.set(item.lane, fact.atMs)
       if (takenOver && previous.lease) count(leased, previous.lease.process, -1)
       if (!takenOver) count(leased, item.lane, 1)
       count(leased, fact.process, 1)
     },
-    settled(item, { receipt, lease, settlement }) {
+    settled(item, { receipt, lease, settlement, fact }) {
       if (receipt.outcome !== 'settled') return
+      const isStuck = isFullLane(item.lane) && fact.atMs - (claimedAtMs.get(item.lane) ?? 0) > boundMs
+      // What a lost worker has keeps its place until its lease ends; that takes hours where the clock was set back by them.
+      if (isStuck) stuckUntilMs.set(item.lane, fact.atMs)
       if (lease) count(leased, lease.process, -1)
       count(leased, item.lane, -1)
       if (settlement.gate) close(settlement.gate)
@@ -52,26 +58,34 @@ export const nothingStarves: CheckFactory = ({ scenario, violated, followItems }
       const channel = `${lane} ${endpoint}`
       const openAtMs = Math.max(earliestDueMs, closedUntilMs.get(lane) ?? 0)
       const dueSinceMs = Math.max(machines.trueMs(fact.process, openAtMs) + machines.spreadMs, quietAtMs)
-      const waitedMs = fact.atMs - Math.max(dueSinceMs, claimedAtMs.get(channel) ?? 0)
+      const waitedMs = fact.atMs - Math.max(dueSinceMs, claimedAtMs.get(channel) ?? 0, stuckUntilMs.get(lane) ?? 0)
       if (openAtMs > nowMs || waitedMs <= boundMs || reported.has(channel) || isHeld(lane, fact.atMs)) continue
       reported.add(channel)
       violated(`${lane}, ${endpoint}: due since ${Math.round(waitedMs)} ms, and nobody claims it (bound ${boundMs})`)
     }
   }
 
+  function integrationOf(lane: string) {
+    const [process] = machines.running()
+    return process === undefined ? undefined : machines.integration(process, apiOf(lane))
+  }
+
+  function isFullLane(lane: string): boolean {
+    return (leased.get(lane) ?? 0) >= (integrationOf(lane)?.limits.concurrency ?? Number.POSITIVE_INFINITY)
+  }
+
   function isHeld(lane: string, atMs: number): boolean {
-    if (suspended.has(lane)) return true
-    const processes = [...machines.running()]
-    const api = lane.split('/')[0] as string
-    const integration = processes[0] === undefined ? undefined : machines.integration(processes[0], api)
+    if (suspended.has(lane) || isFullLane(lane)) return true
+    const integration = integrationOf(lane)
     if (integration) {
       // A quota may be spent for long.
-      if (integration.limits.quota || (leased.get(lane) ?? 0) >= integration.limits.concurrency) return true
+      if (integration.limits.quota) return true
       const { maxOpenMs, probeLeaseMs } = integration.defaults.breaker
       // It opens for a while, and probes; but a breaker in which nothing moves any more holds nothing up for ever.
-      if (atMs - (troubledAtMs.get(api) ?? Number.NEGATIVE_INFINITY) < maxOpenMs + probeLeaseMs + boundMs) return true
+      if (atMs - (troubledAtMs.get(apiOf(lane)) ?? Number.NEGATIVE_INFINITY) < maxOpenMs + probeLeaseMs + boundMs)
+        return true
     }
-    return processes.every(isFull)
+    return [...machines.running()].every(isFull)
   }
 
   function isFull(process: string): boolean {
@@ -95,6 +109,10 @@ export const nothingStarves: CheckFactory = ({ scenario, violated, followItems }
       else if (fact.method === 'channels') onLook(fact)
     },
   }
+}
+
+function apiOf(lane: string): string {
+  return lane.split('/')[0] as string
 }
 
 function count(counts: Map<string, number>, key: string, by: number): void {

@@ -22,7 +22,7 @@ export interface Mood {
   readonly rateLimited: number
   /** One API is away for this share of the time. */
   readonly outage?: Range
-  /** Clocks jump by hours instead of fractions of a lease. */
+  /** The clock that all go by is set by hours, instead of each by fractions of a lease. */
   readonly wildClocks?: boolean
 }
 

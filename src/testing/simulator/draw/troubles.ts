@@ -1,9 +1,8 @@
 /**
- * What goes wrong, and when. Clocks: within the promise (design.md: clocks of machines differ by less than what leases have in
- * reserve), machines differ by a quarter of a lease at most, all jumps counted. In the mood `clock_trouble` they jump by hours in
- * both directions. Should that break a rule, it has to be decided which promise holds then: taken strictly, a lease judged by
- * two wall clocks that differ by more than it lasts is no lease, so that an item may be worked on twice at a time; the books, the
- * fences and the effects of repeatable steps must hold all the same.
+ * What goes wrong, and when. Clocks: a store has one (docs/decisions/010), that of its server or of the one machine it is a file on, and
+ * processes differ from it by little: here by a quarter of a lease at most, all jumps counted. In the mood `clock_trouble` that one clock is
+ * set by hours, forward and back, for all at once: as when a laptop sleeps, or a wrong clock is put right. It is never more than half a day
+ * off: due times are times, and what is due tomorrow by a clock that was wrong is due tomorrow.
  */
 
 import type { WrittenIntegration } from '../../../config/schema.ts'
@@ -104,7 +103,7 @@ export function drawTroubles(
     troubles.push(drawTrouble(chance, cast, kind))
   }
   if (mood.outage) troubles.push(longOutage(chance, cast, mood.outage))
-  return settleClocks(troubles, frame).toSorted((left, right) => left.atMs - right.atMs)
+  return settleClocks(troubles).toSorted((left, right) => left.atMs - right.atMs)
 }
 
 function leaveSomeOut<Kind extends string>(chance: Chance, weights: Readonly<Partial<Record<Kind, number>>>) {
@@ -236,19 +235,19 @@ function drawChange(chance: Chance, frame: Frame): Partial<WrittenIntegration> {
 
 function drawJump(chance: Chance, cast: Cast, machine: string): ClockTrouble {
   const { frame } = cast
-  const everywhere = chance.yes(0.15)
-  const size = frame.mood.wildClocks && chance.yes(0.7) ? WILD_JUMP_MS : JUMP_SHARE * frame.leaseMs
+  const isShared = chance.yes(0.15)
+  const isWild = frame.mood.wildClocks === true && chance.yes(0.7)
+  const size = isWild ? WILD_JUMP_MS : JUMP_SHARE * frame.leaseMs
   return {
     kind: 'clock_jump',
     atMs: startOf(chance, cast, 0, false),
-    ...(!everywhere && { machine }),
+    ...(!isShared && !isWild && { machine }),
     byMs: Math.round(chance.between(-1, 1) * size) || 1,
   }
 }
 
 /** Jumps add up: a later one also takes the earlier ones back, so that no clock drifts away jump by jump. */
-function settleClocks(troubles: readonly TroublePlan[], { mood }: Frame): TroublePlan[] {
-  if (mood.wildClocks) return [...troubles]
+function settleClocks(troubles: readonly TroublePlan[]): TroublePlan[] {
   const offMs = new Map<string, number>()
   return troubles
     .toSorted((left, right) => left.atMs - right.atMs)
