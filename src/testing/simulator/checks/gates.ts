@@ -2,7 +2,7 @@
 
 import type { Fact } from '../fact.ts'
 import type { ApiPlan } from '../scenario.ts'
-import { type AnsweredFact, type SentFact, startOf } from './calls.ts'
+import { type AnsweredFact, itemIdsOf, type SentFact, startOf } from './calls.ts'
 import type { CheckFactory } from './check.ts'
 import type { Ending, KnownItem, StoreFactOf } from './known-items.ts'
 import { followMachines, machineOf } from './machines.ts'
@@ -47,7 +47,7 @@ export const gatesAreObeyed: CheckFactory = ({ scenario, violated, followItems }
     if (waitMs === undefined || waitMs <= 0) return
     const untilMs = machines.wallMs(fact.process, fact.atMs) + waitMs
     const pause = { atMs: fact.atMs, untilMs, call: fact.call }
-    asked.set(`${item.itemId} ${fact.process}`, pause)
+    for (const itemId of itemIdsOf(fact)) asked.set(`${itemId} ${fact.process}`, pause)
     if (!isThrottle(api, fact.status)) return
     const key = `${fact.process} ${item.lane}`
     if (untilMs > (pauses.get(key)?.untilMs ?? 0)) pauses.set(key, pause)
