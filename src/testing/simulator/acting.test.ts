@@ -82,9 +82,11 @@ function operation(what: OperationPlan['what'], atMs: number, more: Partial<Oper
   return { atMs, machine: 'm1', what, pick: 0, most: 100, ...more }
 }
 
+const COMPANY = { size: 5, lingerMs: 50, atomic: false }
+
 describe('steps of simulated pipelines', () => {
   test('each kind has its effect once, under the name of its item or its entity', async () => {
-    const steps = STEP_KINDS.map((kind) => ({ kind, workMs: 10 }))
+    const steps = STEP_KINDS.map((kind) => ({ kind, workMs: 10, ...(kind.startsWith('batch') && { batch: COMPANY }) }))
     await play({ ...pipeline(...steps), ...handIn([{ entity: 'e1' }, { entity: 'e2' }]) }, async (story) => {
       await story.world.clock.advance(MINUTE_MS)
       expect(await story.states()).toEqual({ succeeded: 2 * STEP_KINDS.length })
@@ -93,9 +95,30 @@ describe('steps of simulated pipelines', () => {
       const named = runs.flatMap((runId) => withEffect.map((kind) => `${runId}.${kind}`))
       expect(story.effectKeys().toSorted()).toEqual([...named, 'op:e1', 'op:e2'].toSorted())
       const repeatable = story.facts.flatMap((fact) => (fact.kind === 'effect' && fact.repeatable ? [fact.route] : []))
-      expect(new Set(repeatable)).toEqual(new Set(['PUT /things/{id}', 'DELETE /things/{id}']))
+      expect(new Set(repeatable)).toEqual(new Set(['PUT /things/{id}', 'DELETE /things/{id}', 'POST /batch-things']))
     })
   })
+
+  test.each([false, true])(
+    'R121, R127: records share calls, and each ends alone (all or nothing: %s)',
+    async (atomic) => {
+      const steps = (['batch_put', 'batch_unsafe', 'batch_reconciled'] as const).map((kind) => ({
+        kind,
+        batch: { size: 20, lingerMs: 50, atomic },
+      }))
+      const records = Array.from({ length: 20 }, (_, index) => (index === 7 ? { refusedBy: ['batch_unsafe'] } : {}))
+      await play({ ...pipeline(...steps), ...handIn(records) }, async (story) => {
+        await story.world.clock.advance(5 * MINUTE_MS)
+        expect(await story.states()).toEqual({ succeeded: 59, dead_lettered: 1 })
+        expect(story.effectKeys()).toHaveLength(59)
+        expect(new Set(story.effectKeys()).size).toBe(59)
+        const calls = story.facts.flatMap((fact) => (fact.kind === 'sent' ? [fact.shared?.length ?? 0] : []))
+        // Twenty are too many for one call; ten are not.
+        expect(Math.max(...calls)).toBe(20)
+        expect(calls).toContain(10)
+      })
+    },
+  )
 
   test('an answer that was lost: repeated, refused by the twin, or looked for; never the effect twice', async () => {
     const kinds = ['post_keyed', 'post_natural', 'post_reconciled', 'post_operation'] as const

@@ -77,7 +77,8 @@ export function createApis({ scenario, clock, random, record }: ApiParts): Simul
           api: plan.name,
           route,
           key,
-          itemId: textOf(headers[ITEM_HEADER]),
+          // What shares a call is named after its item.
+          itemId: textOf(headers[ITEM_HEADER]) ?? key,
           repeatable: isRepeatable(route),
           call: Number(textOf(headers[CALL_HEADER])),
         })

@@ -58,22 +58,36 @@ const TARGETS: Readonly<Record<RequestKind, readonly [Method, string]>> = {
   post_reconciled: ['POST', '/records'],
   post_unsafe: ['POST', '/records'],
   post_operation: ['POST', '/records'],
+  batch_put: ['POST', '/batch-things'],
+  batch_unsafe: ['POST', '/batch-records'],
+  batch_reconciled: ['POST', '/batch-records'],
 }
 
 function requestStep(step: StepPlan, kind: RequestKind): AnySimulatedStep {
-  const [method, path] = TARGETS[kind]
-  const canLook = kind === 'post_reconciled' || kind === 'post_operation'
+  const [method, ownPath] = TARGETS[kind]
+  const { batch } = step
+  const path = batch?.atomic ? `${ownPath}-atomic` : ownPath
+  const canLook = kind === 'post_reconciled' || kind === 'post_operation' || kind === 'batch_reconciled'
   return {
     integration: step.api,
     request: {
       method,
       path,
-      headers: itemHeader,
+      // Records with headers of their own could not share a call: there the body names the items.
+      ...(!batch && { headers: itemHeader }),
       ...(path.includes('{id}') && { params: ({ itemId }) => ({ id: itemId }) }),
       ...((method === 'POST' || method === 'PUT') && { body: (context) => bodyOf(step, context) }),
     },
-    // A 204 has no body to check.
-    ...(kind !== 'delete' && { response: ECHO }),
+    ...(batch && {
+      batch: {
+        size: batch.size,
+        linger: batch.lingerMs,
+        shape: batch.atomic ? ('all-or-nothing' as const) : ('json-array' as const),
+      },
+    }),
+    ...(kind === 'batch_put' && { idempotency: { kind: 'safe' as const } }),
+    // A 204 has no body to check, and all or nothing says nothing of each.
+    ...(kind !== 'delete' && !batch?.atomic && { response: ECHO }),
     ...(canLook && {
       reconcile: {
         request: {

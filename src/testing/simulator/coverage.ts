@@ -6,6 +6,7 @@
 import type { EventName, HoldfastEvent } from '../../core/events.ts'
 import type { OperatorReceipt, Settlement } from '../../ledger/port.ts'
 import type { DisturbanceKind } from '../network/disturbance.ts'
+import { itemIdsOf } from './checks/calls.ts'
 import type { Fact, StoreFact } from './fact.ts'
 import type { ApiTroubleKind, OperationKind, Scenario, StepKind, TroublePlan } from './scenario.ts'
 
@@ -194,7 +195,8 @@ function createStories(count: Count): { observe(fact: Fact): void } {
     observe(fact) {
       switch (fact.kind) {
         case 'sent':
-          if (fact.itemId !== undefined) of(fact.process)?.add(fact.itemId)
+          for (const itemId of itemIdsOf(fact)) of(fact.process)?.add(itemId)
+          if (fact.shared) count(`shared call: ${fact.shared.length === 1 ? 'one record' : 'several records'}`)
           return
         case 'store':
           if (fact.method !== 'settle' || fact.result === undefined) return
@@ -280,6 +282,9 @@ const STEP_KINDS: Readonly<Record<StepKind, true>> = {
   post_reconciled: true,
   post_unsafe: true,
   post_operation: true,
+  batch_put: true,
+  batch_unsafe: true,
+  batch_reconciled: true,
   code_safe: true,
   code_unsafe: true,
   code_reconciled: true,
@@ -333,6 +338,7 @@ export const REQUIRED_COVERAGE: readonly string[] = [
   ...['threw', 'returned', 'looked'].map((what) => `code: ${what}`),
   'cancel: marked',
   'lease: taken over',
+  'shared call: several records',
   'retain: runs forgotten',
   'shape: fan-out',
   'shape: fan-in',

@@ -33,7 +33,10 @@ export type FactBody =
       readonly path: string
       /** The endpoint of the API plan, such as `POST /records`. */
       readonly endpoint: string
+      /** Of several that share the call, the first. */
       readonly itemId: string | undefined
+      /** All that share it. */
+      readonly shared?: readonly string[]
       readonly idempotencyKey: string | undefined
       /** When the process decided to send it, before it was connected. Default: now. */
       readonly startedAtMs?: number
@@ -46,6 +49,7 @@ export type FactBody =
       readonly api: string
       readonly endpoint: string
       readonly itemId: string | undefined
+      readonly shared?: readonly string[]
       readonly status: number | undefined
       readonly headers: Readonly<Record<string, string>>
       readonly fault: string | undefined

@@ -2,6 +2,7 @@
 import type { Transport, TransportRequest, TransportResult } from '../../client/transport.ts'
 import type { FactBody } from './fact.ts'
 import type { ProcessGate } from './process-gate.ts'
+import type { BatchRecord } from './twin-batches.ts'
 
 export interface ProcessTransportParts {
   readonly process: string
@@ -33,7 +34,7 @@ export function createProcessTransport(parts: ProcessTransportParts): Transport 
         call: parts.nextCall(),
         api: parts.apiOf(request.origin),
         endpoint: endpointOf(request),
-        itemId: request.headers[ITEM_HEADER],
+        ...itemsOf(request),
       }
       const mayBegin = (): boolean => {
         if (!gate.leave() || request.mayBegin?.() === false) return false
@@ -52,6 +53,14 @@ export function createProcessTransport(parts: ProcessTransportParts): Transport 
     },
     close: () => network.close(),
   }
+}
+
+/** Calls with several records name their items in the body (`twin-batches.ts`). */
+function itemsOf({ headers, body }: TransportRequest): { itemId: string | undefined; shared?: readonly string[] } {
+  const itemId = headers[ITEM_HEADER]
+  if (itemId !== undefined || typeof body !== 'string' || !body.startsWith('[')) return { itemId }
+  const shared = (JSON.parse(body) as readonly BatchRecord[]).map(({ item }) => item)
+  return { itemId: shared[0], shared }
 }
 
 function answerOf(result: TransportResult) {

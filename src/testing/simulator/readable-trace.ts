@@ -4,6 +4,7 @@
  */
 
 import { formatDuration } from '../../core/duration.ts'
+import { itemIdsOf } from './checks/calls.ts'
 import { troubleName } from './coverage.ts'
 import type { Fact, StoreFact } from './fact.ts'
 import type { TroublePlan } from './scenario.ts'
@@ -84,7 +85,10 @@ function narrowed(fact: Fact, isAbout: IsAbout): Fact | undefined {
     case 'acknowledged':
       return isAbout(fact.runId) ? fact : undefined
     case 'sent':
-    case 'answered':
+    case 'answered': {
+      const itemIds = itemIdsOf(fact)
+      return itemIds.length === 0 || itemIds.some(isAbout) ? fact : undefined
+    }
     case 'effect':
     case 'code':
       return fact.itemId === undefined || isAbout(fact.itemId) ? fact : undefined

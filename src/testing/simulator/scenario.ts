@@ -62,6 +62,16 @@ export interface StepPlan {
   /** Code steps: share of the tries that throw, and that never return. */
   readonly throws?: number
   readonly hangs?: number
+  /** `batch_*` steps. */
+  readonly batch?: SharedCallPlan
+}
+
+/** How a step shares its calls. */
+export interface SharedCallPlan {
+  readonly size: number
+  readonly lingerMs: number
+  /** True: the API does all of a call or nothing, and does not say which record was to blame. False: it answers for each. */
+  readonly atomic: boolean
 }
 
 /** What a step does, and so what a repetition of it would do. */
@@ -81,6 +91,10 @@ export type StepKind =
   | 'post_unsafe'
   /** `post_reconciled` that names its operation across runs: several runs share one effect. */
   | 'post_operation'
+  /** As `put`, `post_unsafe` and `post_reconciled`, with others in one call. */
+  | 'batch_put'
+  | 'batch_unsafe'
+  | 'batch_reconciled'
   /** Code without an effect. */
   | 'code_safe'
   /** Code with an effect that doubles; nothing can look for it. */

@@ -54,9 +54,9 @@ export function factText(fact: Fact): string {
     case 'store':
       return `${fact.process} store ${fact.method} ${fact.refused ? `refused: ${fact.refused}` : storeText(fact)}${fact.heard ? '' : ' (unheard)'}`
     case 'sent':
-      return `${fact.process} sent ${fact.method} ${fact.path} to ${fact.api}, call ${fact.call}, item ${fact.itemId ?? '-'}`
+      return `${fact.process} sent ${fact.method} ${fact.path} to ${fact.api}, call ${fact.call}, ${forWhom(fact)}`
     case 'answered':
-      return `${fact.process} got ${fact.fault ?? fact.status} from ${fact.api}, call ${fact.call}, item ${fact.itemId ?? '-'}`
+      return `${fact.process} got ${fact.fault ?? fact.status} from ${fact.api}, call ${fact.call}, ${forWhom(fact)}`
     case 'effect':
       return `${fact.api} did ${fact.route} ${fact.key}`
     case 'code':
@@ -70,6 +70,16 @@ export function factText(fact: Fact): string {
     case 'quiet':
       return 'quiet: nothing goes wrong any more'
   }
+}
+
+function forWhom({
+  itemId,
+  shared,
+}: {
+  readonly itemId: string | undefined
+  readonly shared?: readonly string[]
+}): string {
+  return shared ? `items ${shared.join(' ')}` : `item ${itemId ?? '-'}`
 }
 
 function storeText(fact: StoreFact): string {

@@ -2,8 +2,14 @@
 import type { TwinRequest } from '../twin/request.ts'
 import { resource } from '../twin/resource.ts'
 import { type FieldProblem, route, type TwinRoute } from '../twin/route.ts'
+import { type BatchRecord, batchRoutes } from './twin-batches.ts'
 
-const REPEATABLE: ReadonlySet<string> = new Set(['PUT /things/{id}', 'DELETE /things/{id}'])
+const REPEATABLE: ReadonlySet<string> = new Set([
+  'PUT /things/{id}',
+  'DELETE /things/{id}',
+  'POST /batch-things',
+  'POST /batch-things-atomic',
+])
 
 /** Whether a repetition of the route's effect changes nothing. */
 export function isRepeatable(route: string): boolean {
@@ -20,6 +26,8 @@ const KEY_LIFETIME = '3650d'
  * - `POST /records`: each execution is another effect; `GET /records?operation=` finds it as soon as it is done.
  * - `POST /keyed`: honours an Idempotency-Key. `POST /unique`: a second record of the same `operation` is refused with 409.
  * - `PUT /things/{id}`, `DELETE /things/{id}`: effects that may be repeated. `GET /lookup/{id}`: none.
+ *
+ * - Calls with several records: `twin-batches.ts`.
  *
  * The effect's key is the body's `operation`, or the id. Writes with a body answer 422 where `refused` in it names their `step`.
  */
@@ -44,6 +52,7 @@ export function twinRoutes(): readonly TwinRoute[] {
         return { status: 204 }
       },
     }),
+    ...batchRoutes(isRefused),
     route('GET', '/lookup/{id}', { apply: (request) => ({ status: 200, body: { operation: idOf(request) } }) }),
   ]
 }
@@ -53,7 +62,11 @@ function idOf({ params }: TwinRequest): string {
 }
 
 function refusedData({ body }: TwinRequest): readonly FieldProblem[] {
-  const { refused, step } = (body ?? {}) as { refused?: readonly string[]; step?: string }
-  if (step === undefined || !refused?.includes(step)) return []
-  return [{ field: 'refused', code: 'invalid', message: `This data is refused for ${step}` }]
+  const record = (body ?? {}) as Partial<BatchRecord>
+  if (!isRefused(record)) return []
+  return [{ field: 'refused', code: 'invalid', message: `This data is refused for ${record.step}` }]
+}
+
+function isRefused({ refused, step }: Partial<BatchRecord>): boolean {
+  return step !== undefined && refused?.includes(step) === true
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Fact } from '../fact.ts'
-import { isLook, neverLeft } from './calls.ts'
+import { isLook, isShared, itemIdsOf, neverLeft } from './calls.ts'
 import type { CheckFactory } from './check.ts'
 import type { Ending, KnownItem } from './known-items.ts'
 
@@ -43,15 +43,18 @@ export const attemptsCountedRight: CheckFactory = ({ scenario, violated, followI
     const made = tries.get(`${item.itemId} ${fact.process}`)
     const counted = settlement.attempt?.counts === true
     const begun = made?.begun ?? 0
-    if (begun > 1) violated(`${begun} tries were made under one claim`, about)
+    // A call that is refused as a whole is searched for the record that is to blame, by halves (R127).
+    if (begun > 1 && !isShared(item)) violated(`${begun} tries were made under one claim`, about)
     if (counted && begun === 0)
       violated(`an attempt was counted (${settlement.attempt?.outcome}), and none was made`, about)
     if (begun === 0 || !made) return
     if (counted && isFree(made)) violated(`an attempt was counted for a ${made.status}`, about)
-    if (!counted && mustCount(item, made)) {
+    if (!counted && begun === 1 && mustCount(item, made)) {
       violated(`its try ended with ${made.fault ?? made.status ?? 'code'}, and no attempt was counted`, about)
     }
     const stated = settlement.attempt?.status
+    // Of a shared call each record has a status of its own.
+    if (isShared(item) && made.fault === undefined && (made.status ?? 500) < 300) return
     if (stated !== undefined && stated !== made.status) {
       violated(`its attempt says ${stated}; the answer was ${made.status ?? made.fault}`, about)
     }
@@ -71,25 +74,27 @@ export const attemptsCountedRight: CheckFactory = ({ scenario, violated, followI
     return !ownRules.get(item.plan?.api ?? '')?.has(made.status)
   }
 
-  /** The try that a call belongs to: an answer may come when the next one has begun. */
-  const tryOf = new Map<number, Try>()
+  /** The tries that a call belongs to: an answer may come when the next one has begun. */
+  const triesOf = new Map<number, readonly Try[]>()
 
-  function beginCall(fact: Extract<Fact, { kind: 'sent' | 'answered' }>): Try | undefined {
-    const item = fact.itemId === undefined ? undefined : items.get(fact.itemId)
-    const made = item && tries.get(`${item.itemId} ${fact.process}`)
-    if (!made || isLook(item, fact.endpoint)) return undefined
-    made.begun += 1
-    tryOf.set(fact.call, made)
-    return made
+  function beginCall(fact: Extract<Fact, { kind: 'sent' | 'answered' }>): readonly Try[] {
+    const begun = itemIdsOf(fact).flatMap((itemId) => {
+      const made = tries.get(`${itemId} ${fact.process}`)
+      return made && !isLook(items.get(itemId), fact.endpoint) ? [made] : []
+    })
+    for (const made of begun) made.begun += 1
+    triesOf.set(fact.call, begun)
+    return begun
   }
 
   function onAnswer(fact: Extract<Fact, { kind: 'answered' }>): void {
     // Refused a connection: it was tried, though not a byte left.
-    const made = tryOf.get(fact.call) ?? beginCall(fact)
-    tryOf.delete(fact.call)
-    if (!made) return
-    made.status = fact.status
-    made.fault = fact.fault
+    const made = triesOf.get(fact.call) ?? beginCall(fact)
+    triesOf.delete(fact.call)
+    for (const one of made) {
+      one.status = fact.status
+      one.fault = fact.fault
+    }
   }
 
   function onCode(fact: Extract<Fact, { kind: 'code' }>): void {

@@ -10,6 +10,7 @@ export interface Call {
   readonly process: string
   readonly api: string
   readonly endpoint: string
+  /** Of several that share the call, the first: all are of one lane. */
   readonly item: KnownItem | undefined
   /** When its process decided to send it. */
   readonly startedAtMs: number
@@ -25,6 +26,16 @@ export function startOf(fact: SentFact): number {
 /** A GET for an item whose step does not read: a look whether its effect is there. */
 export function isLook(item: KnownItem | undefined, endpoint: string): boolean {
   return item?.plan !== undefined && item.plan.kind !== 'read' && endpoint.startsWith('GET ')
+}
+
+/** All that share a call; most calls are for one. */
+export function itemIdsOf({ itemId, shared }: Pick<SentFact, 'itemId' | 'shared'>): readonly string[] {
+  return shared ?? (itemId === undefined ? [] : [itemId])
+}
+
+/** A call that may hold several records, or did before it was halved. */
+export function isShared(item: KnownItem | undefined): boolean {
+  return item?.plan?.batch !== undefined
 }
 
 export function callOf(fact: SentFact, items: KnownItems): Call {

@@ -1,7 +1,7 @@
 /** R079, rule 3: no effect twice, none lost, none that nobody says may be there. */
 import type { Fact } from '../fact.ts'
 import type { StepKind } from '../scenario.ts'
-import { saysNothingDone } from './calls.ts'
+import { itemIdsOf, saysNothingDone } from './calls.ts'
 import type { CheckFactory, CheckParts } from './check.ts'
 import { followEarlyLooks } from './early-looks.ts'
 import type { Ending, KnownItem } from './known-items.ts'
@@ -132,7 +132,7 @@ export const effectsAsRecorded: CheckFactory = ({ violated, followItems }) => {
         done.add(`${fact.api} ${fact.key}`)
         if (fact.itemId !== undefined && !fact.repeatable) latest.set(fact.itemId, fact)
       }
-      if (fact.kind === 'answered' && fact.itemId !== undefined) answers.set(fact.itemId, fact)
+      if (fact.kind === 'answered') for (const itemId of itemIdsOf(fact)) answers.set(itemId, fact)
     },
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Fact } from '../fact.ts'
 import type { ApiPlan } from '../scenario.ts'
-import { type AnsweredFact, type SentFact, startOf } from './calls.ts'
+import { type AnsweredFact, itemIdsOf, type SentFact, startOf } from './calls.ts'
 import type { CheckFactory } from './check.ts'
 import type { Ending, KnownItem, StoreFactOf } from './known-items.ts'
 import { followMachines, machineOf } from './machines.ts'
@@ -48,9 +48,14 @@ export const gatesAreObeyed: CheckFactory = ({ scenario, violated, followItems }
     const waitMs = waitAskedMs(fact.headers, fact.status, machines.wallMs(fact.process, fact.atMs))
     if (waitMs === undefined || waitMs <= 0) return
     const untilMs = machines.wallMs(fact.process, fact.atMs) + waitMs
+<<<<<<< HEAD
     const waitedUntilMs = machines.waitedMs(fact.process, fact.atMs) + waitMs
     const pause = { atMs: fact.atMs, untilMs, waitedUntilMs, call: fact.call }
     asked.set(`${item.itemId} ${fact.process}`, pause)
+=======
+    const pause = { atMs: fact.atMs, untilMs, call: fact.call }
+    for (const itemId of itemIdsOf(fact)) asked.set(`${itemId} ${fact.process}`, pause)
+>>>>>>> drawing
     if (!isThrottle(api, fact.status)) return
     const key = `${fact.process} ${item.lane}`
     if (waitedUntilMs > (pauses.get(key)?.waitedUntilMs ?? 0)) pauses.set(key, pause)

@@ -1,6 +1,7 @@
 /** R049-R051: never more calls of a lane under way than its concurrency, over all machines; never more per time than its rate. */
 import type { RateSettings } from '../../../config/settings.ts'
 import type { Fact } from '../fact.ts'
+import type { Scenario } from '../scenario.ts'
 import { type SentFact, startOf } from './calls.ts'
 import type { CheckFactory } from './check.ts'
 import type { KnownItem } from './known-items.ts'
@@ -25,6 +26,7 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated, followItems })
   const laidSinceMs = new Map<string, number>()
   /** By lane: the highest limit that any process had. */
   const highest = new Map<string, number>()
+  const largest = largestCalls(scenario)
   let storeTroubledAtMs = Number.NEGATIVE_INFINITY
   const items = followItems({
     claimed(item, { takenOver, fact }) {
@@ -32,7 +34,9 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated, followItems })
       else {
         const count = (leased.get(item.lane) ?? 0) + 1
         leased.set(item.lane, count)
-        const allowed = allowedOn(item)
+        const concurrency = allowedOn(item)
+        // Of what shares calls the store counts items, and a call of the largest size has a place for each (docs/batches.md).
+        const allowed = concurrency && concurrency * largestCall(item)
         if (allowed !== undefined && count > allowed) {
           const message = `${count} items of ${item.lane} are leased; it may have ${allowed} at the same time`
           violated(message, { itemId: item.itemId, fact: fact.no })
@@ -61,12 +65,26 @@ export const limitsAreKept: CheckFactory = ({ scenario, violated, followItems })
     return most
   }
 
+  /** Records of the largest call to the item's API. */
+  function largestCall({ plan }: KnownItem): number {
+    return largest.get(plan?.api ?? '') ?? 1
+  }
+
+  /** Calls: each worker keeps the limit for those that several records share, and does not know of others' (docs/batches.md). */
+  function callsAllowedOn(item: KnownItem): number | undefined {
+    const concurrency = allowedOn(item)
+    if (concurrency === undefined || largestCall(item) === 1) return concurrency
+    let workers = 0
+    for (const process of machines.running()) workers += machines.plan(process)?.workers ?? 0
+    return concurrency * workers
+  }
+
   function onSent(fact: SentFact): void {
     const item = fact.itemId === undefined ? undefined : items.get(fact.itemId)
     if (!item) return
     const calls = inFlight.get(item.lane) ?? new Map<number, KnownItem>()
     inFlight.set(item.lane, calls)
-    const allowed = allowedOn(item)
+    const allowed = callsAllowedOn(item)
     // Without a lease it is counted elsewhere.
     if (item.lease?.process === fact.process) {
       calls.set(fact.call, item)
@@ -176,4 +194,13 @@ function mostWithin(times: readonly number[], atMs: number, windowMs: number): n
     most = Math.max(most, end - begin)
   }
   return most
+}
+
+/** By API. */
+function largestCalls({ pipelines }: Scenario): ReadonlyMap<string, number> {
+  const largest = new Map<string, number>()
+  for (const { steps } of pipelines) {
+    for (const { api, batch } of steps) largest.set(api, Math.max(largest.get(api) ?? 1, batch?.size ?? 1))
+  }
+  return largest
 }

@@ -5,7 +5,7 @@
 
 import type { Fact } from '../fact.ts'
 import type { StepKind } from '../scenario.ts'
-import { type Call, callOf, neverLeft, saysNothingDone } from './calls.ts'
+import { type AnsweredFact, type Call, callOf, isShared, itemIdsOf, neverLeft, saysNothingDone } from './calls.ts'
 import type { CheckFactory } from './check.ts'
 import type { KnownItem } from './known-items.ts'
 import { followMachines } from './machines.ts'
@@ -14,6 +14,8 @@ const DOUBLES: ReadonlySet<StepKind> = new Set<StepKind>([
   'post_reconciled',
   'post_unsafe',
   'post_operation',
+  'batch_unsafe',
+  'batch_reconciled',
   'code_unsafe',
   'code_reconciled',
 ])
@@ -36,6 +38,8 @@ export const retriedOnlyWhenSafe: CheckFactory = ({ scenario, violated, followIt
   const operations = new Map<string, Operation>()
   const effects = new Set<string>()
   const calls = new Map<number, Call>()
+  /** By call: what it did. */
+  const doneBy = new Map<number, Set<string>>()
   const looksWanted = Math.min(...scenario.machines.map(({ settings }) => settings.reconcileLooks ?? 2))
   const lies = new Set(scenario.apis.filter(({ integration }) => integration.errors?.length).map(({ name }) => name))
   const items = followItems({
@@ -112,12 +116,24 @@ export const retriedOnlyWhenSafe: CheckFactory = ({ scenario, violated, followIt
       if (fault === undefined && (status === 404 || (status ?? 500) < 300)) look(call.item)
       return
     }
-    const operation = known(call.item)
+    for (const itemId of itemIdsOf(fact)) {
+      const item = items.get(itemId)
+      if (item) concludeCall(item, fact)
+    }
+    doneBy.delete(fact.call)
+  }
+
+  function concludeCall(item: KnownItem, { call, api, status, fault }: AnsweredFact): void {
+    const operation = known(item)
     if (!operation) return
-    const key = `call ${fact.call}`
+    const key = `call ${call}`
     if (saysNothingDone(status) || neverLeft(fault)) operation.underWay.delete(key)
+    // It was answered record by record, and this one was refused.
+    else if (isShared(item) && fault === undefined && (status ?? 500) < 300 && !doneBy.get(call)?.has(item.operation)) {
+      operation.underWay.delete(key)
+    }
     // Where an API says errors with a 200, a good status tells nothing; the effects tell the rest.
-    else if (lies.has(fact.api) && fault === undefined && (status ?? 0) < 300) operation.underWay.delete(key)
+    else if (lies.has(api) && fault === undefined && (status ?? 0) < 300) operation.underWay.delete(key)
     // Nor is a look undone by what a call that was given up comes to in the end.
     else if (operation.underWay.has(key))
       leaveOpen(operation, key, fault === undefined ? `it was answered ${status}` : `it ended with ${fault}`)
@@ -149,12 +165,14 @@ export const retriedOnlyWhenSafe: CheckFactory = ({ scenario, violated, followIt
       machines.observe(fact)
       if (fact.kind === 'effect') {
         effects.add(`${fact.api} ${fact.key}`)
+        if (fact.call !== undefined) doneBy.set(fact.call, (doneBy.get(fact.call) ?? new Set()).add(fact.key))
         const operation = operations.get(`${fact.api} ${fact.key}`)
         if (operation) operation.doneAtMs = Math.min(operation.doneAtMs, fact.atMs)
       } else if (fact.kind === 'sent') {
         const call = callOf(fact, items)
         calls.set(fact.call, call)
-        if (!call.isLook) begin(call.item, fact.process, `call ${fact.call}`, fact)
+        if (call.isLook) return
+        for (const itemId of itemIdsOf(fact)) begin(items.get(itemId), fact.process, `call ${fact.call}`, fact)
       } else if (fact.kind === 'answered') onAnswer(fact)
       else if (fact.kind === 'code') onCode(fact)
       else if (fact.kind === 'process_ended') onEnd(fact.process)

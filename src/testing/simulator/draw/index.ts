@@ -2,6 +2,7 @@
 import { formatDuration } from '../../../core/duration.ts'
 import type { Scenario } from '../scenario.ts'
 import { drawApis } from './apis.ts'
+import { withBatches } from './batches.ts'
 import { drawFrame } from './frame.ts'
 import { drawMachines } from './machines.ts'
 import { drawOperations } from './operations.ts'
@@ -14,7 +15,7 @@ export function drawScenario(seed: string): Scenario {
   const frame = drawFrame(seed)
   const machines = drawMachines(seed, frame)
   const apis = drawApis(seed, frame)
-  const pipelines = drawPipelines(seed, frame, apis)
+  const pipelines = withBatches(seed, frame, drawPipelines(seed, frame, apis))
   const submissions = drawSubmissions(seed, frame, machines, pipelines)
   return {
     seed,

@@ -1,4 +1,5 @@
 import type { ApiPlan, PipelinePlan, StepKind, StepPlan } from '../scenario.ts'
+import { BATCH_KINDS } from './batches.ts'
 import { type Chance, createChance } from './chance.ts'
 import type { Frame } from './frame.ts'
 
@@ -14,7 +15,7 @@ const REQUEST_KINDS = [
 ] as const satisfies readonly StepKind[]
 const CODE_KINDS = ['code_safe', 'code_unsafe', 'code_reconciled'] as const satisfies readonly StepKind[]
 
-export const STEP_KINDS: readonly StepKind[] = [...REQUEST_KINDS, ...CODE_KINDS]
+export const STEP_KINDS: readonly StepKind[] = [...REQUEST_KINDS, ...BATCH_KINDS, ...CODE_KINDS]
 /** Most troubles are about calls. */
 const CODE_SHARE = 0.2
 

@@ -14,6 +14,9 @@ const REFUSABLE: ReadonlySet<StepKind> = new Set([
   'post_reconciled',
   'post_unsafe',
   'post_operation',
+  'batch_put',
+  'batch_unsafe',
+  'batch_reconciled',
 ])
 
 /**
