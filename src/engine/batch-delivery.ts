@@ -41,7 +41,7 @@ export function createDelivery(parts: ExecuteParts, end: EndMember): (members: r
     const [first] = members
     if (!first) return undefined
     if (first.execution.claim.signal?.aborted) {
-      for (const member of members) end(member, endGivenBack(member))
+      for (const member of members) end(member, await endUnsent(member, () => endGivenBack(member)))
       return undefined
     }
     const built = await buildBody(members)
@@ -77,7 +77,9 @@ export function createDelivery(parts: ExecuteParts, end: EndMember): (members: r
   async function conclude({ members, result, told }: Sent): Promise<Taken> {
     switch (result.kind) {
       case 'held':
-        for (const member of members) end(member, endHeld(member, result.untilMs, result.reason))
+        for (const member of members) {
+          end(member, await endUnsent(member, () => endHeld(member, result.untilMs, result.reason)))
+        }
         return false
       case 'failed':
         await refused(members, result.failure)
@@ -120,7 +122,7 @@ export function createDelivery(parts: ExecuteParts, end: EndMember): (members: r
 
   /** Where both halves fail the same way, no record is to blame: an outage must not be searched call by call. */
   async function searchOnce(members: readonly Member[], failure: Failure): Promise<void> {
-    const [left, right] = halve(members)
+    const [left, right] = halve(members.map((member) => ({ ...member, tried: { failure, company: members.length } })))
     const sentLeft = await send(left)
     if (!sentLeft || !failsAlike(sentLeft, failure)) {
       const leftIsTaken = sentLeft !== undefined && (await conclude(sentLeft))
@@ -144,6 +146,12 @@ export function createDelivery(parts: ExecuteParts, end: EndMember): (members: r
   }
 
   return deliver
+}
+
+/** No call was made for it, or none after the larger one that it was tried in: that one counts. */
+async function endUnsent(member: Member, otherwise: () => Settlement): Promise<Settlement> {
+  const { tried } = member
+  return tried ? endFailed(member, tried.failure, tried.company) : otherwise()
 }
 
 const SAYS_NOTHING: RecordVerdict = { kind: 'untold', why: 'the answer says nothing about single records' }

@@ -1,5 +1,6 @@
 /** From claimed items to the calls that carry them: each record is built by itself, and shares a call with its like. */
 import type { OutboundCall } from '../client/call.ts'
+import type { Failure } from '../core/failure.ts'
 import { fingerprintOf, type Json, toJson } from '../core/json.ts'
 import type { Settlement } from '../ledger/port.ts'
 import { batchBody } from '../policy/batch-request.ts'
@@ -25,6 +26,8 @@ export interface Member {
   /** What it adds to the body. */
   readonly bytes: number
   readonly operation: OperationGrant
+  /** What a larger call with it came to, where that call may have had its effect: a try, whether or not another follows. */
+  readonly tried?: { readonly failure: Failure; readonly company: number }
 }
 
 export function isBatched(plan: StepPlan): plan is BatchedPlan {

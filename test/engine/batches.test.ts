@@ -238,6 +238,27 @@ describe('batches', () => {
     await engine.finish()
   })
 
+  test('rule 4: a call that failed is an attempt of each record, where the search that follows is held up too (seed 18)', async () => {
+    const engine = await testEngine({
+      pipelines: [upsert],
+      integrations: { crm: { ...CRM.crm, limits: { ...CRM.crm.limits, rate: '2/1h' } } },
+      reply: () => ({ status: 500 }),
+    })
+    await engine.clock.runUntil(engine.hf.submitMany(upsert, leads(8)))
+    engine.hf.startWorker()
+    await engine.clock.advance(60_000)
+    expect(engine.api.requests).toHaveLength(2)
+    for (const index of [0, 7]) {
+      const item = await itemOf(engine, index)
+      expect(item?.counters.attempts).toBe(2)
+      expect(item?.attempts.map(({ status, note }) => [status, note])).toEqual([
+        [500, 'sent with 7 others in one call'],
+        [500, 'sent with 7 others in one call'],
+      ])
+    }
+    await engine.finish()
+  })
+
   test('rule 3: a lost answer leaves each record with an unknown outcome where a repeat could double it', async () => {
     const looked = definePipeline('looked', { input: lead }).step('crm', {
       integration: 'crm',

@@ -6,8 +6,9 @@ import type { FaultInput } from '../faults/fault.ts'
 import { createSimulatedNetwork, type SimulatedTwin } from '../network/network.ts'
 import type { VirtualClock } from '../virtual-clock.ts'
 import type { FactBody } from './fact.ts'
-import { CALL_HEADER, ITEM_HEADER } from './process-transport.ts'
+import { ITEM_HEADER } from './process-transport.ts'
 import type { ApiPlan, ApiTrouble, ApiTroubleKind, NetworkTrouble, Scenario } from './scenario.ts'
+import { CALL_HEADER } from './twin-batches.ts'
 import { ERROR_IN_200, isRepeatable, twinRoutes } from './twin-routes.ts'
 
 export interface SimulatedApis {

@@ -2,7 +2,7 @@
 import type { Transport, TransportRequest, TransportResult } from '../../client/transport.ts'
 import type { FactBody } from './fact.ts'
 import type { ProcessGate } from './process-gate.ts'
-import type { BatchRecord } from './twin-batches.ts'
+import { type BatchRecord, CALL_HEADER } from './twin-batches.ts'
 
 export interface ProcessTransportParts {
   readonly process: string
@@ -19,8 +19,6 @@ export interface ProcessTransportParts {
 
 /** Steps of simulated pipelines say in this header which item they work for. */
 export const ITEM_HEADER = 'x-item'
-/** Tells the twin which call it is, so that one request done twice is known from two requests. */
-export const CALL_HEADER = 'x-call'
 
 export function createProcessTransport(parts: ProcessTransportParts): Transport {
   const { process, network, gate, record } = parts

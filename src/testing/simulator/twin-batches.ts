@@ -4,6 +4,9 @@ import type { RecordStore } from '../twin/record-store.ts'
 import type { TwinRequest } from '../twin/request.ts'
 import { refusal, route, type TwinResponse, type TwinRoute } from '../twin/route.ts'
 
+/** Tells which call it is, so that one request done twice is known from two requests. */
+export const CALL_HEADER = 'x-call'
+
 /** A record of such a call, as simulated pipelines send it. */
 export interface BatchRecord {
   readonly operation: string
@@ -49,7 +52,7 @@ export function batchRoutes(isRefused: (record: BatchRecord) => boolean): readon
       const body = records.map((record): Told => {
         const { operation } = record
         if (isRefused(record)) return { status: 422, operation, code: 'validation_failed' }
-        if (isBusy(store, operation)) return { status: 503, operation, code: 'busy' }
+        if (isBusy(store, operation, request)) return { status: 503, operation, code: 'busy' }
         act(store, record)
         return { status: 201, operation }
       })
@@ -72,11 +75,14 @@ function tooLarge(): TwinResponse {
   return refusal(413, 'too_large', `No more than ${MOST_RECORDS} records in one call`)
 }
 
-function isBusy(store: RecordStore, operation: string): boolean {
+function isBusy(store: RecordStore, operation: string, { headers }: TwinRequest): boolean {
   const draw = Number.parseInt(sha256Hex(operation).slice(0, 4), 16) / 0x1_0000
-  const told = store.collection(BUSY)
-  if (draw >= BUSY_SHARE || told.get(operation)) return false
-  told.put(operation, {})
+  if (draw >= BUSY_SHARE) return false
+  const call = headers[CALL_HEADER]
+  const told = store.collection(BUSY).get(operation)
+  // The network's copy of a call is told the same: what was refused must not be done behind the caller's back.
+  if (told) return told['call'] === call
+  store.collection(BUSY).put(operation, { call })
   return true
 }
 

@@ -4,7 +4,7 @@
  */
 
 import type { Fact } from '../fact.ts'
-import { isLook, isShared, itemIdsOf, neverLeft } from './calls.ts'
+import { isLook, isShared, itemIdsOf, neverLeft, saysNothingDone } from './calls.ts'
 import type { CheckFactory } from './check.ts'
 import type { Ending, KnownItem } from './known-items.ts'
 
@@ -14,6 +14,8 @@ interface Try {
   begun: number
   status: number | undefined
   fault: string | undefined
+  /** Its last call was for others too. */
+  inCompany: boolean
 }
 
 /** Refusals that say nothing about this item: too many requests (R020), credentials (R011). */
@@ -33,7 +35,12 @@ export const attemptsCountedRight: CheckFactory = ({ scenario, violated, followI
   )
   const items = followItems({
     claimed: (item, { fact }) =>
-      void tries.set(`${item.itemId} ${fact.process}`, { begun: 0, status: undefined, fault: undefined }),
+      void tries.set(`${item.itemId} ${fact.process}`, {
+        begun: 0,
+        status: undefined,
+        fault: undefined,
+        inCompany: false,
+      }),
     settled: (item, ending) => judge(item, ending),
   })
 
@@ -49,7 +56,7 @@ export const attemptsCountedRight: CheckFactory = ({ scenario, violated, followI
       violated(`an attempt was counted (${settlement.attempt?.outcome}), and none was made`, about)
     if (begun === 0 || !made) return
     if (counted && isFree(made)) violated(`an attempt was counted for a ${made.status}`, about)
-    if (!counted && begun === 1 && mustCount(item, made)) {
+    if (!counted && mustCount(item, made)) {
       violated(`its try ended with ${made.fault ?? made.status ?? 'code'}, and no attempt was counted`, about)
     }
     const stated = settlement.attempt?.status
@@ -71,6 +78,8 @@ export const attemptsCountedRight: CheckFactory = ({ scenario, violated, followI
     if (made.status !== undefined && FREE_STATUS.has(made.status)) return false
     if (made.fault !== undefined) return !neverLeft(made.fault) && !BROKEN_OFF.test(made.fault)
     if (made.status === undefined) return false
+    // Refused as a whole, and not done: another record may be to blame, and it goes on without that one (R127).
+    if (made.inCompany && saysNothingDone(made.status)) return false
     return !ownRules.get(item.plan?.api ?? '')?.has(made.status)
   }
 
@@ -92,6 +101,7 @@ export const attemptsCountedRight: CheckFactory = ({ scenario, violated, followI
     const made = triesOf.get(fact.call) ?? beginCall(fact)
     triesOf.delete(fact.call)
     for (const one of made) {
+      one.inCompany = made.length > 1
       one.status = fact.status
       one.fault = fact.fault
     }
