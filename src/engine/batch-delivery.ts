@@ -13,7 +13,7 @@ import { batchBody } from '../policy/batch-request.ts'
 import { decideSplit } from '../policy/batch-split.ts'
 import { createBatchJudge, toBatchMember } from './batch-answer.ts'
 import { endFailed, endGivenBack, endHeld, endTold } from './batch-ends.ts'
-import { halve, type Member } from './batch-members.ts'
+import { halve, isLimited, type Member } from './batch-members.ts'
 import type { ExecuteParts } from './execute.ts'
 import { notBuilt } from './execute-request.ts'
 
@@ -122,7 +122,9 @@ export function createDelivery(parts: ExecuteParts, end: EndMember): (members: r
 
   /** Where both halves fail the same way, no record is to blame: an outage must not be searched call by call. */
   async function searchOnce(members: readonly Member[], failure: Failure): Promise<void> {
-    const [left, right] = halve(members.map((member) => ({ ...member, tried: { failure, company: members.length } })))
+    const company = members.length
+    const tried = members.map((member) => ({ ...member, tried: { failure, company, limited: isLimited(member) } }))
+    const [left, right] = halve(tried)
     const sentLeft = await send(left)
     if (!sentLeft || !failsAlike(sentLeft, failure)) {
       const leftIsTaken = sentLeft !== undefined && (await conclude(sentLeft))
@@ -151,7 +153,7 @@ export function createDelivery(parts: ExecuteParts, end: EndMember): (members: r
 /** No call was made for it, or none after the larger one that it was tried in: that one counts. */
 async function endUnsent(member: Member, otherwise: () => Settlement): Promise<Settlement> {
   const { tried } = member
-  return tried ? endFailed(member, tried.failure, tried.company) : otherwise()
+  return tried ? endFailed(member, tried.failure, tried.company, tried.limited) : otherwise()
 }
 
 const SAYS_NOTHING: RecordVerdict = { kind: 'untold', why: 'the answer says nothing about single records' }

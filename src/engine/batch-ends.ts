@@ -8,7 +8,7 @@ import type { RecordVerdict } from '../policy/batch-answer.ts'
 import { classifyMalformed } from '../policy/classify.ts'
 import { classifyRecord, classifyUntold } from '../policy/classify-record.ts'
 import { afterFailure } from './after-failure.ts'
-import type { Member } from './batch-members.ts'
+import { isLimited, type Member } from './batch-members.ts'
 import { alreadyThere, isOurs, readAnswer, withEffect } from './execute-request.ts'
 import { cancelledSettlement, fence, givenBack, heldSettlement } from './verdict.ts'
 
@@ -21,16 +21,16 @@ export async function endTold(
 ): Promise<Settlement> {
   switch (verdict.kind) {
     case 'succeeded':
-      return withNote(await succeeded(member, { ...answer, data: verdict.data }), member, company)
+      return withNote(await succeeded(member, { ...answer, data: verdict.data }), company, isLimited(member))
     case 'failed': {
       const { call, execution } = member
       const { failure: refusal } = verdict
       const failure = classifyRecord(factsOf(call), refusal, call.integration, execution.parts.clock.wallMs())
       if (failure) return endFailed(member, failure, company)
-      return withNote(await succeeded(member, { ...answer, data: refusal.body }), member, company)
+      return withNote(await succeeded(member, { ...answer, data: refusal.body }), company, isLimited(member))
     }
     case 'rolled_back':
-      return withNote(rolledBack(member, verdict), member, company)
+      return withNote(rolledBack(member, verdict), company, isLimited(member))
     case 'untold':
       return endFailed(member, classifyUntold(factsOf(member.call), answer.status, verdict.why), company)
   }
@@ -51,12 +51,17 @@ async function succeeded(member: Member, answer: Answer): Promise<Settlement> {
 }
 
 /** It failed as a record, or with its whole call. */
-export async function endFailed(member: Member, failure: Failure, company: number): Promise<Settlement> {
+export async function endFailed(
+  member: Member,
+  failure: Failure,
+  company: number,
+  afterLarger = isLimited(member),
+): Promise<Settlement> {
   const { execution, plan, operation } = member
   const settlement = isOurs(plan, failure)
     ? alreadyThere(execution, operation, failure)
     : withEffect(await afterFailure(execution, failure), operation, failure.certainty !== 'not_sent')
-  return withNote(settlement, member, company)
+  return withNote(settlement, company, afterLarger)
 }
 
 /** Innocent: sent again at once, without the record that spoiled its call, and no attempt is used. */
@@ -96,11 +101,11 @@ function remembering(settlement: Settlement, { execution }: Member): Settlement 
 }
 
 /** For `explain`: with whom it was sent. */
-function withNote(settlement: Settlement, { execution }: Member, company: number): Settlement {
+function withNote(settlement: Settlement, company: number, afterLarger: boolean): Settlement {
   const { attempt } = settlement
   if (!attempt) return settlement
   const sent = company === 1 ? 'sent alone' : `sent with ${company - 1} other${company === 2 ? '' : 's'} in one call`
-  const after = execution.memo.together === undefined ? '' : ', after a larger call with it was refused'
+  const after = !afterLarger ? '' : ', after a larger call with it was refused'
   if (company === 1 && after === '') return settlement
   const note = attempt.note === undefined ? sent + after : `${attempt.note}; ${sent}${after}`
   return { ...settlement, attempt: { ...attempt, note } }

@@ -27,7 +27,7 @@ export interface Member {
   readonly bytes: number
   readonly operation: OperationGrant
   /** What a larger call with it came to, where that call may have had its effect: a try, whether or not another follows. */
-  readonly tried?: { readonly failure: Failure; readonly company: number }
+  readonly tried?: { readonly failure: Failure; readonly company: number; readonly limited: boolean }
 }
 
 export function isBatched(plan: StepPlan): plan is BatchedPlan {
@@ -97,6 +97,11 @@ function cutToSize(members: readonly Member[]): Member[][] {
 export function halve(members: readonly Member[]): [Member[], Member[]] {
   const middle = Math.ceil(members.length / 2)
   return [members.slice(0, middle).map(limited(middle)), members.slice(middle).map(limited(middle))]
+}
+
+/** It has been in a call that was refused, and goes in smaller ones since. */
+export function isLimited({ execution }: Pick<Member, 'execution'>): boolean {
+  return execution.memo.together !== undefined
 }
 
 function limited(together: number): (member: Member) => Member {

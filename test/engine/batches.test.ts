@@ -241,7 +241,9 @@ describe('batches', () => {
   test('rule 4: a call that failed is an attempt of each record, where the search that follows is held up too (seed 18)', async () => {
     const engine = await testEngine({
       pipelines: [upsert],
-      integrations: { crm: { ...CRM.crm, limits: { ...CRM.crm.limits, rate: '2/1h' } } },
+      integrations: {
+        crm: { ...CRM.crm, limits: { ...CRM.crm.limits, rate: '2/1h' }, retry: { base: '1s', jitter: 'none' } },
+      },
       reply: () => ({ status: 500 }),
     })
     await engine.clock.runUntil(engine.hf.submitMany(upsert, leads(8)))

@@ -48,14 +48,9 @@ export const gatesAreObeyed: CheckFactory = ({ scenario, violated, followItems }
     const waitMs = waitAskedMs(fact.headers, fact.status, machines.wallMs(fact.process, fact.atMs))
     if (waitMs === undefined || waitMs <= 0) return
     const untilMs = machines.wallMs(fact.process, fact.atMs) + waitMs
-<<<<<<< HEAD
     const waitedUntilMs = machines.waitedMs(fact.process, fact.atMs) + waitMs
     const pause = { atMs: fact.atMs, untilMs, waitedUntilMs, call: fact.call }
-    asked.set(`${item.itemId} ${fact.process}`, pause)
-=======
-    const pause = { atMs: fact.atMs, untilMs, call: fact.call }
     for (const itemId of itemIdsOf(fact)) asked.set(`${itemId} ${fact.process}`, pause)
->>>>>>> drawing
     if (!isThrottle(api, fact.status)) return
     const key = `${fact.process} ${item.lane}`
     if (waitedUntilMs > (pauses.get(key)?.waitedUntilMs ?? 0)) pauses.set(key, pause)
