@@ -1,6 +1,6 @@
 /**
  * Looks for a lost effect that came before their time, since whoever looked went by another clock than whoever had set the time, or by one
- * that was set ahead since: the one thing that clocks which do not agree can spoil (decision 010).
+ * that was set ahead since: the one thing that clocks which do not agree can spoil (decision 005).
  */
 
 import type { Fact } from '../fact.ts'

@@ -29,7 +29,7 @@ export const noEffectTwice: CheckFactory = ({ scenario, violated, followItems })
     if (item?.plan?.kind === 'post_operation' && apartMs >= REMEMBERED_MS) return 'the first is forgotten by then'
     // Looked for twice and not there, because the API carried the given-up request out after all that (R095).
     if (first.atMs > starts.latest(first, second)) return 'the first was not done yet when it was sent again'
-    // By clocks that do not agree (decision 010).
+    // By a clock that was set, or clocks that do not agree (decision 005).
     if (earlyLooks.wouldHaveSeen(first.itemId ?? '', first.atMs)) return 'it was looked for before its time'
     return undefined
   }
