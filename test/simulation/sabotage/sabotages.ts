@@ -23,7 +23,7 @@ export const SABOTAGES: readonly Sabotage[] = [
       { from: 'lease_token = ?11 AND lease = ?12', to: '?11 IS NOT NULL AND ?12 IS NOT 0' },
     ],
     check: 'one settlement per lease',
-    seed: 9,
+    seed: 23,
   },
   {
     name: 'an unsafe POST is retried after a lost answer',
@@ -84,7 +84,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     file: 'src/policy/breaker.ts',
     changes: [{ from: "rampMs(settings) > 0 ? 'ramping' : 'closed'", to: "'closed'" }],
     check: 'breakers are kept',
-    seed: 102,
+    seed: 104,
   },
   {
     name: 'an exception in the worker loop is swallowed',
