@@ -5,7 +5,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { messageOf } from '../../src/core/errors.ts'
 import { type Random, randomInteger, seededRandom } from '../../src/core/random.ts'
 import type { Holdfast } from '../../src/engine/api.ts'
 import type { AuditReport } from '../../src/ledger/port.ts'
@@ -203,7 +205,7 @@ describe('standing still', () => {
 /** Resolves to the number of leases that the zombie has lost. */
 async function standStill(scene: Scene, zombie: WorkerHandle, other: WorkerHandle): Promise<number> {
   const { holdfast, random, twin } = scene
-  other.child.kill('SIGSTOP')
+  stopBetweenWrites(scene, other)
   const before = { stops: zombie.count('standing_still'), lost: zombie.count('lease_lost') }
   zombie.standStill({ afterClaims: randomInteger(random, 1, 30), turns: randomInteger(random, 0, 20) })
   await scene.submit(20)
@@ -218,6 +220,21 @@ async function standStill(scene: Scene, zombie: WorkerHandle, other: WorkerHandl
   await zombie.until(() => heldBy(zombie).every((itemId) => !held.includes(itemId)))
   expect({ requests: twin.requests.total, items: await stateOf(holdfast) }).toEqual(after)
   return zombie.count('lease_lost') - before.lost
+}
+
+/** One that stands still in the middle of a write keeps the file to itself, and nobody could work: that is not what this is about. */
+function stopBetweenWrites({ workshop }: Scene, { child }: WorkerHandle): void {
+  using database = new DatabaseSync(workshop.path('holdfast.db'), { timeout: 0 })
+  for (;;) {
+    child.kill('SIGSTOP')
+    try {
+      database.exec('BEGIN IMMEDIATE; ROLLBACK')
+      return
+    } catch (error) {
+      if (!/locked/.test(messageOf(error))) throw error
+      child.kill('SIGCONT')
+    }
+  }
 }
 
 /** Claimed, and neither settled nor known to be lost. */
