@@ -165,10 +165,11 @@ function createPayloads<Inner extends Ledger>(parts: PayloadParts<Inner>, { code
       }
       return { encrypts: true, keyId, ...done }
     },
-    async erase({ runIds, subject, names = [], atMs }) {
+    async erase({ runIds, names = [], atMs, ...given }) {
       const secret = await hashKey()
+      const subject = given.subject?.trim()
       const erasing = { codec, atMs, subject, hash: (text: string) => keyedHash(secret, `effect ${text}`) }
-      const needles = [...(subject === undefined ? [] : [subject.trim()]), ...names].filter(
+      const needles = [...(subject === undefined ? [] : [subject]), ...names].filter(
         (needle) => needle.length >= SHORTEST_NAME,
       )
       // First: whoever is interrupted finds the runs again, and with them their names.
