@@ -31,6 +31,18 @@ it('issue 6: what is held of one subject is planned, then erased; the trail name
   await gateway.finish()
 })
 
+it('issue 6: whose data a single call holds, its caller says', async () => {
+  const gateway = await testGateway()
+  const subject = 'ada@example.com'
+  const request = { integration: 'crm', method: 'POST', path: '/contacts', body: { email: subject }, subject }
+  const { runId } = (await gateway.call('POST', '/v1/requests', { body: request })).json
+  const order = { subject, notEnded: 'cancel' }
+  const { json } = await gateway.clock.runUntil(gateway.call('POST', '/v1/erasures', { body: order }))
+  expect(json.erased).toEqual([runId])
+  expect((await gateway.call('GET', `/v1/runs/${runId}`)).text).not.toContain(subject)
+  await gateway.finish()
+})
+
 it('issue 6: only an admin may erase; nothing named, or a run that is not there, is told', async () => {
   const random = seededRandom('tokens')
   const operator = createToken('on-call', ['operate'], random)
