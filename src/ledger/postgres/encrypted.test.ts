@@ -7,7 +7,7 @@ import { type PostgresServer, startPostgres } from '../../../test/support/postgr
 import { type PostgresStores, storesOn } from '../../../test/support/postgres-stores.ts'
 import { expectSameStore, fillStore } from '../conformance/full-store.ts'
 import { ledgerConformance } from '../conformance/index.ts'
-import { claim, expectAudited, newRun, START_MS } from '../conformance/support.ts'
+import { claim, expectAudited, LANE, newRun, START_MS } from '../conformance/support.ts'
 import { moveLedger } from '../move.ts'
 import { CONTENTS, encrypting, ONE, sealed, secretRun, TWO, workOn } from '../payloads/test-support.ts'
 import { openSqliteLedger, openSqliteSource } from '../sqlite/index.ts'
@@ -77,6 +77,43 @@ test('a new key: all is encrypted anew, also the history of runs that were forgo
   await expectAudited(ledger)
   for (const each of [plain, opened.ledger, ledger]) await each.close()
   expect(await dumpOf(store.schema)).not.toContain('is required')
+  await store.remove()
+})
+
+test('issue 6: erased runs are in no row of any table, also where nothing is encrypted; others stay', async () => {
+  const store = await stores.store()
+  const { ledger, payloads } = await sealed(await store.open(), [], false)
+  const run = secretRun({ key: 'ada.in@example.com' })
+  await workOn(ledger, run)
+  await ledger.submit([newRun({ input: '{"email":"grace@example.com"}' })])
+  // What an API said of its own load stands at the lane until the next time.
+  await ledger.openGates([LANE])
+  const before = await ledger.balance({})
+  const names = ['ada.typed@example.com', 'ada.details@example.com']
+  await payloads.erase({ runIds: [run.id], subject: 'ada.in@example.com', names, atMs: START_MS })
+  await payloads.scrub()
+  const dump = await dumpOf(store.schema)
+  for (const content of CONTENTS) expect(dump.includes(content), content).toBe(false)
+  expect(dump).toContain('grace@example.com')
+  expect(await ledger.balance({})).toEqual(before)
+  await expectAudited(ledger)
+  await ledger.close()
+  await store.remove()
+})
+
+test('what is submitted in a transaction of the user is encrypted too', async () => {
+  const store = await stores.store()
+  const inner = await openPostgresLedger({ url: server.url, schema: store.schema, clock })
+  const opened = await sealed(inner)
+  const client = new pg.Client({ connectionString: server.url })
+  await client.connect()
+  await client.query('BEGIN')
+  await opened.sealed(inner.joining(client)).submit([secretRun()])
+  await client.query('COMMIT')
+  await client.end()
+  expect(await dumpOf(store.schema)).not.toContain('ada.in@example.com')
+  expect((await claim(opened.ledger)).map(({ input }) => input)).toEqual(['{"email":"ada.in@example.com"}'])
+  await opened.ledger.close()
   await store.remove()
 })
 
