@@ -14,6 +14,7 @@ export function define(command: Command, registrar: Registrar): void {
   registrar.examples(command, [
     ['holdfast keys', 'what is encrypted with which key, and what is in clear'],
     ['holdfast keys rotate', 'after a new key was put in front of the old one, for every process'],
+    ['holdfast keys rotate --scrub', 'after `encryptPayloads` was turned on for a store that was in use'],
   ])
   const list = command
     .command('list', { isDefault: true })
@@ -24,8 +25,9 @@ export function define(command: Command, registrar: Registrar): void {
     .description(
       'Encrypts contents and credentials with the present (first) key; also what is there from before the store encrypted. Safe to interrupt and to run again.',
     )
-  registrar.handle(rotate, (context) =>
-    context.withHoldfast('look', ({ operations }) => rotateAll(context, operations)),
+    .option('--scrub', 'then clear what was overwritten from the files of the store (a file is written anew)')
+  registrar.handle<{ scrub?: boolean }>(rotate, (context, { scrub = false }) =>
+    context.withHoldfast('look', ({ operations }) => rotateAll(context, operations, scrub)),
   )
 }
 
@@ -37,20 +39,21 @@ async function showKeys({ output }: CliContext, operations: Operations): Promise
     [
       encrypts ? `The store encrypts its contents, with key ${keyId}.` : 'The store does not encrypt its contents.',
       ...Object.entries(texts).map(([id, count]) => `  key ${id}: ${formatCount(count)} texts`),
-      `  in clear: ${formatCount(inClear)} texts`,
+      `  in clear: ${formatCount(inClear)} inputs and outputs`,
     ].join('\n'),
   )
   if (encrypts && (others.length > 0 || inClear > 0)) output.next('holdfast keys rotate', 'to encrypt it all with one')
   return EXIT.done
 }
 
-async function rotateAll({ output, host }: CliContext, operations: Operations): Promise<ExitCode> {
+async function rotateAll({ output, host }: CliContext, operations: Operations, scrub: boolean): Promise<ExitCode> {
   const credentials = await operations.rotateCredentialKey()
   using interruption = listenForInterrupt(host, 'Stopping. What was encrypted anew stays so; run it again to go on.')
   let seen = 0
   const progress = await showProgress(host, async () => ({ done: seen, total: seen, text: wordSeen(seen) }))
   try {
     const rotation = await operations.rotatePayloadKey({
+      scrub,
       signal: interruption.signal,
       onProgress: (count) => {
         seen = count

@@ -1,8 +1,8 @@
 /** A store with its contents: sealed as it is set, and what can be done with all of them at once. */
 import { createKeyRing, type KeyRing } from '../../core/key-ring.ts'
 import type { Random } from '../../core/random.ts'
-import type { Ledger } from '../port.ts'
-import { createCodec, keyedHash, keyIdsIn } from './codec.ts'
+import type { CellKind, Ledger } from '../port.ts'
+import { createCodec, isMarked, keyedHash, keyIdsIn } from './codec.ts'
 import { encryptedAnew, erasedActions, erasedRun } from './rewrites.ts'
 import { type Sealing, sealedLedger, sealedSubmit } from './sealed-ledger.ts'
 import { changeState, hashKeyOf, type StateParts, stateAtOpen, withHashKey } from './state.ts'
@@ -37,11 +37,13 @@ export interface KeysInUse {
   readonly keyId: string | undefined
   /** Texts by the id of their key. */
   readonly texts: Readonly<Record<string, number>>
-  /** Contents and messages in clear. Words that the store itself writes are among them. */
+  /** Inputs, outputs and what the engine remembers in clear; what was erased is not among them. */
   readonly inClear: number
 }
 
 export interface RotateOptions {
+  /** Also clears what was overwritten from the files of the store: see `Ledger.scrub`. Default false. */
+  readonly scrub?: boolean
   readonly onProgress?: (seen: number) => void
   readonly signal?: AbortSignal
 }
@@ -72,6 +74,7 @@ export interface PayloadParts<Inner extends Ledger> extends Omit<StateParts, 'le
   readonly encrypt: boolean
 }
 
+const CONTENTS: ReadonlySet<CellKind> = new Set(['input', 'output', 'memo'])
 const PAGE = 500
 const RUNS_AT_ONCE = 50
 /** A shorter name stands in anything. */
@@ -144,12 +147,9 @@ function createPayloads<Inner extends Ledger>(parts: PayloadParts<Inner>, { code
     async keysInUse() {
       const texts: Record<string, number> = {}
       let inClear = 0
-      const counted = new Set(['input', 'output', 'memo', 'text', 'failure', 'external_id', 'details'])
       await pages(({ kind, text }) => {
-        if (!counted.has(kind) || text === '') return undefined
-        const keyIds = keyIdsIn(text)
-        if (keyIds.length === 0) inClear += 1
-        for (const id of new Set(keyIds)) texts[id] = (texts[id] ?? 0) + 1
+        if (CONTENTS.has(kind) && !isMarked(text)) inClear += 1
+        for (const id of new Set(keyIdsIn(text))) texts[id] = (texts[id] ?? 0) + 1
         return undefined
       }, {})
       return { encrypts: codec.encrypts, keyId: ring.keyId, texts, inClear }
@@ -162,6 +162,7 @@ function createPayloads<Inner extends Ledger>(parts: PayloadParts<Inner>, { code
       const done = await pages(encryptedAnew(codec, ring), options)
       if (done.isWhole) {
         await changeState(parts, (state) => state && { ...state, keyIds: [keyId], isMixed: false })
+        if (options.scrub) await ledger.scrub()
       }
       return { encrypts: true, keyId, ...done }
     },
