@@ -66,10 +66,13 @@ async function erase(
   return report.refused.length > 0 ? EXIT.needsPerson : EXIT.done
 }
 
-function wordsOf({ runs, items, erased, refused }: EraseReport, did: string): string[] {
+function wordsOf({ runs, items, erased, refused, dryRun }: EraseReport, did: string): string[] {
   if (runs === 0) return ['Nothing is held of it.']
   return [
     `${did} ${formatCount(erased.length)} of ${formatCount(runs)} runs (${formatCount(items)} items).`,
+    // To be looked at first: a key may name something else than a person.
+    ...(dryRun ? erased.slice(0, SHOWN).map((runId) => `  run ${runId}`) : []),
+    ...(dryRun && erased.length > SHOWN ? [`  ... and ${formatCount(erased.length - SHOWN)} more`] : []),
     ...refused.slice(0, SHOWN).map(({ runId, why }) => `  ${runId} is left: ${why}`),
     ...(refused.length > SHOWN ? [`  ... and ${formatCount(refused.length - SHOWN)} more`] : []),
   ]
