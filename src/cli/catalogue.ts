@@ -96,6 +96,14 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     REPAIR,
     () => import('./commands/credentials.ts'),
   ),
+  entry('keys', 'keys', 'with which keys the store is encrypted: rotate', KEEP, () => import('./commands/keys.ts')),
+  entry(
+    'erase',
+    'erase [runs...]',
+    'erase what is held of one person, for good',
+    KEEP,
+    () => import('./commands/erase.ts'),
+  ),
   entry('breakers', 'breakers', 'circuit breakers: reset', REPAIR, () => import('./commands/breakers.ts')),
   entry('doctor', 'doctor', 'check this installation', KEEP, () => import('./commands/doctor.ts')),
   entry(

@@ -20,7 +20,9 @@ export interface LoadedConfig {
   readonly retentionMs: number | undefined
   /** The largest input of a run. */
   readonly maxPayloadBytes: number
-  /** What stored credentials are encrypted with, the present key first: key texts, or `file:` and an absolute path. Secret. */
+  /** What is in records is encrypted in the store. */
+  readonly encryptPayloads: boolean
+  /** What stored credentials and contents are encrypted with, the present key first: key texts, or `file:` and an absolute path. Secret. */
   readonly keys: readonly string[]
   readonly gateway: GatewaySettings
   /** Called before anything starts; what it gives is called after everything ended. */
@@ -53,6 +55,7 @@ export interface ConfiguredPipeline {
   readonly inputSchema: StandardSchemaV1<unknown, unknown> | undefined
   readonly steps: ReadonlyMap<string, ConfiguredStep>
   readonly onFailure?: 'keep' | 'compensate'
+  readonly subject?: (input: unknown) => Promise<unknown>
 }
 
 export interface ConfiguredStep {

@@ -34,8 +34,14 @@ export function buildPipelines(
       inputSchema: undefined,
       steps: new Map(steps),
       ...(pipeline.onFailure && { onFailure: pipeline.onFailure }),
+      ...(pipeline.subject !== undefined && { subject: buildSubject(pipeline.subject, name, problems) }),
     }
   })
+}
+
+function buildSubject(text: string, pipeline: string, problems: Problem[]): (input: unknown) => Promise<unknown> {
+  const read = compiled(() => compileExpression(text), ['pipelines', pipeline, 'subject'], problems)
+  return (input) => read({ input })
 }
 
 /** Steps so that each stands after those it needs; people write them in any order. */

@@ -15,6 +15,7 @@ describe('defaults', () => {
       retentionMs: undefined,
       maxPayloadBytes: 4_194_304,
       keys: [],
+      encryptPayloads: false,
       gateway: { host: '127.0.0.1', port: 4180, hosts: [], tokens: [], maxInFlight: 1000, arrivalMs: 30_000 },
       setup: undefined,
     })

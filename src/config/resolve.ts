@@ -51,7 +51,7 @@ export function resolveConfig(input: ConfigInput | unknown, options: ResolveOpti
     integrationSettings(name, integration, problems, profiles),
   )
   const keys = keyTexts(written.keys, options.env, options.baseDirectory)
-  if (keys.length === 0 && options.missingCredentials !== 'allow') problems.push(...withoutKey(integrations))
+  if (keys.length === 0 && options.missingCredentials !== 'allow') problems.push(...withoutKey(integrations, written))
   const names = new Set(integrations.map(({ name }) => name))
   const declarative = buildPipelines(written.pipelines ?? {}, names, problems)
   const pipelines = [...declarative, ...codePipelines]
@@ -73,18 +73,20 @@ export function resolveConfig(input: ConfigInput | unknown, options: ResolveOpti
     retentionMs: written.retention === undefined ? undefined : durationMs(written.retention),
     maxPayloadBytes,
     keys,
+    encryptPayloads: written.encryptPayloads ?? false,
     gateway: gatewaySettings(written.gateway),
     setup,
   }
 }
 
-function withoutKey(integrations: readonly IntegrationSettings[]): Problem[] {
-  return integrations
-    .filter(({ auth }) => isKept(auth))
-    .map(({ name }) => ({
-      path: ['integrations', name, 'auth'],
-      message: `what is kept of it is encrypted, and there is no key: set ${KEY_VARIABLE} (\`openssl rand -base64 32\` makes one), or \`keys\``,
-    }))
+function withoutKey(integrations: readonly IntegrationSettings[], { encryptPayloads }: WrittenConfig): Problem[] {
+  const kept = integrations.filter(({ auth }) => isKept(auth))
+  const paths: Path[] = kept.map(({ name }) => ['integrations', name, 'auth'])
+  if (encryptPayloads) paths.push(['encryptPayloads'])
+  return paths.map((path) => ({
+    path,
+    message: `what is kept of it is encrypted, and there is no key: set ${KEY_VARIABLE} (\`openssl rand -base64 32\` makes one), or \`keys\``,
+  }))
 }
 
 function checkedConfig(data: unknown, options: ResolveOptions, problems: Problem[]): WrittenConfig | undefined {

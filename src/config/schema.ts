@@ -139,6 +139,9 @@ const pipeline = closed({
     .record(name, step)
     .refine((steps) => Object.keys(steps).length > 0, { error: 'expected at least one step' })
     .describe('By name, in any order.'),
+  subject: text(
+    'Expression over `input`: whose personal data a record holds, such as "{{ input.email }}". Stored as a keyed hash; `holdfast erase` finds by it. Default: nobody\'s.',
+  ).optional(),
   onFailure: choice(
     ['keep', 'compensate'],
     'When a step fails for good: keep what was done, or undo it, newest first (R029). Default keep.',
@@ -171,8 +174,14 @@ export const configSchema = closed({
     '`holdfast worker` forgets ended runs older than this; their counts stay. Default: keep all.',
   ).optional(),
   keys: oneOrMore(
-    'What stored credentials are encrypted with: 32 bytes as base64 or 64 hex digits, best as "${NAME}", or "file:PATH". The first encrypts, all decrypt. Default: the variable HOLDFAST_KEY, where it is set.',
+    'What stored credentials, and contents with `encryptPayloads`, are encrypted with: 32 bytes as base64 or 64 hex digits, best as "${NAME}", or "file:PATH". The first encrypts, all decrypt. Default: the variable HOLDFAST_KEY, where it is set.',
   ).optional(),
+  encryptPayloads: z
+    .boolean()
+    .describe(
+      'Encrypts what is in records (inputs, outputs, messages of APIs) in the store; needs a key. Once on for a store, it stays on. Default false.',
+    )
+    .optional(),
   maxPayload: size('The largest record that is accepted. Default 4MiB.').optional(),
   gateway: gateway.optional(),
   webhooks: z

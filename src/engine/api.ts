@@ -5,6 +5,7 @@ import type { Forwarder } from '../client/forward.ts'
 import type { BreakerView } from '../client/health.ts'
 import type { EventSource } from '../core/events.ts'
 import type { Json } from '../core/json.ts'
+import type { KeysInUse, PayloadRotation, RotateOptions } from '../ledger/payloads/open-payloads.ts'
 import type {
   ActionFilter,
   ActionRecord,
@@ -30,6 +31,7 @@ import type { Suggestion } from './suggestions.ts'
 
 export type { CallAnswer, CallOptions, Client, ClientOptions } from '../client/client-types.ts'
 export type { Forwarded, Forwarder, ForwardRequest } from '../client/forward.ts'
+export type { KeysInUse, PayloadRotation, RotateOptions } from '../ledger/payloads/open-payloads.ts'
 export type { EndpointCategory, TimeoutAdvice } from '../policy/suggest-timeouts.ts'
 export type {
   EndpointStatistics,
@@ -107,6 +109,8 @@ export interface SubmitOptions {
   readonly tenant?: string
   readonly batch?: string
   readonly correlationId?: string
+  /** Whose personal data it holds, such as an e-mail address: stored as a keyed hash. Default: what the pipeline's `subject` says. */
+  readonly subject?: string
 }
 
 /** One call of an integration. */
@@ -216,6 +220,43 @@ export interface Operations {
   resetBreaker(key: string): Promise<boolean>
   /** Forgets ended runs older than `maxAgeMs`; counts stay in the balance. */
   retain(maxAgeMs: number): Promise<{ runs: number; effects: number }>
+  /**
+   * Erases what runs hold of one subject, or of some runs, for good. What happened to them, when, and the balance stay.
+   * @throws HoldfastError `erasure_of_nothing` where neither a subject nor runs are named
+   */
+  erase(request: EraseRequest): Promise<EraseReport>
+  /** Which keys the contents in the store are encrypted with. Reads everything. */
+  keysInUse(): Promise<KeysInUse>
+  /** Encrypts all contents with the present key; safe to repeat, and to interrupt. Credentials: {@link rotateCredentialKey}. */
+  rotatePayloadKey(options?: RotateOptions): Promise<PayloadRotation>
+}
+
+export interface EraseRequest {
+  /** As the pipeline's `subject` gives it, or a run's key. Upper case makes no difference. */
+  readonly subject?: string
+  readonly runIds?: readonly string[]
+  /** Of runs that have not ended: leave them and say so, or end them first. Default `refuse`. */
+  readonly notEnded?: 'refuse' | 'cancel'
+  /** Only says what would be erased. */
+  readonly dryRun?: boolean
+  /**
+   * Also clears what was erased from the files of the store. With SQLite it writes the whole file anew, and nothing else can be
+   * written meanwhile. Default true.
+   */
+  readonly scrub?: boolean
+  readonly by: string
+}
+
+export interface EraseReport {
+  /** Runs that hold it, and their items. */
+  readonly runs: number
+  readonly items: number
+  /** Ids of the runs that are erased now; with `dryRun`, that would be. */
+  readonly erased: readonly string[]
+  /** Runs that still hold it, and why. */
+  readonly refused: readonly { readonly runId: string; readonly why: string }[]
+  readonly scrubbed: boolean
+  readonly dryRun: boolean
 }
 
 /** Who acts, for the trail of actions. */

@@ -5,11 +5,13 @@
 import type { Clock } from '../core/clock.ts'
 import { isHoldfastError, messageOf } from '../core/errors.ts'
 import { type Json, toJson } from '../core/json.ts'
+import type { Payloads } from '../ledger/payloads/open-payloads.ts'
 import type { ActionRecord, Ledger, OperatorReceipt } from '../ledger/port.ts'
-import type { Actor, Operations, Selection } from './api.ts'
+import type { Actor, EraseRequest, Operations, Selection } from './api.ts'
 
 export interface TrailParts {
   readonly ledger: Pick<Ledger, 'recordActions'>
+  readonly payloads: Pick<Payloads, 'subjectHash'>
   readonly clock: Clock
   readonly newId: () => string
 }
@@ -60,9 +62,33 @@ export function onBehalfOf(operations: Operations, parts: TrailParts, actor: Act
         keyId: rotation.keyId,
         reencrypted: rotation.reencrypted.length,
       })),
+    rotatePayloadKey: (options) =>
+      act({ what: 'rotate_payload_key', target: 'payloads' }, operations.rotatePayloadKey, [options], (rotation) => ({
+        keyId: rotation.keyId,
+        changed: rotation.changed,
+        isWhole: rotation.isWhole,
+      })),
+    async erase(request) {
+      if (request.dryRun) return operations.erase(request)
+      const { notEnded = 'refuse', scrub = true } = request
+      const target = await erasureOf(parts, request)
+      return act({ what: 'erase', target, details: { notEnded, scrub } }, operations.erase, [request], (report) => ({
+        runs: report.runs,
+        items: report.items,
+        erased: report.erased.length,
+        refused: report.refused.length,
+        scrubbed: report.scrubbed,
+      }))
+    },
     resetBreaker: (key) =>
       act({ what: 'reset_breaker', target: key }, operations.resetBreaker, [key], (known) => ({ known })),
   }
+}
+
+/** Nothing that is erased may stand in the record of it. */
+async function erasureOf({ payloads }: TrailParts, { subject, runIds = [] }: EraseRequest): Promise<string> {
+  if (subject !== undefined) return `subject ${(await payloads.subjectHash(subject)).slice(0, 16)}`
+  return runIds.length === 1 ? `run ${runIds[0]}` : `${runIds.length} runs`
 }
 
 function createRecorder({ ledger, clock, newId }: TrailParts, actor: Actor) {

@@ -19,6 +19,7 @@ import { configurationError, HoldfastError, messageOf } from '../core/errors.ts'
 import { createEventBus, type EventBus } from '../core/events.ts'
 import { createIdSource, newId } from '../core/ids.ts'
 import type { Random } from '../core/random.ts'
+import { type Payloads, plainPayloads } from '../ledger/payloads/open-payloads.ts'
 import type { Ledger } from '../ledger/port.ts'
 import { createIdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { Holdfast, TransactionOptions } from './api.ts'
@@ -51,6 +52,8 @@ export interface EngineParts {
   readonly settings?: Partial<EngineSettings>
   /** Of stored credentials. Default one without a key: nothing can be stored. */
   readonly cipher?: Cipher
+  /** What can be done with the contents of the store. Default: of one that is not encrypted. */
+  readonly payloads?: Payloads
   /** Run after everything else is closed: what the caller opened for this engine. */
   readonly onClose?: () => Promise<void>
 }
@@ -69,9 +72,10 @@ export function createEngine(parts: EngineParts): Holdfast {
     })
   })
   const webhooks = parts.webhooks ?? []
+  const payloads = parts.payloads ?? plainPayloads({ ledger, random, nowMs: clock.wallMs })
   const catalog = createCatalog(parts.integrations, [
     ...parts.pipelines,
-    ...intakePipelines(webhooks, () => submitParts()),
+    ...intakePipelines(webhooks, parts.pipelines, () => submitParts()),
   ])
   const processId = newId(clock, random)
   const health = createHealth({ ledger, clock, random, events, workerId: processId })
@@ -105,6 +109,7 @@ export function createEngine(parts: EngineParts): Holdfast {
   const recovering = wakeWhenHealthy({ ledger, events, clock, wake: () => crew.wake() })
   const operations = createOperations({
     ledger,
+    payloads,
     catalog,
     health,
     credentials: credentials.desk,
@@ -118,7 +123,8 @@ export function createEngine(parts: EngineParts): Holdfast {
   const newRunId = createIdSource(clock, random)
   const submitParts = (options?: TransactionOptions) => {
     const into = options?.transaction ? joined(parts, options.transaction) : ledger
-    return { catalog, ledger: into, clock, events, newRunId, maxPayloadBytes: settings.maxPayloadBytes }
+    const { maxPayloadBytes } = settings
+    return { catalog, ledger: into, clock, events, newRunId, maxPayloadBytes, subjectHash: payloads.subjectHash }
   }
   const undo = watchForUndo({ ledger, catalog, clock, events, newRunId, wake: () => crew.wake() })
   const desk = createWebhookDesk({

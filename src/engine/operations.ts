@@ -8,11 +8,13 @@ import type { Clock } from '../core/clock.ts'
 import { configurationError } from '../core/errors.ts'
 import type { EventBus } from '../core/events.ts'
 import { toJson } from '../core/json.ts'
+import type { Payloads } from '../ledger/payloads/open-payloads.ts'
 import type { Ledger, OperatorReceipt } from '../ledger/port.ts'
 import type { IntegrationView, Operations, Selection } from './api.ts'
 import { onBehalfOf } from './audit-trail.ts'
 import type { Catalog } from './catalog.ts'
 import { endpointStatistics, timeoutSuggestions } from './endpoint-statistics.ts'
+import { erase } from './erase.ts'
 import { explainItem } from './explain.ts'
 import { replay } from './replay.ts'
 import { selectItems } from './selection.ts'
@@ -21,6 +23,7 @@ import { undoingOf } from './undo.ts'
 
 export interface OperationsParts {
   readonly ledger: Ledger
+  readonly payloads: Payloads
   readonly catalog: Catalog
   readonly health: Health
   readonly credentials: CredentialDesk
@@ -105,6 +108,9 @@ export function createOperations(parts: OperationsParts): Operations {
       const nowMs = clock.wallMs()
       return retainAll(ledger, nowMs - maxAgeMs, nowMs)
     },
+    erase: (request) => erase(parts, request),
+    keysInUse: () => parts.payloads.keysInUse(),
+    rotatePayloadKey: (options) => parts.payloads.rotate(options),
   }
   return operations
 }

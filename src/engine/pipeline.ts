@@ -241,7 +241,11 @@ export type PipelineOf<Input> = Pick<Pipeline<Input>, 'name' | 'steps' | 'inputS
 export type AnyPipeline = Pick<Pipeline, 'name' | 'steps'> & {
   readonly inputSchema: StandardSchemaV1<unknown, unknown> | undefined
   readonly onFailure?: OnFailure
+  readonly subject?: SubjectOf<never> | undefined
 }
+
+/** Whose personal data an input holds: an e-mail address, a customer number. `undefined`, or nothing: nobody's. */
+export type SubjectOf<Input> = (input: Input) => unknown
 
 /**
  * What becomes of a run whose step failed for good. `keep`: what was done stays, the dead letter waits for a person, what does
@@ -254,6 +258,7 @@ export interface Pipeline<Input = unknown, Outputs = Record<never, never>> {
   readonly inputSchema: StandardSchemaV1<unknown, Input> | undefined
   readonly steps: ReadonlyMap<string, AnyStep>
   readonly onFailure: OnFailure
+  readonly subject: SubjectOf<Input> | undefined
   step<const Name extends string, Output, const After extends keyof Outputs & string = never>(
     name: Name,
     step: RequestStep<Input, Outputs, After, Output> | CodeStep<Input, Outputs, After, Output>,
@@ -265,6 +270,8 @@ export interface PipelineOptions<Input> {
   readonly input?: StandardSchemaV1<unknown, Input>
   /** Default `keep`. */
   readonly onFailure?: OnFailure
+  /** Stored as a keyed hash, by which everything about one person can be found and erased. May give a promise. Default: nobody. */
+  readonly subject?: SubjectOf<Input>
 }
 
 const NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/
@@ -275,19 +282,17 @@ const NAME = /^[a-zA-Z][a-zA-Z0-9_-]{0,63}$/
  */
 export function definePipeline<Input = unknown>(name: string, options: PipelineOptions<Input> = {}): Pipeline<Input> {
   checkName('pipeline', name, name)
-  return build<Input, Record<never, never>>(name, options.input, options.onFailure ?? 'keep', new Map())
+  const { input, onFailure = 'keep', subject } = options
+  return build<Input, Record<never, never>>({ name, inputSchema: input, onFailure, subject }, new Map())
 }
 
 function build<Input, Outputs>(
-  name: string,
-  inputSchema: StandardSchemaV1<unknown, Input> | undefined,
-  onFailure: OnFailure,
+  frame: Pick<Pipeline<Input>, 'name' | 'inputSchema' | 'onFailure' | 'subject'>,
   steps: ReadonlyMap<string, AnyStep>,
 ): Pipeline<Input, Outputs> {
+  const { name } = frame
   return {
-    name,
-    inputSchema,
-    onFailure,
+    ...frame,
     steps,
     step(stepName, step) {
       checkName('step', stepName, name)
@@ -302,7 +307,7 @@ function build<Input, Outputs>(
           )
         }
       }
-      return build(name, inputSchema, onFailure, new Map(steps).set(stepName, step as AnyStep))
+      return build(frame, new Map(steps).set(stepName, step as AnyStep))
     },
   }
 }

@@ -5,6 +5,8 @@ import { configurationError, HoldfastError, isHoldfastError, messageOf } from '.
 import type { EventBus } from '../core/events.ts'
 import { fingerprintOfJson, sha256Hex, toJson } from '../core/json.ts'
 import { validate } from '../core/schema.ts'
+import type { Payloads } from '../ledger/payloads/open-payloads.ts'
+import { SUBJECT_LABEL } from '../ledger/payloads/rewrites.ts'
 import type { Ledger, NewItem, NewRun } from '../ledger/port.ts'
 import type { Refused, SubmitOptions, Submitted } from './api.ts'
 import type { Catalog, StepPlan } from './catalog.ts'
@@ -17,6 +19,7 @@ export interface SubmitParts {
   readonly events: EventBus
   readonly newRunId: () => string
   readonly maxPayloadBytes: number
+  readonly subjectHash: Payloads['subjectHash']
 }
 
 export interface SubmitRecord {
@@ -106,8 +109,30 @@ export async function prepareRuns(
 ): Promise<readonly (NewRun | HoldfastError)[]> {
   const target = targetOf(parts, pipeline, plans)
   const schema = pipeline.inputSchema
-  if (!schema) return records.map((record) => prepare(target, record.input, record.options, record.text))
-  return Promise.all(records.map((record) => check(target, schema, record)))
+  const prepared = schema
+    ? await Promise.all(records.map((record) => check(target, schema, record)))
+    : records.map((record) => prepare(target, record.input, record.options, record.text))
+  const isAboutSomebody = pipeline.subject || records.some(({ options }) => options?.subject !== undefined)
+  if (!isAboutSomebody) return prepared
+  return Promise.all(prepared.map((run, index) => withSubject(target, run, records[index]?.options?.subject)))
+}
+
+/** With whose data it holds, as a hash; what an expression cannot find, nobody's. */
+async function withSubject(
+  { parts, pipeline }: Target,
+  run: NewRun | HoldfastError,
+  given: string | undefined,
+): Promise<NewRun | HoldfastError> {
+  if (isHoldfastError(run)) return run
+  try {
+    const subject = given ?? (await pipeline.subject?.(JSON.parse(run.input) as never))
+    if ((typeof subject !== 'string' && typeof subject !== 'number') || String(subject).trim() === '') return run
+    return { ...run, labels: { ...run.labels, [SUBJECT_LABEL]: await parts.subjectHash(String(subject)) } }
+  } catch (error) {
+    // Of the store, not of the record.
+    if (isHoldfastError(error) && error.code !== 'expression_failed') throw error
+    return brokenSubject(pipeline.name, error)
+  }
 }
 
 async function check(
@@ -181,6 +206,16 @@ function brokenSchema(pipeline: string, error: unknown): HoldfastError {
     class: 'validation',
     message: `Pipeline "${pipeline}": its input schema failed: ${messageOf(error)}`,
     hint: 'The schema itself threw; fix it.',
+    cause: error,
+  })
+}
+
+function brokenSubject(pipeline: string, error: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'invalid_input',
+    class: 'validation',
+    message: `Pipeline "${pipeline}": whose data it is cannot be told: ${messageOf(error)}`,
+    hint: '`subject` of the pipeline failed for this record; without it the record could not be found again to be erased.',
     cause: error,
   })
 }

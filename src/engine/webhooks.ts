@@ -25,16 +25,31 @@ function intakeNameOf(source: string): string {
 /** The pipelines for what cannot be read, one for each source. */
 export function intakePipelines(
   webhooks: readonly WebhookSettings[],
+  pipelines: readonly AnyPipeline[],
   submitParts: () => SubmitParts,
 ): readonly AnyPipeline[] {
+  const subjects = new Map(pipelines.map(({ name, subject }) => [name, subject]))
   return webhooks.map((settings) => {
     const run = (context: CodeContext) => handIn(submitParts(), settings, context)
     return {
       name: intakeNameOf(settings.name),
       inputSchema: undefined,
+      subject: ifReadable(subjects.get(settings.pipeline)),
       steps: new Map([['accept', { run, safe: true }]]),
     }
   })
+}
+
+/** An event that no schema takes may be anything: then it is not known whose it is. */
+function ifReadable(subject: AnyPipeline['subject']): AnyPipeline['subject'] {
+  if (!subject) return undefined
+  return async (input: never) => {
+    try {
+      return await subject(input)
+    } catch {
+      return undefined
+    }
+  }
 }
 
 /** @throws HoldfastError `invalid_input`, naming what is wrong with the event */

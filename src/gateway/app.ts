@@ -11,6 +11,7 @@ import type { GatewayParts } from './parts.ts'
 import { jsonAnswer } from './present.ts'
 import { problemResponse, statusOf } from './problems.ts'
 import { routesOf } from './route.ts'
+import { addErasing } from './routes/erasing.ts'
 import { createEventStreams, type EventStreams } from './routes/events.ts'
 import { addLooking } from './routes/looking.ts'
 import { addOperating } from './routes/operating.ts'
@@ -58,6 +59,7 @@ function createRoutes(
   addSubmitting(add)
   addLooking(add)
   addOperating(add)
+  addErasing(add)
   streams.add(add)
   addProbes(add, parts, isDraining)
   addSeams(app, parts, guard)

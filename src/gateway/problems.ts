@@ -46,6 +46,10 @@ const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   rate_limited: 429,
   overloaded: 503,
   closed: 503,
+  // Of contents that this process cannot read: another one may.
+  encryption_key_missing: 503,
+  encryption_key_unknown: 503,
+  stored_payload_damaged: 500,
   draining: 503,
   canary_not_ended: 504,
 }

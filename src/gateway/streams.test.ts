@@ -195,15 +195,31 @@ describe('too much', () => {
 })
 
 it('every answer is harmless to a browser: type, policy, no cache', async () => {
-  const gateway = await testGateway()
-  for (const path of ['/healthz', '/v1/items', '/openapi.json', '/nothing', '/v1/items?bad=1']) {
-    const { headers } = await gateway.call('GET', path)
-    expect(headers.get('content-security-policy'), path).toContain("default-src 'none'")
-    expect(headers.get('x-content-type-options')).toBe('nosniff')
-    expect(headers.get('cache-control')).toBe('no-store')
-    expect(headers.get('x-correlation-id')).toBeTruthy()
+  const open = await testGateway()
+  const closed = await testGateway({ gateway: { tokens: [{ name: 'ci', scopes: ['read'], hash: 'sha256:00' }] } })
+  const asked = [
+    ...['/healthz', '/v1/items', '/openapi.json', '/nothing', '/v1/items?bad=1'].map((path) => ['GET', path] as const),
+    ...['/v1/requests', '/v1/erasures', '/webhooks/none'].map((path) => ['POST', path] as const),
+    ['DELETE', '/v1/items'] as const,
+  ]
+  for (const gateway of [open, closed]) {
+    for (const [method, path] of asked) {
+      const { headers } = await gateway.call(method, path)
+      expect(Object.fromEntries(headers), `${method} ${path}`).toMatchObject({
+        'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+        'cross-origin-opener-policy': 'same-origin',
+        'cross-origin-resource-policy': 'same-origin',
+        'permissions-policy': expect.stringContaining('camera=()'),
+        'x-frame-options': 'DENY',
+        'cache-control': 'no-store',
+        'x-correlation-id': expect.stringMatching(/./),
+      })
+      expect(headers.get('access-control-allow-origin')).toBeNull()
+    }
+    await gateway.finish()
   }
-  await gateway.finish()
 })
 
 it('seams: webhooks and the proxy get the request as it came', async () => {

@@ -13,6 +13,7 @@
 import type { Failure } from '../core/failure.ts'
 import type { ItemState } from '../core/item-state.ts'
 import type { Json } from '../core/json.ts'
+import type { RecodeReceipt, RecodeScope, Rewrite } from './recoding.ts'
 import type {
   ActionFilter,
   ActionRecord,
@@ -38,6 +39,7 @@ import type {
   WakeRequest,
 } from './records.ts'
 
+export type { Cell, CellKind, RecodeReceipt, RecodeScope, Rewrite } from './recoding.ts'
 export type * from './records.ts'
 
 export interface Ledger {
@@ -152,6 +154,14 @@ export interface Ledger {
    * counts in the balance. The keys of forgotten runs are new again.
    */
   retain(request: { endedBeforeMs: number; nowMs: number; limit: number }): Promise<{ runs: number; effects: number }>
+  /**
+   * Rewrites what is stored in place, in one transaction: a page of everything, or all that belongs to some runs. States, counts
+   * and times stay. `rewrite` may be called more than once for a text. Only runs whose items have all ended may be named: others
+   * may be in the hands of a worker.
+   */
+  recode(scope: RecodeScope, rewrite: Rewrite): Promise<RecodeReceipt>
+  /** Leaves nothing of what was overwritten or deleted in the files of the store, as far as the store can see to that. */
+  scrub(): Promise<void>
   /**
    * Calls `listener` when another process may have made work due. A hint that may come late or never: whoever waits
    * polls as well.

@@ -1,13 +1,12 @@
-/** The keys of stored credentials, from the configuration or the files it names. */
+/** The keys of what is stored, from the configuration or the files it names. */
 import { readFileSync } from 'node:fs'
-import { type Cipher, createCipher } from '../client/credentials/cipher.ts'
 import type { LoadedConfig } from '../config/loaded.ts'
 import { configurationError, messageOf } from '../core/errors.ts'
-import { systemRandom } from './system-random.ts'
+import { createKeyRing, type KeyRing } from '../core/key-ring.ts'
 
 /** @throws HoldfastError `encryption_key_invalid`, `key_file_unreadable` */
-export function openCipher({ keys }: Pick<LoadedConfig, 'keys'>): Cipher {
-  return createCipher(keys.flatMap(keysOf), systemRandom)
+export function openKeys({ keys }: Pick<LoadedConfig, 'keys'>): KeyRing {
+  return createKeyRing(keys.flatMap(keysOf))
 }
 
 /** One key per line in a file: the present one first. */

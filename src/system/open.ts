@@ -2,18 +2,21 @@
  * The composition root: the one place that brings in the real clock, chance, store and network. Everything else takes what
  * it is given.
  */
+import { createCipher } from '../client/credentials/cipher.ts'
 import { createUndiciTransport } from '../client/undici-transport.ts'
 import type { ConfigInput } from '../config/define.ts'
 import type { LoadedConfig, StoreSettings } from '../config/loaded.ts'
 import { resolveConfig } from '../config/resolve.ts'
+import type { KeyRing } from '../core/key-ring.ts'
 import type { Holdfast } from '../engine/api.ts'
 import { createEngine, type EngineParts } from '../engine/engine.ts'
 import type { AnyPipeline } from '../engine/pipeline.ts'
+import { type OpenPayloads, openPayloads } from '../ledger/payloads/open-payloads.ts'
 import type { Ledger } from '../ledger/port.ts'
 import { openPostgresLedger } from '../ledger/postgres/index.ts'
 import { openSqliteLedger } from '../ledger/sqlite/index.ts'
 import { BUILT_IN_PROFILES } from '../profiles/index.ts'
-import { openCipher } from './keys.ts'
+import { openKeys } from './keys.ts'
 import { followServer } from './store-clock.ts'
 import { systemClock } from './system-clock.ts'
 import { systemRandom } from './system-random.ts'
@@ -35,17 +38,19 @@ export async function holdfast(options: HoldfastOptions): Promise<Holdfast> {
 export async function openHoldfast(config: LoadedConfig): Promise<Holdfast> {
   const teardown = await config.setup?.()
   try {
-    const { ledger, joining, clock, stop } = await openStore(config.store)
+    const keys = openKeys(config)
+    const { ledger, joining, payloads, clock, stop } = await openStore(config, keys)
     return createEngine({
       clock,
       random: systemRandom,
       ledger,
+      payloads,
       ...(joining && { joining }),
       transport: createUndiciTransport({ clock }),
       integrations: config.integrations,
       pipelines: config.pipelines as readonly AnyPipeline[],
       webhooks: config.webhooks,
-      cipher: openCipher(config),
+      cipher: createCipher(keys, systemRandom),
       settings: {
         leaseMs: config.worker.leaseMs,
         pollMs: config.worker.pollMs,
@@ -63,17 +68,31 @@ export async function openHoldfast(config: LoadedConfig): Promise<Holdfast> {
   }
 }
 
-/** The ledger alone: for what needs no engine. */
+/** The ledger alone, its contents as they are stored: for what needs no engine. */
 export async function openLedger({ store }: Pick<LoadedConfig, 'store'>): Promise<Ledger> {
   if (store.kind === 'sqlite') return openSqliteLedger({ path: store.path, clock: systemClock })
   return openPostgresLedger({ url: store.url, clock: systemClock })
 }
 
-interface OpenStore extends Pick<EngineParts, 'ledger' | 'joining' | 'clock'> {
+interface OpenStore extends Pick<EngineParts, 'ledger' | 'joining' | 'clock'>, Pick<OpenPayloads<Ledger>, 'payloads'> {
   stop(): void
 }
 
-async function openStore(store: StoreSettings): Promise<OpenStore> {
+async function openStore({ store, encryptPayloads }: LoadedConfig, keys: KeyRing): Promise<OpenStore> {
+  const sealing = { ring: keys, random: systemRandom, encrypt: encryptPayloads }
+  const inner = await openInner(store)
+  const { clock, joining } = inner
+  try {
+    const { ledger, payloads, sealed } = await openPayloads({ ...sealing, ledger: inner.ledger, nowMs: clock.wallMs })
+    return { ...inner, ledger, payloads, ...(joining && { joining: (client) => sealed(joining(client)) }) }
+  } catch (error) {
+    inner.stop()
+    await inner.ledger.close()
+    throw error
+  }
+}
+
+async function openInner(store: StoreSettings): Promise<Omit<OpenStore, 'payloads'>> {
   if (store.kind === 'sqlite') {
     return { ledger: await openLedger({ store }), clock: systemClock, stop() {} }
   }

@@ -3,11 +3,13 @@ import { expect } from 'vitest'
 import type { ConfigInput } from '../../src/config/define.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import type { HoldfastEvent } from '../../src/core/events.ts'
+import { createKeyRing } from '../../src/core/key-ring.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import type { Holdfast } from '../../src/engine/api.ts'
 import type { EngineSettings } from '../../src/engine/defaults.ts'
 import { createEngine } from '../../src/engine/engine.ts'
 import type { AnyPipeline } from '../../src/engine/pipeline.ts'
+import { openPayloads } from '../../src/ledger/payloads/open-payloads.ts'
 import type { Ledger } from '../../src/ledger/port.ts'
 import { openSqliteLedger } from '../../src/ledger/sqlite/index.ts'
 import { createVirtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts'
@@ -31,6 +33,8 @@ export interface TestEngineOptions {
   readonly reply?: ScriptedApi['reply']
   readonly seed?: string
   readonly path?: string
+  /** What the contents of the store are encrypted with. Default: they are in clear. */
+  readonly keys?: readonly string[]
 }
 
 /** One plain API named `crm`, tuned so that tests read easily. */
@@ -43,7 +47,16 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
   const api = scriptedApi(clock, options.reply)
   // Who looks rarely for work of other processes need not be told of it five times a second, for days.
   const watchEveryMs = options.settings?.pollMs ?? 200
-  const ledger = await openSqliteLedger({ path: options.path ?? ':memory:', clock, watchEveryMs })
+  const store = await openSqliteLedger({ path: options.path ?? ':memory:', clock, watchEveryMs })
+  const keys = options.keys ?? []
+  // As the composition root does it: what is sealed by others is opened, or refused.
+  const { ledger, payloads } = await openPayloads({
+    ledger: store,
+    ring: createKeyRing(keys),
+    random: seededRandom('payloads'),
+    nowMs: clock.wallMs,
+    encrypt: keys.length > 0,
+  })
   const config = resolveConfig(
     {
       integrations: options.integrations ?? CRM,
@@ -56,6 +69,7 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
     clock,
     random: seededRandom(options.seed ?? 'test'),
     ledger,
+    payloads,
     transport: api,
     integrations: config.integrations,
     pipelines: config.pipelines as readonly AnyPipeline[],

@@ -88,11 +88,22 @@ export function addSubmitting(add: Add): void {
         .describe('Beside those of the integration; none with secrets.')
         .optional(),
       body: z.unknown().describe('JSON').optional(),
+      subject: z
+        .string()
+        .min(1)
+        .max(1000)
+        .describe('Whose personal data it holds; stored as a keyed hash, for POST /v1/erasures.')
+        .optional(),
     }).openapi('SingleRequest'),
     answers: { 202: { description: 'It is on disk.', schema: receipt } },
     async handle(call) {
       const key = idempotencyKeyOf(call.request.headers)
-      const options = { ...commonOptions(call), ...(key !== undefined && { key }) }
+      const { subject } = call.body
+      const options = {
+        ...commonOptions(call),
+        ...(key !== undefined && { key }),
+        ...(subject !== undefined && { subject }),
+      }
       const submitted = await call.parts.holdfast.submitRequest(requestOf(call.body), options)
       return accepted(submitted)
     },

@@ -10,6 +10,7 @@ import { keeping } from './keeping.ts'
 import { modelled } from './modelled.ts'
 import { operating } from './operating.ts'
 import { reading } from './reading.ts'
+import { recoding } from './recoding.ts'
 import { settling } from './settling.ts'
 import { sharing } from './sharing.ts'
 import { submitting } from './submitting.ts'
@@ -30,6 +31,7 @@ export function ledgerConformance(name: string, makeStore: MakeStore): void {
       acting,
       reading,
       keeping,
+      recoding,
       modelled,
     ]) {
       section(makeStore)

@@ -20,6 +20,7 @@ import { createNames } from './names.ts'
 import { prepareOperators } from './operators.ts'
 import { createPartitions } from './partitions.ts'
 import { prepareReading } from './read.ts'
+import { prepareRecode } from './recode.ts'
 import { prepareRetain } from './retain.ts'
 import { prepareSettle } from './settle.ts'
 import { type Accepted, allAccepted, prepareSubmit } from './submit.ts'
@@ -70,6 +71,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const wake = prepareWake(s)
   const actions = prepareActions(s)
   const retain = prepareRetain(s)
+  const recoding = prepareRecode(s)
   const reading = prepareReading(s)
   const audit = prepareAudit(s)
   const submit = prepareSubmit(s, names)
@@ -151,6 +153,8 @@ export function createLedger(parts: LedgerParts): ServerLedger {
       await partitions.dropEmpty()
       return forgotten
     },
+    recode: (scope, rewrite) => write((session) => recoding.recode(session, scope, rewrite)),
+    scrub: () => read(recoding.scrub),
     watch: (listener) => watcher.watch(listener),
     joining: createJoining({ schema: s, description, submit, reach: partitions.reach }),
     async serverTimeMs() {

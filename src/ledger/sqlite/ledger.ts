@@ -23,6 +23,7 @@ import { isInMemory } from './memory.ts'
 import { createNames } from './names.ts'
 import { prepareOperators } from './operators.ts'
 import { prepareReading } from './read.ts'
+import { prepareRecode, scrub } from './recode.ts'
 import { prepareRetain } from './retain.ts'
 import { prepareSettle } from './settle.ts'
 import { prepareSubmit } from './submit.ts'
@@ -69,6 +70,7 @@ export function createLedger(parts: LedgerParts): Ledger {
   const wake = prepareWake(database, tally)
   const actions = prepareActions(database)
   const retain = prepareRetain(database, failures, tally)
+  const recode = prepareRecode(database, failures)
   const reading = prepareReading(database, attempts)
   const { shared } = parts
   let ownCommits = 0
@@ -160,6 +162,14 @@ export function createLedger(parts: LedgerParts): Ledger {
       return audit(parts, description)
     },
     retain: (request) => write(() => retain(request)),
+    recode: (scope, rewrite) => write(() => recode(scope, rewrite)),
+    scrub: async () => {
+      try {
+        await scrub({ ...parts, store: description })
+      } catch (error) {
+        throw storeError(error, description)
+      }
+    },
     watch: (listener) => watcher.watch(listener),
     close: closeAll,
   }
