@@ -263,7 +263,8 @@ export function startWorker(parts: WorkerParts): EngineWorker {
 
   function wake(): void {
     idle = false
-    poll()
+    polledAtMs = clock.monotonicMs()
+    board.hint()
     scheduleTurn()
   }
 
