@@ -137,6 +137,7 @@ export function createPlaces<Claim extends Placeable>(parts: PlacesParts<Claim>)
     room: () => concurrency + ahead - taken,
     free: () => concurrency - taken,
     admit(claims) {
+      if (taken === 0) pace.startAnew(clock.monotonicMs())
       const places = take(claims)
       queue = queue.length === 0 ? places : [...queue, ...places]
       if (!scheduled) beginSlice()
@@ -177,13 +178,19 @@ const PACE_WINDOW_MS = 500
 /** How many per millisecond, over the last half to whole second. */
 function createPace(fromMs: number) {
   let before = { fromMs, count: 0 }
-  let now = { fromMs, count: 0 }
+  let now = before
   return {
     one(): void {
       now.count += 1
     },
+    /** The time in which there was nothing to do says nothing. */
+    startAnew(nowMs: number): void {
+      before = { fromMs: nowMs, count: 0 }
+      now = before
+    },
     perMs(nowMs: number): number {
-      const perMs = (before.count + now.count) / Math.max(1, nowMs - before.fromMs)
+      const count = now === before ? now.count : before.count + now.count
+      const perMs = count / Math.max(1, nowMs - before.fromMs)
       if (nowMs - now.fromMs >= PACE_WINDOW_MS) {
         before = now
         now = { fromMs: nowMs, count: 0 }

@@ -82,7 +82,7 @@ describe('a worker on a store that answers slowly', () => {
     const callMs = { value: 1 }
     const { engine } = await workshop(callMs)
     const worker = engine.hf.startWorker()
-    await engine.clock.advance(500)
+    await engine.clock.advance(100)
     callMs.value = 10_000
     await engine.clock.advance(100)
     expect(worker.inFlight).toBeGreaterThan(CONCURRENCY)
@@ -98,7 +98,7 @@ describe('a worker on a store that answers slowly', () => {
     const callMs = { value: 1 }
     const { engine } = await workshop(callMs)
     const worker = engine.hf.startWorker()
-    await engine.clock.advance(500)
+    await engine.clock.advance(100)
     callMs.value = 10_000
     await engine.clock.advance(100)
     expect(worker.inFlight).toBeGreaterThan(CONCURRENCY)
