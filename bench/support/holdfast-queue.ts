@@ -12,9 +12,12 @@ function storeAt(place: string): string {
   return place.startsWith('postgres:') ? place : `sqlite:${place}`
 }
 
+/** What several workers may have of a step together; each of them runs `concurrency` at a time, and claims some ahead. */
+const AHEAD = 500
+
 function pipelineOf({ concurrency, failures, onStarted }: QueueOptions) {
   return definePipeline<Payload>('lead').step('work', {
-    concurrency,
+    concurrency: concurrency + Math.max(AHEAD, concurrency),
     safe: true,
     backoff: { base: 0, jitter: 'none' },
     run: ({ attempt, input }) => {

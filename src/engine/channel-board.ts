@@ -21,6 +21,8 @@ interface Channel {
   notBeforeMs: number
   /** How often in a row it promised work and gave none. */
   disappointments: number
+  /** Nobody said that it holds anything: it gave work before, and something has become due somewhere. */
+  isGuess: boolean
   /** This worker has as much of its lane as it may: the end of a call, not a time, is what it waits for. */
   isFull: boolean
 }
@@ -35,6 +37,8 @@ export interface ChannelBoard {
   ended(lane: string): void
   settled(item: ClaimedItem, settlement: Settlement, receipt: SettleReceipt): void
   markDirty(): void
+  /** As {@link markDirty}, where something has just become due: most likely where work came from before. */
+  hint(): void
   isDirty(): boolean
   /** When the earliest channel may be asked again; those that wait for the end of an item do not count. */
   nextDueMs(): number
@@ -55,6 +59,11 @@ export interface BoardParts {
  */
 const FIRST_REST_MS = 25
 
+/** Channels that are asked on a hint. */
+const MOST_GIVERS = 8
+/** In a row: a hint may come when what it tells of is already taken. */
+const MOST_MISSES = 2
+
 export function createChannelBoard(parts: BoardParts): ChannelBoard {
   const { ledger, clock, health } = parts
   const healthOf = createHealthLookup(parts.catalog)
@@ -62,9 +71,21 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   /** In the order of their turns. */
   let channels = new Map<string, Channel>()
   let dirty = true
+  /** A few that gave work lately. */
+  const givers = new Map<string, Pick<Channel, 'lane' | 'endpoint'> & { misses: number }>()
+  let hinted = false
+  let guessed = false
 
   async function refresh(): Promise<void> {
     if (!dirty) return
+    // Never twice in a row: work elsewhere must not go unseen.
+    guessed = hinted && !guessed && givers.size > 0
+    hinted = false
+    if (guessed) {
+      // The store is asked afterwards: one round trip less until the work begins.
+      guess()
+      return
+    }
     dirty = false
     const due = new Map<string, Channel>()
     for (const { lane, endpoint, earliestDueMs } of await ledger.channels()) {
@@ -78,6 +99,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
         fullCalls: undefined,
         notBeforeMs,
         disappointments,
+        isGuess: false,
         isFull: false,
       })
     }
@@ -89,6 +111,31 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     }
     await linger([...fresh.values()])
     channels = fresh
+  }
+
+  function guess(): void {
+    const nowMs = clock.wallMs()
+    for (const [key, { lane, endpoint }] of givers) {
+      const known = channels.get(key)
+      if (known && known.earliestDueMs <= nowMs) continue
+      const { notBeforeMs = 0, disappointments = 0 } = known ?? {}
+      const guessed = { lane, endpoint, earliestDueMs: nowMs, fullCalls: undefined, notBeforeMs, disappointments }
+      channels.set(key, { ...guessed, isGuess: true, isFull: false })
+    }
+  }
+
+  function remember(key: string, gave: number): void {
+    const giver = givers.get(key)
+    if (giver) {
+      giver.misses = gave > 0 ? 0 : giver.misses + 1
+      if (giver.misses > MOST_MISSES) givers.delete(key)
+      return
+    }
+    const channel = channels.get(key)
+    if (gave === 0 || !channel || givers.size >= MOST_GIVERS) return
+    const { lane, endpoint } = channel
+    // What waits for company is not asked for before the store has been.
+    if ((healthOf(lane, endpoint)?.lingerMs ?? 0) === 0) givers.set(key, { lane, endpoint, misses: 0 })
   }
 
   /**
@@ -156,14 +203,22 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       const key = channelKey(lane, endpoint)
       const got = counts.get(key) ?? 0
       const channel = channels.get(key)
+      remember(key, got)
       if (channel && got > 0) channel.disappointments = 0
       // Who was taken left others behind, who may have to wait.
       if (channel?.fullCalls !== undefined) dirty = true
       if (got >= limit) continue
       // It ran dry, or the store knows of a gate, a suspension or other workers: look again before asking again.
       dirty = true
-      if (channel && got === 0) channel.notBeforeMs = nowMs + restMs(channel, parts.settings.pollMs)
+      if (channel?.isGuess && got === 0) channels.delete(key)
+      else if (channel && got === 0) channel.notBeforeMs = nowMs + restMs(channel, parts.settings.pollMs)
     }
+  }
+
+  function markDirty(): void {
+    dirty = true
+    // A closer look is wanted now; health answers anew.
+    for (const channel of channels.values()) channel.notBeforeMs = Math.min(channel.notBeforeMs, clock.wallMs())
   }
 
   return {
@@ -179,10 +234,10 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     settled(_item, settlement, receipt) {
       if (receipt.outcome === 'settled' && (receipt.queued.length > 0 || isBackSoon(settlement))) dirty = true
     },
-    markDirty() {
-      dirty = true
-      // A closer look is wanted now; health answers anew.
-      for (const channel of channels.values()) channel.notBeforeMs = Math.min(channel.notBeforeMs, clock.wallMs())
+    markDirty,
+    hint() {
+      markDirty()
+      hinted = true
     },
     isDirty: () => dirty,
     nextDueMs() {

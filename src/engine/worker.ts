@@ -8,7 +8,6 @@ import { type HoldfastError, isHoldfastError, messageOf } from '../core/errors.t
 import type { EventBus } from '../core/events.ts'
 import type { ClaimedItem, Ledger, Settlement, SettleReceipt } from '../ledger/port.ts'
 import type { Worker } from './api.ts'
-import { isBatched } from './batch-members.ts'
 import type { Catalog } from './catalog.ts'
 import { createChannelBoard } from './channel-board.ts'
 import type { EngineSettings } from './defaults.ts'
@@ -16,6 +15,7 @@ import { type Claim, type ExecuteParts, executeClaim } from './execute.ts'
 import { type ClaimEnds, executeTogether } from './execute-batch.ts'
 import { itemRefOf, settledEvent } from './item-events.ts'
 import { createLeaseKeeper } from './leases.ts'
+import { createPlaces, type Placeable } from './places.ts'
 import { type Placed, Roster } from './roster.ts'
 import type { Settler } from './settler.ts'
 import { tellUnseenFailure } from './unseen-failures.ts'
@@ -46,17 +46,9 @@ export interface EngineWorker extends Worker {
   readonly idle: boolean
 }
 
-interface Running extends Claim, Placed {
+interface Running extends Claim, Placed, Placeable {
   readonly item: ClaimedItem
   leaseDeadlineMs: number
-  /** The place it shares with others; `undefined`: it has one of its own. */
-  shared: SharedPlace | undefined
-}
-
-/** Items of one channel that share calls have one place together. */
-interface SharedPlace {
-  readonly lane: string
-  open: number
 }
 
 export function startWorker(parts: WorkerParts): EngineWorker {
@@ -65,9 +57,14 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   const shutdown = new AbortController()
   const ended = new AbortController()
   const board = createChannelBoard(parts)
-  let placesTaken = 0
-  const freePlaces = () => parts.concurrency - placesTaken
-  const leases = createLeaseKeeper({ ...parts, running, freePlaces, onTakenOver: startAll })
+  const places = createPlaces<Running>({
+    ...parts,
+    run: (claim) => void run(claim),
+    runTogether: (claims) => void executeTogether(parts.execute, claims, ends),
+    started: (lane) => board.started(lane),
+    ended: (lane) => board.ended(lane),
+  })
+  const leases = createLeaseKeeper({ ...parts, running, freePlaces: places.free, onTakenOver: startAll })
   let stopping = false
   let stopped: Promise<void> | undefined
   let turn: Promise<void> | undefined
@@ -103,8 +100,16 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     timer = undefined
     turnMissed = false
     let again = false
+    giveBackWaiting(LONGEST_WAIT_MS, 'given back: claimed ahead, and its turn did not come')
     try {
-      again = await claimOnce()
+      do again = await claimOnce()
+      while (
+        // At once, so that it shares a commit with what ended meanwhile.
+        again &&
+        !stopping &&
+        places.room() > 0 &&
+        !board.isDirty()
+      )
       failedTurns = 0
     } catch (error) {
       failedTurns += 1
@@ -117,7 +122,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
 
   /** True where another turn should follow at once. */
   async function claimOnce(): Promise<boolean> {
-    const capacity = freePlaces()
+    const capacity = places.room()
     if (capacity <= 0) return false
     await board.refresh()
     if (stopping) return false
@@ -132,6 +137,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
       channels: plan,
     })
     board.claimed(plan, claimed)
+    places.answered(leaseFromMs)
     startAll(claimed, leaseFromMs)
     return claimed.length > 0 || board.isDirty()
   }
@@ -141,66 +147,9 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     for (const item of claimed) {
       if (!stopping) started.push(start(item, leaseFromMs + settings.leaseMs))
       // Claimed while the stop was asked for. What was taken over keeps its lease: its story must not be cut short.
-      else if (item.from !== 'processing')
-        void parts.settler.settle(givenBack(item, 'given back: the worker is stopping'))
+      else if (item.from !== 'processing') void parts.settler.settle(givenBack(item, STOPPING))
     }
-    runInSlices(placesFor(started))
-  }
-
-  /** Each claim a place of its own, but one for as many as share a call. */
-  function placesFor(claims: readonly Running[]): (Running | Running[])[] {
-    const places: (Running | Running[])[] = []
-    const open = new Map<string, { readonly size: number; claims: Running[] }>()
-    for (const claim of claims) {
-      const { pipeline, step, lane, endpoint } = claim.item
-      const plan = parts.catalog.plan(pipeline, step, endpoint)
-      if (!plan || !isBatched(plan)) {
-        takePlace(claim)
-        places.push(claim)
-        continue
-      }
-      const channel = `${lane} ${endpoint}`
-      let group = open.get(channel)
-      if (!group || group.claims.length >= group.size) {
-        group = { size: plan.batch.size, claims: [] }
-        open.set(channel, group)
-        places.push(group.claims)
-      }
-      group.claims.push(claim)
-    }
-    for (const place of places) if (Array.isArray(place)) sharePlace(place)
-    return places
-  }
-
-  function takePlace(claim: Running): void {
-    placesTaken += 1
-    board.started(claim.item.lane)
-  }
-
-  function sharePlace(claims: readonly Running[]): void {
-    const [first] = claims
-    if (!first) return
-    takePlace(first)
-    const place: SharedPlace = { lane: first.item.lane, open: claims.length }
-    for (const claim of claims) claim.shared = place
-  }
-
-  function freePlace(claim: Running): void {
-    if (claim.shared) {
-      claim.shared.open -= 1
-      if (claim.shared.open > 0) return
-    }
-    placesTaken -= 1
-    board.ended(claim.item.lane)
-  }
-
-  /** So many per turn of the event loop: what ends early is written, and replaced, while the rest is still under way. */
-  function runInSlices(places: readonly (Running | Running[])[]): void {
-    for (const place of places.slice(0, SLICE)) {
-      if (Array.isArray(place)) void executeTogether(parts.execute, place, ends)
-      else void run(place)
-    }
-    if (places.length > SLICE) clock.nextTurn(() => runInSlices(places.slice(SLICE)))
+    places.admit(started)
   }
 
   const ends: ClaimEnds = {
@@ -211,12 +160,16 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     },
   }
 
+  function giveBackWaiting(atLeastMs: number, reason: string): void {
+    for (const claim of places.takeWaiting(atLeastMs)) void end(claim, givenBack(claim.item, reason))
+  }
+
   function start(item: ClaimedItem, leaseDeadlineMs: number): Running {
     const claim: Running = {
       item,
       leaseDeadlineMs,
       place: -1,
-      shared: undefined,
+      held: undefined,
       signal: shutdown.signal,
       leaseIsLive: () => clock.monotonicMs() < claim.leaseDeadlineMs,
     }
@@ -266,7 +219,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   function release(claim: Running): void {
     running.remove(claim)
     leases.settling(claim)
-    freePlace(claim)
+    places.ended(claim)
   }
 
   function announce(item: ClaimedItem, settlement: Settlement, receipt: SettleReceipt): void {
@@ -299,7 +252,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     // A store that fails gets time to recover, and the log to be read.
     if (failedTurns > 0) return Math.min(FIRST_PAUSE_MS * 2 ** Math.min(failedTurns - 1, 10), LONGEST_PAUSE_MS)
     // While it is full, only the end of an item can change anything.
-    if (freePlaces() <= 0) return Number.POSITIVE_INFINITY
+    if (places.room() <= 0) return Number.POSITIVE_INFINITY
     return board.nextDueMs() - clock.wallMs()
   }
 
@@ -310,7 +263,8 @@ export function startWorker(parts: WorkerParts): EngineWorker {
 
   function wake(): void {
     idle = false
-    poll()
+    polledAtMs = clock.monotonicMs()
+    board.hint()
     scheduleTurn()
   }
 
@@ -319,6 +273,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     await turn
     timer?.cancel()
     leases.stopTakingOver()
+    giveBackWaiting(0, STOPPING)
     const released = running.size
     if (running.size > 0) await waitForRunning(graceMs)
     if (running.size > 0) {
@@ -376,9 +331,9 @@ async function holdProcessOpen(clock: Clock, ended: AbortSignal): Promise<void> 
   }
 }
 
-/** Far below what a turn of the event loop should take, far above what one write should carry. */
-const SLICE = 100
-
+const STOPPING = 'given back: the worker is stopping'
+/** Of what was claimed ahead: it should begin within the time that a claim takes. */
+const LONGEST_WAIT_MS = 1000
 const HOUR_MS = 3_600_000
 /** Between two turns that the store fails. */
 const FIRST_PAUSE_MS = 50

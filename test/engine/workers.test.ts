@@ -321,6 +321,28 @@ describe('workers', () => {
     await engine.finish()
   })
 
+  test('on a hint, what gave work before is claimed at once; the store is asked what else is due afterwards', async () => {
+    const engine = await testEngine({ pipelines: [create] })
+    engine.hf.startWorker()
+    await engine.hf.submit(create, { email: 'ada' })
+    await engine.clock.runUntil(engine.hf.drain())
+    const order: string[] = []
+    for (const name of ['channels', 'claim'] as const) {
+      const asked = engine.ledger[name].bind(engine.ledger) as (...given: unknown[]) => Promise<never>
+      engine.ledger[name] = (...given: unknown[]) => {
+        order.push(name)
+        return asked(...given)
+      }
+    }
+    await engine.hf.submit(create, { email: 'bob' })
+    await engine.clock.advance(50)
+    expect(order.slice(0, 2)).toEqual(['claim', 'channels'])
+    // Elsewhere, where nobody guesses: it is found all the same.
+    await engine.hf.submit(create, { email: 'cy' }, { tenant: 'acme' })
+    expect((await engine.clock.runUntil(engine.hf.drain())).states.succeeded).toBe(3)
+    await engine.finish()
+  })
+
   test('a worker whose other lanes give work all the time still asks every pollMs for what no wake-up told of', async () => {
     await using fleet = await createFleet({ seed: 'poll', limits: { concurrency: 1 } })
     const member = await fleet.start()

@@ -1,7 +1,7 @@
 /** `channels`, the claims, `reclaimExpired` and `extendLeases` of the port. */
 import { parseItemId } from '../../core/ids.ts'
 import type { ChannelDue, ClaimedItem, ClaimRequest, DueQuestion, Fence, ReclaimRequest } from '../port.ts'
-import { CLAIMED_COLUMNS, type ClaimedRow, LEASED, runOf, toClaimed } from './claimed.ts'
+import { CLAIMED_COLUMNS, CLAIMED_NAMES, type ClaimedRow, LEASED, runOf, toClaimed } from './claimed.ts'
 import { column, prepare, type Session, type SqlValue } from './connection.ts'
 import type { KnownRuns } from './known-runs.ts'
 import type { ChannelName, Names } from './names.ts'
@@ -65,40 +65,8 @@ export function prepareClaims(
          WHERE i.channel = a.channel AND i.due_at_ms IS NOT NULL AND i.due_at_ms <= $1::bigint LIMIT a.most) found) AS due
      FROM unnest($2::int[], $3::bigint[]) WITH ORDINALITY a (channel, most, ord) ORDER BY a.ord`,
   )
-  const leaseDue = prepare<ClaimedRow>(
-    // Materialized: what is out is counted once for each lane, and not again for each row.
-    `WITH asked AS MATERIALIZED (
-       SELECT a.ord, a.channel, a.lane, least(a.most, room.left) AS most, room.left AS room,
-         ${freeSlots(s, 'a.channel', 'least(a.most, room.left)')} AS slots
-       FROM unnest($4::int[], $5::int[], $6::bigint[], $7::bigint[]) WITH ORDINALITY
-         a (channel, lane, most, concurrency, ord)
-       JOIN ${s}.lanes l ON l.id = a.lane
-       CROSS JOIN LATERAL (SELECT greatest(0, a.concurrency - coalesce(sum(out.open), 0)) AS left
-         FROM ${s}.channels n JOIN ${s}.leases out ON out.channel = n.id WHERE n.lane = l.lane) room
-       WHERE l.suspended_at_ms IS NULL AND l.gate_until_ms <= $1::bigint),
-     due AS MATERIALIZED (
-       SELECT d.*, a.channel, a.slots, a.room,
-         row_number() OVER (PARTITION BY a.lane ORDER BY a.ord, d.was_due_ms, d.run, d.step) AS place,
-         row_number() OVER (PARTITION BY a.ord ORDER BY d.was_due_ms, d.run, d.step) AS place_in_channel
-       FROM asked a CROSS JOIN LATERAL (
-         SELECT i.ctid AS at, i.tenant, i.run, i.step, i.state AS was, i.due_at_ms AS was_due_ms,
-           i.lease_from_ms AS lost_from_ms
-         FROM ${s}.items i WHERE i.channel = a.channel AND i.due_at_ms IS NOT NULL AND i.due_at_ms <= $1::bigint
-         ORDER BY i.due_at_ms, i.run, i.step LIMIT a.most FOR UPDATE SKIP LOCKED) d),
-     taken AS MATERIALIZED (
-       SELECT d.*, d.slots[((d.place_in_channel - 1) / ${ITEMS_PER_LEASE} + 1)::int] AS slot
-       FROM due d WHERE d.place <= d.room),
-     claimed AS (
-       UPDATE ${s}.items i SET ${NEW_LEASE}, lease = d.slot
-       FROM taken d JOIN ${s}.runs r ON r.no = d.run AND r.tenant = d.tenant
-       WHERE i.ctid = d.at
-       RETURNING ${CLAIMED_COLUMNS(s)}, i.lease),
-     leases AS (
-       INSERT INTO ${s}.leases (channel, slot, until_ms, open, runs)
-       SELECT channel, lease, $2::bigint, count(*), array_agg(run) FROM claimed GROUP BY channel, lease
-       ON CONFLICT (channel, slot) DO UPDATE SET until_ms = excluded.until_ms, open = excluded.open, runs = excluded.runs)
-     SELECT * FROM claimed`,
-  )
+  const leaseOfOne = prepare<ClaimedRow>(leaseText(s, takenOfOne(s), CLAIMED_NAMES))
+  const leaseOfSeveral = prepare<ClaimedRow>(leaseText(s, takenOfSeveral(s), `${CLAIMED_NAMES}, channel`))
   const takeOver = prepare<ClaimedRow & ChannelName>(
     // Their places in the leases stay theirs; when those end was a lower bound, and still is.
     `WITH lost AS MATERIALIZED (
@@ -223,11 +191,68 @@ export function prepareClaims(
     },
     countDue,
     plan,
-    lease: async (session, { values, nowMs, channels }) =>
-      claimedOf(await session.rows(leaseDue, values), nowMs, (row) => channels.get(row.channel) ?? NOWHERE),
+    async lease(session, { values, nowMs, channels }) {
+      const [only, ...others] = channels.values()
+      const isOne = only !== undefined && others.length === 0
+      const rows = await session.rows(isOne ? leaseOfOne : leaseOfSeveral, values)
+      return claimedOf(rows, nowMs, isOne ? () => only : (row) => channels.get(row.channel ?? 0) ?? NOWHERE)
+    },
     reclaimExpired,
     extendLeases: async (fences, leaseUntilMs) => (fences.length === 0 ? [] : extendLeases(fences, leaseUntilMs)),
   }
+}
+
+/**
+ * Leases what is due in the channels that are asked.
+ * @param taken which of it, and the slot of each
+ * @param names the columns that are answered
+ */
+function leaseText(s: string, taken: string, names: string): string {
+  // Materialized: what is out is counted once for each lane, and not again for each row.
+  return `WITH asked AS MATERIALIZED (
+       SELECT a.ord, a.channel, a.lane, least(a.most, room.left) AS most, room.left AS room,
+         ${freeSlots(s, 'a.channel', 'least(a.most, room.left)')} AS slots
+       FROM unnest($4::int[], $5::int[], $6::bigint[], $7::bigint[]) WITH ORDINALITY
+         a (channel, lane, most, concurrency, ord)
+       JOIN ${s}.lanes l ON l.id = a.lane
+       CROSS JOIN LATERAL (SELECT greatest(0, a.concurrency - coalesce(sum(out.open), 0)) AS left
+         FROM ${s}.channels n JOIN ${s}.leases out ON out.channel = n.id WHERE n.lane = l.lane) room
+       WHERE l.suspended_at_ms IS NULL AND l.gate_until_ms <= $1::bigint),
+     ${taken},
+     claimed AS (
+       UPDATE ${s}.items i SET ${NEW_LEASE}, lease = d.slot
+       FROM taken d JOIN ${s}.runs r ON r.no = d.run AND r.tenant = d.tenant
+       WHERE i.ctid = d.at
+       RETURNING ${CLAIMED_COLUMNS(s)}, i.channel, i.lease),
+     leases AS (
+       INSERT INTO ${s}.leases (channel, slot, until_ms, open, runs)
+       SELECT channel, lease, $2::bigint, count(*), array_agg(run) FROM claimed GROUP BY channel, lease
+       ON CONFLICT (channel, slot) DO UPDATE SET until_ms = excluded.until_ms, open = excluded.open, runs = excluded.runs)
+     SELECT ${names} FROM claimed`
+}
+
+/** Each channel that was asked, with what is due in it. */
+const dueIn = (s: string): string => `asked a CROSS JOIN LATERAL (
+         SELECT i.ctid AS at, i.tenant, i.run, i.step, i.state AS was, i.due_at_ms AS was_due_ms,
+           i.lease_from_ms AS lost_from_ms
+         FROM ${s}.items i WHERE i.channel = a.channel AND i.due_at_ms IS NOT NULL AND i.due_at_ms <= $1::bigint
+         ORDER BY i.due_at_ms, i.run, i.step LIMIT a.most FOR UPDATE SKIP LOCKED) d`
+
+const slotAt = (slots: string, place: string): string =>
+  `${slots}[((${place} - 1) / ${ITEMS_PER_LEASE} + 1)::int] AS slot`
+
+/** Most claims ask one channel, which then has all the room of its lane: nothing needs to be sorted. */
+function takenOfOne(s: string): string {
+  return `taken AS MATERIALIZED (SELECT d.*, ${slotAt('a.slots', 'row_number() OVER ()')} FROM ${dueIn(s)})`
+}
+
+function takenOfSeveral(s: string): string {
+  return `due AS MATERIALIZED (
+       SELECT d.*, a.slots, a.room,
+         row_number() OVER (PARTITION BY a.lane ORDER BY a.ord, d.was_due_ms, d.run, d.step) AS place,
+         row_number() OVER (PARTITION BY a.ord ORDER BY d.was_due_ms, d.run, d.step) AS place_in_channel
+       FROM ${dueIn(s)}),
+     taken AS MATERIALIZED (SELECT d.*, ${slotAt('d.slots', 'd.place_in_channel')} FROM due d WHERE d.place <= d.room)`
 }
 
 /** As many as so many items need, the lowest first. Whoever asks holds the lane's lock: only a claim uses a slot again. */

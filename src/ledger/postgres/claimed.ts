@@ -9,8 +9,10 @@ import type { ChannelName } from './names.ts'
 export interface ClaimedRow {
   run: number
   step: string
-  tenant: string
-  was: ItemState
+  /** `null`: {@link USUAL_TENANT}. */
+  tenant: string | null
+  /** `null`: queued. */
+  was: ItemState | null
   was_due_ms: number
   token: number
   id: string
@@ -22,8 +24,8 @@ export interface ClaimedRow {
   /** `null`: none. */
   labels: string | null
   created_at_ms: number
-  /** The number of lane and endpoint. */
-  channel: number
+  /** The number of lane and endpoint; only where several were asked for. */
+  channel?: number
   input: string
   /** `null`: it has never been claimed before, and needs no other step. */
   rest: Rest | null
@@ -45,6 +47,8 @@ interface Rest {
   outputs: Record<string, string> | null
 }
 
+/** Of nearly all items: what is not said costs nothing to say, and to read. */
+const USUAL_TENANT = 'default'
 /** `undefined` of what `rest` would tell is what a fresh item has. */
 const FRESH: Partial<Rest> = {}
 
@@ -61,9 +65,9 @@ export const runOf = (s: string, asked: string): string =>
 /** After an UPDATE of `items i` from what was `due d` and its run `r`: the item as it is now, and as it was. */
 export const CLAIMED_COLUMNS = (
   s: string,
-): string => `i.run, i.step, i.tenant, d.was, d.was_due_ms, i.lease_token AS token,
+): string => `i.run, i.step, nullif(i.tenant, '${USUAL_TENANT}') AS tenant, nullif(d.was, 'queued') AS was, d.was_due_ms, i.lease_token AS token,
   r.id, r.pipeline, r.key, nullif(r.correlation_id, r.id) AS correlation_id, nullif(r.labels, '{}') AS labels,
-  r.created_at_ms, i.channel,
+  r.created_at_ms,
   CASE WHEN i.edits = 0 THEN r.input ELSE (SELECT e.input FROM ${s}.edits e
     WHERE e.run = i.run AND e.step = i.step AND e.tenant = i.tenant ORDER BY e.number DESC LIMIT 1) END AS input,
   CASE WHEN i.lease_token > 1 OR i."after" IS NOT NULL THEN json_build_object('lost_from_ms', d.lost_from_ms,
@@ -75,6 +79,10 @@ export const CLAIMED_COLUMNS = (
       WHERE o.run = i.run AND o.tenant = i.tenant AND o.state = 'succeeded'
         AND o.step IN (SELECT json_array_elements_text(i."after"::json))) END) END AS rest`
 
+/** Of {@link CLAIMED_COLUMNS}: {@link ClaimedRow} without its channel. */
+export const CLAIMED_NAMES =
+  'run, step, tenant, was, was_due_ms, token, id, pipeline, key, correlation_id, labels, created_at_ms, input, rest'
+
 /** @param at where the item waited, and when it was claimed */
 export function toClaimed(row: ClaimedRow, at: { readonly channel: ChannelName; readonly nowMs: number }): ClaimedItem {
   const takenOver = row.was === 'processing'
@@ -82,7 +90,7 @@ export function toClaimed(row: ClaimedRow, at: { readonly channel: ChannelName; 
   const { attempts = 0, deferrals = 0, crashes = 0, replays = 0 } = rest
   return {
     itemId: itemId(row.id, row.step),
-    tenant: row.tenant,
+    tenant: row.tenant ?? USUAL_TENANT,
     token: row.token,
     runId: row.id,
     pipeline: row.pipeline,
@@ -90,7 +98,7 @@ export function toClaimed(row: ClaimedRow, at: { readonly channel: ChannelName; 
     lane: at.channel.lane,
     endpoint: at.channel.endpoint,
     key: row.key ?? row.id,
-    from: row.was,
+    from: row.was ?? 'queued',
     counters: { attempts, deferrals, crashes, replays },
     attemptsBeforeBudget: rest.attempts_before_budget ?? 0,
     budgetFromMs: rest.budget_from_ms ?? row.created_at_ms,

@@ -43,10 +43,17 @@ export function createCoalescer<Job, Result>(options: CoalesceOptions<Job, Resul
       const group = takeGroup()
       const writing = writeGroup(group).then(() => {
         underWay.delete(writing)
-        flush()
+        // In the next turn: what is asked for because of the answers goes along with what has waited for them.
+        schedule()
       })
       underWay.add(writing)
     }
+  }
+
+  function schedule(): void {
+    if (scheduled || queue.length === 0 || underWay.size >= options.mostUnderWay) return
+    scheduled = true
+    clock.nextTurn(flush)
   }
 
   function takeGroup(): Entry<Job, Result>[] {
@@ -79,9 +86,7 @@ export function createCoalescer<Job, Result>(options: CoalesceOptions<Job, Resul
     add: (job) =>
       new Promise((resolve, reject) => {
         queue.push({ job, resolve, reject })
-        if (scheduled || underWay.size >= options.mostUnderWay) return
-        scheduled = true
-        clock.nextTurn(flush)
+        schedule()
       }),
     async idle() {
       while (queue.length > 0 || underWay.size > 0) {

@@ -1,6 +1,6 @@
 /** Statements, typed by what they are known to return, and the one place where values cross to PostgreSQL and back. */
 import { sha256Hex } from '../../core/json.ts'
-import type { PostgresClient, PostgresResult } from './driver.ts'
+import type { PostgresClient, PostgresQuery, PostgresResult } from './driver.ts'
 import { inTurn } from './in-turn.ts'
 
 export type Scalar = string | number | boolean | null
@@ -26,6 +26,8 @@ export interface Session {
   once<Row>(text: string, values?: readonly SqlValue[]): Promise<Row[]>
   /** One or more commands without values; returns what the last one says that it did. */
   run(commands: string): Promise<string>
+  /** What was asked so far leaves at once, so that the server works while more of it is put together here. */
+  sendNow(): void
 }
 
 /** Something that the driver or the server refused; `state` is the SQLSTATE, absent where the connection failed. */
@@ -50,7 +52,7 @@ export interface SessionOptions {
 const PATIENT_MS = 2_147_483_647
 
 export function sessionOf(client: PostgresClient, { keepPlans, isPatient }: SessionOptions): Session {
-  const send = client.pipeline ? client.query.bind(client) : inTurn(client)
+  const send = client.pipeline ? together(client) : inTurn(client)
   async function query(text: string, values?: readonly SqlValue[], name?: string): Promise<PostgresResult> {
     const asked = {
       text,
@@ -74,6 +76,31 @@ export function sessionOf(client: PostgresClient, { keepPlans, isPatient }: Sess
       const results = [await query(commands)].flat()
       return results.at(-1)?.command ?? ''
     },
+    sendNow() {
+      const stream = client.connection?.stream
+      // The driver holds back too, once for each query; what it lets go of later is gone by then.
+      while (stream?.uncork && (stream.writableCorked ?? 0) > 0) stream.uncork()
+    },
+  }
+}
+
+/**
+ * What is asked in one go leaves in one packet. Each write of its own would wake the server, which goes to sleep again before the
+ * next: for a transaction of several small statements that is most of what it costs.
+ */
+function together(client: PostgresClient): (query: PostgresQuery) => Promise<PostgresResult> {
+  let held = false
+  return (query) => {
+    const stream = client.connection?.stream
+    if (!held && stream?.cork && stream.uncork) {
+      held = true
+      stream.cork()
+      queueMicrotask(() => {
+        held = false
+        stream.uncork?.()
+      })
+    }
+    return client.query(query)
   }
 }
 

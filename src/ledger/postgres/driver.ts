@@ -21,6 +21,8 @@ export interface PostgresResult {
 export interface PostgresClient {
   /** True where it sends a query without waiting for the answer to the one before. */
   readonly pipeline?: boolean
+  /** The socket, where it can hold back what is written: `pg` has it so. */
+  readonly connection?: { readonly stream?: { cork?(): void; uncork?(): void; readonly writableCorked?: number } }
   query(query: PostgresQuery): Promise<PostgresResult>
 }
 

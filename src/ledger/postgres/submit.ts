@@ -78,8 +78,10 @@ export function prepareSubmit(s: string, names: Names): Submit {
   )
 
   async function acceptNew(session: Session, runs: readonly NewRun[]): Promise<Accepted> {
+    // Sent one after the other without waiting, so that the server is busy with the first while the next is put together.
     const answers = await Promise.all(
-      chunksOf(runs).map((chunk) => {
+      chunksOf(runs).map((chunk, index) => {
+        if (index > 0) session.sendNow()
         const steps = stepsOf(chunk)
         return session.rows(insertNew, [
           ...runColumns(chunk, names),
@@ -95,8 +97,12 @@ export function prepareSubmit(s: string, names: Names): Submit {
 
   async function accept(session: Session, runs: readonly NewRun[]): Promise<Accepted> {
     const fresh = firstOfEach(runs)
-    // Sent one after the other without waiting, so that the server is busy with the first while the next is put together.
-    const answers = await Promise.all(chunksOf(fresh).map((chunk) => insertChunk(session, chunk)))
+    const answers = await Promise.all(
+      chunksOf(fresh).map((chunk, index) => {
+        if (index > 0) session.sendNow()
+        return insertChunk(session, chunk)
+      }),
+    )
     const isAccepted = new Set(answers.flatMap(({ accepted }) => accepted))
     const receipts = await receiptsOfKnown(
       session,
