@@ -6,7 +6,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { ClaimedItem } from '../ledger/port.ts'
 import { isBatched } from './batch-members.ts'
-import type { Catalog } from './catalog.ts'
+import type { Catalog, StepPlan } from './catalog.ts'
 
 export interface Placeable {
   readonly item: ClaimedItem
@@ -20,6 +20,7 @@ interface Place {
   readonly sinceMs: number
   /** Sends calls for several. */
   readonly isTogether: boolean
+  readonly isRepeatable: boolean
   /** Claims that have not ended. */
   open: number
   hasBegun: boolean
@@ -96,9 +97,8 @@ export function createPlaces<Claim extends Placeable>(parts: PlacesParts<Claim>)
     else parts.run(first)
   }
 
-  function sizeOfCall({ pipeline, step, endpoint }: ClaimedItem): number | undefined {
-    const plan = catalog.plan(pipeline, step, endpoint)
-    return plan && isBatched(plan) ? plan.batch.size : undefined
+  function planOf({ pipeline, step, endpoint }: ClaimedItem): StepPlan | undefined {
+    return catalog.plan(pipeline, step, endpoint)
   }
 
   /** Each claim a place of its own, but one for as many as share a call. */
@@ -108,7 +108,8 @@ export function createPlaces<Claim extends Placeable>(parts: PlacesParts<Claim>)
     const open = new Map<string, Claim[]>()
     for (const claim of claims) {
       const { lane, endpoint } = claim.item
-      const size = sizeOfCall(claim.item)
+      const plan = planOf(claim.item)
+      const size = plan && isBatched(plan) ? plan.batch.size : undefined
       const channel = size && `${lane} ${endpoint}`
       const company = channel && open.get(channel)
       if (company && company.length < size) {
@@ -116,7 +117,8 @@ export function createPlaces<Claim extends Placeable>(parts: PlacesParts<Claim>)
         continue
       }
       const place = [claim]
-      claim.held = { lane, sinceMs, isTogether: size !== undefined, open: 1, hasBegun: false }
+      const isRepeatable = plan?.repeatable === true
+      claim.held = { lane, sinceMs, isTogether: size !== undefined, isRepeatable, open: 1, hasBegun: false }
       places.push(place)
       if (channel) open.set(channel, place)
       taken += 1
@@ -150,7 +152,8 @@ export function createPlaces<Claim extends Placeable>(parts: PlacesParts<Claim>)
       if (place.open > 0) return
       taken -= 1
       if (place.hasBegun) begun -= 1
-      pace.one()
+      // A worker that is lost leaves what it had as if it had begun it: where that must be looked for, as little as possible.
+      if (place.isRepeatable) pace.one()
       parts.ended(place.lane)
       schedule()
     },

@@ -9,12 +9,12 @@ import { type TestEngine, testEngine } from '../support/engine.ts'
 const CONCURRENCY = 10
 
 /** Steps that take `callMs`, on a store that takes 20 ms for each claim. */
-async function workshop(callMs: { value: number }, shared = 1000) {
+async function workshop(callMs: { value: number }, shared = 1000, safe = true) {
   const counts = { running: 0, most: 0 }
   const holder: { clock?: Clock } = {}
   const pipeline = definePipeline<{ n: number }>('work').step('work', {
     concurrency: shared,
-    safe: true,
+    safe,
     run: async () => {
       counts.running += 1
       counts.most = Math.max(counts.most, counts.running)
@@ -57,6 +57,14 @@ describe('a worker on a store that answers slowly', () => {
     expect(counts.most).toBe(CONCURRENCY)
     await engine.clock.runUntil(engine.hf.drain())
     expect(counts.most).toBe(CONCURRENCY)
+    await engine.finish()
+  })
+
+  test('rule 3: nothing is claimed ahead that must be looked for where its worker is lost', async () => {
+    const { engine } = await workshop({ value: 1 }, 1000, false)
+    const worker = engine.hf.startWorker()
+    expect(await mostLeased(engine, worker, 500)).toBe(CONCURRENCY)
+    await engine.clock.runUntil(engine.hf.drain())
     await engine.finish()
   })
 
