@@ -38,8 +38,10 @@ const INSPECTIONS = 6
 /** What can still move is looked at first after this, then after twice as long, ... */
 const FIRST_LOOK_MS = 5000
 const LONGEST_LOOK_MS = 600_000
-/** Without troubles everything must have come to its end by then. */
+/** Without troubles everything must have come to its end by then, leases not counted. */
 const LIVENESS_LIMIT_MS = 30 * 3_600_000
+/** One until a lost worker is noticed, one until what it had is looked for (decision 010). */
+const LEASES = 2
 
 export async function simulate(scenario: Scenario, options: SimulateOptions = {}): Promise<SimulationResult> {
   const trace = createTrace(options.keepTrace ?? false)
@@ -87,7 +89,8 @@ async function run(world: World, judge: Judge): Promise<void> {
 
 /** Lets the world run until nothing moves any more without a person; says what still does when the limit is over. */
 async function untilStill(world: World, submitter: Submitter): Promise<string | undefined> {
-  const limitMs = world.clock.monotonicMs() + LIVENESS_LIMIT_MS
+  const leasesMs = world.scenario.machines.map(({ settings }) => LEASES * (settings.leaseMs ?? 0))
+  const limitMs = world.clock.monotonicMs() + LIVENESS_LIMIT_MS + Math.max(...leasesMs)
   for (let lookMs = FIRST_LOOK_MS; ; lookMs = Math.min(lookMs * 2, LONGEST_LOOK_MS)) {
     await world.clock.advance(lookMs)
     await world.clock.runUntil(helpOut(world))
