@@ -15,6 +15,7 @@ import type {
   ItemFilter,
   ItemRecord,
   ItemSummary,
+  JobItem,
   LaneState,
   OperatorReceipt,
   Page,
@@ -25,6 +26,8 @@ import type { PostgresClient } from '../ledger/postgres/driver.ts'
 import type { IdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { WebhookHandlerOptions, WebhookReceiver } from '../webhooks/receiver.ts'
 import type { EndpointStatistics, TimeoutSuggestions } from './endpoint-statistics.ts'
+import type { JobOrder, JobView } from './jobs/job.ts'
+import type { JobPlan } from './jobs/plan.ts'
 import type { Method, PipelineOf } from './pipeline.ts'
 import type { Suggestion } from './suggestions.ts'
 
@@ -38,6 +41,8 @@ export type {
   SuggestedTimeouts,
   TimeoutSuggestions,
 } from './endpoint-statistics.ts'
+export type { JobCounts, JobKind, JobOrder, JobPhase, JobView } from './jobs/job.ts'
+export type { JobPlan } from './jobs/plan.ts'
 export type { Suggestion } from './suggestions.ts'
 
 export interface Holdfast extends AsyncDisposable {
@@ -194,7 +199,26 @@ export interface Operations {
   /** Replays what the selection finds: plan (dry run), canary, the rest. */
   replay(request: ReplayRequest): Promise<ReplayReport>
   discard(selection: Selection, reason: string, by: string): Promise<OperatorReceipt[]>
+  /** By filter: what has not ended and needs no person. */
   cancel(selection: Selection, reason: string, by: string): Promise<OperatorReceipt[]>
+  /** What a job would do; changes nothing. */
+  planJob(order: JobOrder): Promise<JobPlan>
+  /**
+   * Replays, discards or cancels many items, as a job: paced, few at first, worked on by whichever process has a worker, and
+   * going on in another one where that is lost. Resolves once it is written down which items it is about.
+   * @throws HoldfastError `reason_missing`, `invalid_patch`
+   */
+  startJob(order: JobOrder): Promise<JobView>
+  /** Newest first. */
+  jobs(page?: Partial<Page>): Promise<PageOf<JobView>>
+  job(jobId: string): Promise<JobView | undefined>
+  /** The items of a job after a position (from 1), with how each is now. */
+  jobItems(jobId: string, request?: { readonly after?: number; readonly limit?: number }): Promise<JobItem[]>
+  /**
+   * Leaves what has not had its turn as it is; what was put back goes on.
+   * @throws HoldfastError `job_ended`, `reason_missing`
+   */
+  cancelJob(jobId: string, reason: string, by: string): Promise<JobView | undefined>
   /** A person's verdict on unknown outcomes: it happened, or it did not (then it is sent again). */
   resolve(itemId: string, verdict: Verdict, by: string): Promise<OperatorReceipt>
   lanes(): Promise<LaneState[]>

@@ -2,6 +2,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { Balance, BalanceFilter, Ledger } from '../ledger/port.ts'
 import type { DrainOptions } from './api.ts'
+import { stateOf } from './jobs/job.ts'
 
 export interface DrainParts {
   readonly ledger: Ledger
@@ -15,6 +16,7 @@ export interface DrainParts {
 /** Between two looks at the whole, when other processes do the work: at first, and when long nothing has changed. */
 const FIRST_LOOK_MS = 1000
 const LONGEST_LOOK_MS = 5000
+const MOST_JOBS = 50
 
 export async function drain(parts: DrainParts, options: DrainOptions = {}): Promise<Balance> {
   const filter: BalanceFilter = {
@@ -40,8 +42,14 @@ async function canMove(ledger: Ledger, filter: BalanceFilter, balance: Balance):
   const { queued, processing, retrying, parked, unknown_outcome } = balance.states
   if (processing > 0) return true
   const looking = unknown_outcome > 0 && (await someAreLookedFor(ledger, filter))
-  if (queued + retrying + parked === 0 && !looking) return false
+  if (queued + retrying + parked === 0 && !looking && !(await jobsGoOn(ledger))) return false
   return !(await allSuspended(ledger))
+}
+
+/** What a job still has to put back. */
+async function jobsGoOn(ledger: Ledger): Promise<boolean> {
+  const { rows } = await ledger.jobs({ open: true }, { limit: MOST_JOBS })
+  return rows.map(stateOf).some(({ phase, total, reached }) => phase === 'running' && reached < total)
 }
 
 /** Unknown outcomes with a due time are looked for; the others wait for a person. */

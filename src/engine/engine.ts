@@ -27,6 +27,8 @@ import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './defaults.ts'
 import { drain } from './drain.ts'
 import type { ExecuteParts } from './execute.ts'
 import { startHealthLoop } from './health-loop.ts'
+import { createJobDesk } from './jobs/desk.ts'
+import { createJobRunner } from './jobs/runner.ts'
 import { createOperations } from './operations.ts'
 import type { AnyPipeline } from './pipeline.ts'
 import { wakeWhenHealthy } from './recovery.ts'
@@ -103,8 +105,17 @@ export function createEngine(parts: EngineParts): Holdfast {
   const crew = createCrew()
   const watching = ledger.watch(() => crew.wake())
   const recovering = wakeWhenHealthy({ ledger, events, clock, wake: () => crew.wake() })
+  const jobRunner = createJobRunner({
+    ledger,
+    clock,
+    events,
+    processId,
+    lookEveryMs: settings.jobLookMs,
+    wakeWorkers: () => crew.wake(),
+  })
   const operations = createOperations({
     ledger,
+    jobs: createJobDesk({ ledger, clock, newId: createIdSource(clock, random), wakeRunner: jobRunner.wake }),
     catalog,
     health,
     credentials: credentials.desk,
@@ -134,6 +145,7 @@ export function createEngine(parts: EngineParts): Holdfast {
   let closing: Promise<void> | undefined
 
   async function close(): Promise<void> {
+    await jobRunner.stop()
     await crew.stop()
     await settler.flushed(FLUSH_LIMIT_MS)
     await undo.stop()
@@ -190,6 +202,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     startWorker(options = {}) {
       openOrThrow()
       undo.start()
+      jobRunner.start()
       const worker = startWorker({
         id: newId(clock, random),
         ledger,
