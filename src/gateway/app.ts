@@ -4,6 +4,7 @@ import { HoldfastError, isHoldfastError } from '../core/errors.ts'
 import { createAccess } from './access.ts'
 import { createAdmission } from './admission.ts'
 import { correlationOf } from './correlation.ts'
+import { createEventStreams, type EventStreams } from './event-stream.ts'
 import { createGuard, type Env, type Guard, type RequestFacts } from './guard.ts'
 import { withHeaders } from './headers.ts'
 import { contractOf } from './openapi.ts'
@@ -11,7 +12,10 @@ import type { GatewayParts } from './parts.ts'
 import { jsonAnswer } from './present.ts'
 import { problemResponse, statusOf } from './problems.ts'
 import { routesOf } from './route.ts'
-import { createEventStreams, type EventStreams } from './routes/events.ts'
+import { addEvents } from './routes/events.ts'
+import { addExport } from './routes/export.ts'
+import { addInstallation } from './routes/installation.ts'
+import { addJobs } from './routes/jobs.ts'
 import { addLooking } from './routes/looking.ts'
 import { addOperating } from './routes/operating.ts'
 import { addProbes } from './routes/probes.ts'
@@ -30,7 +34,7 @@ export function createGatewayApp(parts: GatewayParts): GatewayApp {
   const { settings, clock, loopDelayMs } = parts
   const admission = createAdmission({ settings, clock, loopDelayMs })
   const guard = createGuard(createAccess(settings), admission)
-  const streams = createEventStreams(parts)
+  const streams = createEventStreams(clock)
   let isDraining = false
   const app = createRoutes(parts, guard, streams, () => isDraining)
   return {
@@ -58,7 +62,10 @@ function createRoutes(
   addSubmitting(add)
   addLooking(add)
   addOperating(add)
-  streams.add(add)
+  addExport(add)
+  addJobs(add, streams)
+  addInstallation(add)
+  addEvents(add, streams)
   addProbes(add, parts, isDraining)
   addSeams(app, parts, guard)
   const contract = contractOf(app)

@@ -118,6 +118,24 @@ export function overloaded(message: string, retryAfterMs: number, code: 'overloa
   })
 }
 
+const WHERE_LISTED = {
+  run: 'GET /v1/items lists what there is.',
+  item: 'GET /v1/items lists what there is.',
+  breaker: 'GET /v1/breakers lists them.',
+  job: 'GET /v1/jobs lists them.',
+  credential: 'GET /v1/credentials lists them.',
+  profile: 'GET /v1/profiles lists them.',
+} as const
+
+export function notFound(what: keyof typeof WHERE_LISTED, id: string): HoldfastError {
+  return new HoldfastError({
+    code: `${what}_not_found`,
+    class: 'not_found',
+    message: `There is no ${what} "${id}"`,
+    hint: WHERE_LISTED[what],
+  })
+}
+
 /** An error of a request: refused before anything was done. */
 export function refusal(code: string, message: string, hint: string, details?: Record<string, unknown>): HoldfastError {
   return new HoldfastError({ code, class: 'validation', message, hint, ...(details && { details }) })

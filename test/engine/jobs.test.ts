@@ -36,6 +36,7 @@ async function withDeadLetters(count: number, options: TestEngineOptions = {}): 
   const receipts = await engine.clock.runUntil(engine.hf.submitMany(onboard, records))
   await engine.clock.runUntil(engine.hf.drain())
   await engine.clock.runUntil(worker.stop())
+  await engine.clock.advance(1)
   engine.api.requests.length = 0
   return { ...engine, itemIds: receipts.map((receipt) => (receipt.ok ? `${receipt.runId}.crm` : '')) }
 }

@@ -30,9 +30,9 @@ export interface RunnerParts {
   readonly wakeWorkers: () => void
 }
 
-const STEP_MS = 500
+const STEP_MS = 250
 /** While there is nothing to put back, and only to see how it ends. */
-const WATCH_MS = 2000
+const WATCH_MS = 1000
 /** Of one process on a job; renewed with each step. */
 const LEASE_MS = 15_000
 /** Whoever was writing the items down is gone. */
