@@ -51,7 +51,7 @@ export interface Holdfast extends AsyncDisposable {
   /**
    * Accepts one record. Resolves once it is on disk, whatever state the APIs are in.
    * @throws HoldfastError `invalid_input` (refused by the pipeline's schema), `key_conflict` (same key, other input),
-   *   `payload_too_large`, `unknown_pipeline`, `store_unavailable`.
+   *   `payload_too_large`, `callback_refused`, `callback_secret_missing`, `callback_secret_invalid`, `unknown_pipeline`, `store_unavailable`.
    */
   submit<Input>(
     pipeline: PipelineOf<Input> | string,
@@ -112,6 +112,14 @@ export interface SubmitOptions {
   readonly tenant?: string
   readonly batch?: string
   readonly correlationId?: string
+  /** Told by a signed webhook when the run ends, and when it needs a person. Its host must stand in `callbacks.hosts`. */
+  readonly callback?: Callback
+}
+
+export interface Callback {
+  readonly url: string
+  /** `whsec_` and base64 of 24 to 64 bytes; kept encrypted. Default: that of the configuration. */
+  readonly secret?: string
 }
 
 /** One call of an integration. */

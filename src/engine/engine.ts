@@ -12,6 +12,7 @@ import { createForwarder } from '../client/forward.ts'
 import { createHealth } from '../client/health-registry.ts'
 import { createInlineCaller } from '../client/inline.ts'
 import type { Transport } from '../client/transport.ts'
+import type { CallbackSettings } from '../config/callbacks.ts'
 import type { IntegrationSettings } from '../config/settings.ts'
 import type { WebhookSettings } from '../config/webhook-settings.ts'
 import type { Clock } from '../core/clock.ts'
@@ -22,6 +23,8 @@ import type { Random } from '../core/random.ts'
 import type { Ledger } from '../ledger/port.ts'
 import { createIdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { Holdfast, TransactionOptions } from './api.ts'
+import { createCallbackDesk } from './callbacks/desk.ts'
+import { createCallbackPlans } from './callbacks/plans.ts'
 import { type Catalog, createCatalog } from './catalog.ts'
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './defaults.ts'
 import { drain } from './drain.ts'
@@ -50,6 +53,8 @@ export interface EngineParts {
   readonly pipelines: readonly AnyPipeline[]
   /** Who may send events. Default nobody. */
   readonly webhooks?: readonly WebhookSettings[]
+  /** Whom the end of a run may be told to. Default nobody. */
+  readonly callbacks?: CallbackSettings
   readonly settings?: Partial<EngineSettings>
   /** Of stored credentials. Default one without a key: nothing can be stored. */
   readonly cipher?: Cipher
@@ -71,10 +76,14 @@ export function createEngine(parts: EngineParts): Holdfast {
     })
   })
   const webhooks = parts.webhooks ?? []
-  const catalog = createCatalog(parts.integrations, [
-    ...parts.pipelines,
-    ...intakePipelines(webhooks, () => submitParts()),
-  ])
+  const cipher = parts.cipher ?? createCipher([], random)
+  const callbackSettings = parts.callbacks ?? { secret: undefined, integrations: [] }
+  const redact = [...new Set(parts.integrations.flatMap((integration) => integration.redact))]
+  const catalog = createCatalog(
+    [...parts.integrations, ...callbackSettings.integrations],
+    [...parts.pipelines, ...intakePipelines(webhooks, () => submitParts())],
+    createCallbackPlans({ settings: callbackSettings, ledger, clock, cipher, redact }),
+  )
   const processId = newId(clock, random)
   const health = createHealth({ ledger, clock, random, events, workerId: processId })
   const credentials = createCredentials({
@@ -83,7 +92,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     clock,
     random,
     events,
-    cipher: parts.cipher ?? createCipher([], random),
+    cipher,
     workerId: processId,
     onSuspended: () => health.sync(),
   })
@@ -127,9 +136,10 @@ export function createEngine(parts: EngineParts): Holdfast {
   })
   const inlineParts = { ...attempt, ledger, newId: () => newId(clock, random) }
   const newRunId = createIdSource(clock, random)
+  const callbacks = createCallbackDesk({ settings: callbackSettings, cipher, clock, newRunId })
   const submitParts = (options?: TransactionOptions) => {
     const into = options?.transaction ? joined(parts, options.transaction) : ledger
-    return { catalog, ledger: into, clock, events, newRunId, maxPayloadBytes: settings.maxPayloadBytes }
+    return { catalog, ledger: into, clock, events, newRunId, callbacks, maxPayloadBytes: settings.maxPayloadBytes }
   }
   const undo = watchForUndo({ ledger, catalog, clock, events, newRunId, wake: () => crew.wake() })
   const desk = createWebhookDesk({
@@ -192,13 +202,14 @@ export function createEngine(parts: EngineParts): Holdfast {
     webhookHandler: (source, options) => desk.receiver(source, options).handle,
     async submitRequest(request, options) {
       openOrThrow()
+      callable(catalog, callbackSettings, request.integration)
       const receipt = await submitSingleRequest(submitParts(), request, options)
       crew.wake()
       return receipt
     },
-    client: (name, options) => createInlineCaller(inlineParts, catalog.integration(name), options),
-    forwarder: (name, options) => createForwarder(inlineParts, catalog.integration(name), options),
-    fetch: (name, options) => createFetch(inlineParts, catalog.integration(name), options),
+    client: (name, options) => createInlineCaller(inlineParts, callable(catalog, callbackSettings, name), options),
+    forwarder: (name, options) => createForwarder(inlineParts, callable(catalog, callbackSettings, name), options),
+    fetch: (name, options) => createFetch(inlineParts, callable(catalog, callbackSettings, name), options),
     startWorker(options = {}) {
       openOrThrow()
       undo.start()
@@ -252,6 +263,17 @@ function joined(
     'transaction_not_supported',
     'This store cannot take part in a transaction of yours',
     'Use a PostgreSQL store in the same database, or submit without `transaction`, after your own commit.',
+  )
+}
+
+/** Callbacks have integrations so that people can see and hold them; nobody else calls those addresses. */
+function callable(catalog: Catalog, { integrations }: CallbackSettings, name: string): IntegrationSettings {
+  if (!integrations.some((integration) => integration.name === name)) return catalog.integration(name)
+  throw configurationError(
+    'unknown_integration',
+    `"${name}" is for callbacks alone`,
+    'Configure an integration for calls of your own.',
+    { integration: name },
   )
 }
 

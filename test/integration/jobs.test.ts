@@ -36,14 +36,14 @@ async function until<Answer>(url: string, isEnough: (answer: Answer) => boolean)
 test('R135, issue 6: a bulk replay goes on after kills, puts back each item once, and says how each ended', {
   timeout: 300_000,
 }, async () => {
-  const contacts = resource('contacts', { naturalKey: 'email', required: ['email', 'company'], latencyMs: 30 })
+  const contacts = resource('/contacts', { effectKey: 'email', uniqueBy: 'email', required: ['email', 'company'] })
   await using twin = await startTwin({ clock: systemClock, random: systemRandom, routes: contacts })
   await using workshop = openWorkshop()
   workshop.write(
     'holdfast.yaml',
     `
 integrations:
-  crm: { baseUrl: "${twin.baseUrl}", limits: { concurrency: 2 } }
+  crm: { baseUrl: "${twin.url}", limits: { concurrency: 2 } }
 pipelines:
   onboard:
     steps:
