@@ -67,7 +67,7 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
     webhooks: config.webhooks,
     callbacks: config.callbacks,
     ...(options.cipher && { cipher: options.cipher }),
-    ...(options.settings && { settings: options.settings }),
+    settings: { jobLookMs: 10 * watchEveryMs, ...options.settings },
   })
   const events: HoldfastEvent[] = []
   hf.events.on('*', (event) => events.push(event))
