@@ -44,14 +44,14 @@ export interface JobItem extends JobMember {
   readonly position: number
   /** `undefined`: it is forgotten, or never was. */
   readonly state: ItemState | undefined
+  /** It has a due time: a machine will touch it. */
+  readonly due: boolean
   readonly replays: number
 }
 
 /** Members that are alike. */
 export interface JobTally {
   readonly refused: boolean
-  /** Not after the position that was asked about. */
-  readonly reached: boolean
   /** Put back since the job was made. */
   readonly moved: boolean
   readonly state: ItemState | undefined
@@ -81,12 +81,12 @@ export interface JobMemberRow {
 
 export interface JobItemRow extends Omit<JobMemberRow, 'job'> {
   readonly state: ItemState | null
+  readonly due: boolean | 0 | 1 | null
   readonly replays: number | null
 }
 
 export interface JobTallyRow {
   readonly refused: boolean | 0 | 1
-  readonly reached: boolean | 0 | 1
   readonly moved: boolean | 0 | 1 | null
   readonly state: ItemState | null
   readonly due: boolean | 0 | 1 | null
@@ -105,6 +105,7 @@ export function toJobItem(row: JobItemRow): JobItem {
     replaysBefore: row.replays_before,
     ...(row.refused !== null && { refused: row.refused }),
     state: row.state ?? undefined,
+    due: Boolean(row.due),
     replays: row.replays ?? 0,
   }
 }
@@ -112,7 +113,6 @@ export function toJobItem(row: JobItemRow): JobItem {
 export function toJobTally(row: JobTallyRow): JobTally {
   return {
     refused: Boolean(row.refused),
-    reached: Boolean(row.reached),
     moved: Boolean(row.moved),
     state: row.state ?? undefined,
     due: Boolean(row.due),

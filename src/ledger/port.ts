@@ -137,8 +137,8 @@ export interface Ledger {
   writeJobMembers(jobId: string, members: readonly JobMember[]): Promise<void>
   /** Members after a position, in their order, each with how its item is now. */
   jobItems(jobId: string, request: { readonly after: number; readonly limit: number }): Promise<JobItem[]>
-  /** All members, counted by how their items are now. */
-  jobTallies(jobId: string, reached: number): Promise<JobTally[]>
+  /** Members after a position, up to another, counted by how their items are now. */
+  jobTallies(jobId: string, range: { readonly after: number; readonly upTo: number }): Promise<JobTally[]>
 
   // --- reading --------------------------------------------------------------------------------------------------------
   run(runId: string): Promise<RunRecord | undefined>

@@ -3,9 +3,9 @@ import type { Clock } from '../../core/clock.ts'
 import { configurationError, HoldfastError } from '../../core/errors.ts'
 import type { JobRecord, Ledger, Page, PageOf } from '../../ledger/port.ts'
 import { targetOf } from '../audit-trail.ts'
-import { countsOf, type JobCounts, type JobOrder, type JobState, type JobView, stateOf, viewOf } from './job.ts'
+import { type JobCounts, type JobOrder, type JobState, type JobView, NO_COUNTS, stateOf, viewOf } from './job.ts'
 import { selectedFor } from './plan.ts'
-import { changeOf } from './runner.ts'
+import { changeOf, countMembers } from './runner.ts'
 
 export interface JobDesk {
   /** @throws HoldfastError `reason_missing`, `invalid_patch` */
@@ -75,9 +75,8 @@ export function createJobDesk(parts: DeskParts): JobDesk {
 
 /** A job that was cancelled is counted anew: what was put back before goes on. */
 async function presentCounts(ledger: Ledger, job: JobRecord): Promise<JobCounts> {
-  const { what, phase, reached, ended } = stateOf(job)
-  if (ended && phase !== 'cancelled') return ended.counts
-  return countsOf(what, await ledger.jobTallies(job.id, reached))
+  const { phase, ended } = stateOf(job)
+  return ended && phase !== 'cancelled' ? ended.counts : countMembers(ledger, job.id, stateOf(job))
 }
 
 async function writeMembers(ledger: Ledger, id: string, order: JobOrder): Promise<number> {
@@ -107,6 +106,7 @@ function newState(order: JobOrder, nowMs: number): JobState {
     knownNotApplied: order.knownNotApplied ?? false,
     total: 0,
     reached: 0,
+    settled: { upTo: 0, counts: NO_COUNTS },
     proven: false,
   }
 }

@@ -1,7 +1,7 @@
 /** What a job is: what was asked for, how far it is. The ledger keeps its state as JSON. */
 import type { ItemState } from '../../core/item-state.ts'
 import type { Json } from '../../core/json.ts'
-import type { JobRecord, JobTally } from '../../ledger/port.ts'
+import type { JobItem, JobRecord, JobTally } from '../../ledger/port.ts'
 import type { Selection } from '../api.ts'
 
 export type JobKind = 'replay' | 'discard' | 'cancel'
@@ -37,6 +37,8 @@ export interface JobState {
   readonly total: number
   /** The position of the last member that had its turn. */
   readonly reached: number
+  /** Members up to here have ended for good, and are not counted again: of many, few are open. */
+  readonly settled: { readonly upTo: number; readonly counts: JobCounts }
   /** The canary has ended well. */
   readonly proven: boolean
   /** Which process works on it; another one may once the time is over. */
@@ -125,8 +127,22 @@ export function hasGoal(what: JobKind, state: ItemState | undefined): boolean {
 
 type Standing = Exclude<keyof JobCounts, 'total'>
 
-export function countsOf(what: JobKind, tallies: readonly JobTally[]): JobCounts {
-  const counts = { total: 0, waiting: 0, underWay: 0, succeeded: 0, failed: 0, refused: 0, forgotten: 0 }
+export const NO_COUNTS: JobCounts = {
+  total: 0,
+  waiting: 0,
+  underWay: 0,
+  succeeded: 0,
+  failed: 0,
+  refused: 0,
+  forgotten: 0,
+}
+
+/** What one look at a member needs to know. */
+type Seen = Pick<JobTally, 'refused' | 'moved' | 'state' | 'due'>
+
+/** Of members that had their turn. */
+export function countsOf(what: JobKind, tallies: readonly (Seen & { readonly count: number })[]): JobCounts {
+  const counts = { ...NO_COUNTS }
   for (const tally of tallies) {
     counts.total += tally.count
     counts[standingOf(what, tally)] += tally.count
@@ -134,19 +150,31 @@ export function countsOf(what: JobKind, tallies: readonly JobTally[]): JobCounts
   return counts
 }
 
-function standingOf(what: JobKind, tally: JobTally): Standing {
-  const { refused, reached, moved, state } = tally
+export function addCounts(a: JobCounts, b: JobCounts): JobCounts {
+  const sum = { ...a }
+  for (const name of Object.keys(NO_COUNTS) as (keyof JobCounts)[]) sum[name] += b[name]
+  return sum
+}
+
+/** As one that is counted; `undefined` while it may still change by itself. */
+export function settledStanding(what: JobKind, item: JobItem): JobCounts | undefined {
+  const { refused, replaysBefore, replays, state, due } = item
+  const seen = { refused: refused !== undefined, moved: replays > replaysBefore, state, due, count: 1 }
+  const counts = countsOf(what, [seen])
+  return counts.waiting + counts.underWay > 0 ? undefined : counts
+}
+
+function standingOf(what: JobKind, seen: Seen): Standing {
+  const { refused, moved, state } = seen
+  if (hasGoal(what, state) && (moved || what !== 'replay')) return 'succeeded'
   if (refused) return 'refused'
-  const acted = what === 'replay' ? moved : reached
-  if (what !== 'replay' && hasGoal(what, state)) return 'succeeded'
-  if (!acted) return 'waiting'
   if (state === undefined) return 'forgotten'
-  if (hasGoal(what, state)) return 'succeeded'
-  return isResting(tally) ? 'failed' : 'underWay'
+  if (what === 'replay' && !moved) return 'waiting'
+  return isResting(seen) ? 'failed' : 'underWay'
 }
 
 /** It needs a person, or has ended. A dead letter that the slow lane will try is one all the same. */
-function isResting({ state, due }: JobTally): boolean {
+function isResting({ state, due }: Seen): boolean {
   if (state === 'unknown_outcome') return !due
   return state === 'dead_lettered' || state === 'cancelled' || state === 'discarded' || state === 'succeeded'
 }

@@ -8,7 +8,17 @@ import type { EventBus } from '../../core/events.ts'
 import { type Json, toJson } from '../../core/json.ts'
 import type { JobItem, JobRecord, Ledger, OperatorReceipt } from '../../ledger/port.ts'
 import { patched } from '../replay.ts'
-import { countsOf, hasGoal, type JobCounts, type JobState, stateOf, windowOf } from './job.ts'
+import {
+  addCounts,
+  countsOf,
+  hasGoal,
+  type JobCounts,
+  type JobState,
+  NO_COUNTS,
+  settledStanding,
+  stateOf,
+  windowOf,
+} from './job.ts'
 
 export interface JobRunner {
   /** From the first worker of this process on. Idempotent. */
@@ -39,6 +49,8 @@ const LEASE_MS = 15_000
 const PLANNING_MS = 600_000
 const WAVE = 500
 const MOST_AT_ONCE = 50
+/** Where one item is open for long, all after it are counted again and again: never more than a twentieth of the time. */
+const REST_PER_COUNT = 20
 
 export function createJobRunner(parts: RunnerParts): JobRunner {
   const { ledger, clock, events } = parts
@@ -111,9 +123,12 @@ async function advanceJob(parts: RunnerParts, job: JobRecord): Promise<number> {
   return held ? workOn(parts, held, mine) : STEP_MS
 }
 
-async function workOn(parts: RunnerParts, job: JobRecord, state: JobState): Promise<number> {
+async function workOn(parts: RunnerParts, job: JobRecord, held: JobState): Promise<number> {
   const { ledger, clock, events } = parts
-  const counts = countsOf(state.what, await ledger.jobTallies(job.id, state.reached))
+  const beganMs = clock.monotonicMs()
+  const state = { ...held, settled: await settledFurther(ledger, job.id, held) }
+  const counts = await countMembers(ledger, job.id, state)
+  const countedMs = clock.monotonicMs() - beganMs
   const turn = turnOf(state, counts)
   if (turn.kind === 'stop') {
     const stoppedBy = await failedMember(ledger, job.id)
@@ -134,7 +149,35 @@ async function workOn(parts: RunnerParts, job: JobRecord, state: JobState): Prom
   await ledger.updateJob(changeOf(job, { ...state, reached, proven: turn.proven }))
   const { what, phase } = state
   events.emit('job.progressed', clock.wallMs(), { jobId: job.id, what, phase, ...counts })
-  return members?.length === 0 ? WATCH_MS : STEP_MS
+  return Math.max(members?.length === 0 ? WATCH_MS : STEP_MS, countedMs * REST_PER_COUNT)
+}
+
+/** Those that had their turn by how they are, the others as waiting. */
+export async function countMembers(
+  ledger: Pick<Ledger, 'jobTallies'>,
+  jobId: string,
+  { what, total, reached, settled }: JobState,
+): Promise<JobCounts> {
+  const waiting = total - reached
+  const open = reached > settled.upTo ? await ledger.jobTallies(jobId, { after: settled.upTo, upTo: reached }) : []
+  const counts = addCounts(settled.counts, countsOf(what, open))
+  return { ...counts, total, waiting: counts.waiting + waiting }
+}
+
+async function settledFurther(
+  ledger: Ledger,
+  jobId: string,
+  { what, reached, settled }: JobState,
+): Promise<JobState['settled']> {
+  const items = reached > settled.upTo ? await ledger.jobItems(jobId, { after: settled.upTo, limit: 2 * WAVE }) : []
+  let { upTo, counts } = settled
+  for (const item of items) {
+    const ended = item.position <= reached ? settledStanding(what, item) : undefined
+    if (!ended) break
+    upTo = item.position
+    counts = addCounts(counts, ended)
+  }
+  return { upTo, counts }
 }
 
 type Turn = { readonly kind: 'go'; readonly room: number; readonly proven: boolean } | { readonly kind: 'stop' }
@@ -238,8 +281,8 @@ async function end(
 }
 
 function abandon(parts: RunnerParts, job: JobRecord, state: JobState): Promise<void> {
-  const counts = countsOf(state.what, [])
-  return end(parts, job, { ...state, phase: 'cancelled' }, { why: 'the process that planned it is gone', counts })
+  const why = 'the process that planned it is gone'
+  return end(parts, job, { ...state, phase: 'cancelled' }, { why, counts: NO_COUNTS })
 }
 
 export function changeOf({ id, revision }: JobRecord, state: JobState) {

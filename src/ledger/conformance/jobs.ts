@@ -84,12 +84,15 @@ export function jobs(make: MakeStore): void {
       const order = { itemId: members[0]?.itemId ?? '', by: 'job', dueAtMs: START_MS }
       await ledger.replay([order], START_MS)
       await settle(ledger, await claimOne(ledger), { state: 'succeeded', output: '1' })
-      const tallies = await ledger.jobTallies(jobId(1), 1)
-      const sorted = tallies.toSorted((a, b) => Number(b.reached) - Number(a.reached) || b.count - a.count)
+      const tallies = await ledger.jobTallies(jobId(1), { after: 0, upTo: 4 })
+      const sorted = tallies.toSorted((a, b) => Number(b.moved) - Number(a.moved) || b.count - a.count)
       expect(sorted).toEqual([
-        { refused: false, reached: true, moved: true, state: 'succeeded', due: false, count: 1 },
-        { refused: false, reached: false, moved: false, state: 'dead_lettered', due: false, count: 2 },
-        { refused: true, reached: false, moved: false, state: undefined, due: false, count: 1 },
+        { refused: false, moved: true, state: 'succeeded', due: false, count: 1 },
+        { refused: false, moved: false, state: 'dead_lettered', due: false, count: 2 },
+        { refused: true, moved: false, state: undefined, due: false, count: 1 },
+      ])
+      expect(await ledger.jobTallies(jobId(1), { after: 1, upTo: 2 })).toEqual([
+        { refused: false, moved: false, state: 'dead_lettered', due: false, count: 1 },
       ])
     })
 

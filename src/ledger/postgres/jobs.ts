@@ -28,7 +28,11 @@ export interface Jobs {
     jobId: string,
     request: { readonly after: number; readonly limit: number },
   ): Promise<JobItem[]>
-  tallies(session: Session, jobId: string, reached: number): Promise<JobTally[]>
+  tallies(
+    session: Session,
+    jobId: string,
+    range: { readonly after: number; readonly upTo: number },
+  ): Promise<JobTally[]>
 }
 
 export function prepareJobs(s: string): Jobs {
@@ -57,13 +61,14 @@ export function prepareJobs(s: string): Jobs {
      ON CONFLICT (job, item_id) DO UPDATE SET refused = excluded.refused`,
   )
   const selectItems = prepare<JobItemRow>(
-    `SELECT m.position, m.item_id, m.replays_before, m.refused, i.state, i.replays FROM ${s}.job_members m ${withItems}
+    `SELECT m.position, m.item_id, m.replays_before, m.refused, i.state, i.due_at_ms IS NOT NULL AS due, i.replays
+     FROM ${s}.job_members m ${withItems}
      WHERE m.job = $1 AND m.position > $2 ORDER BY m.position LIMIT $3::int`,
   )
   const countItems = prepare<JobTallyRow>(
-    `SELECT m.refused IS NOT NULL AS refused, m.position <= $2 AS reached, i.replays > m.replays_before AS moved, i.state,
+    `SELECT m.refused IS NOT NULL AS refused, i.replays > m.replays_before AS moved, i.state,
        i.due_at_ms IS NOT NULL AS due, count(*) AS count
-     FROM ${s}.job_members m ${withItems} WHERE m.job = $1 GROUP BY 1, 2, 3, 4, 5`,
+     FROM ${s}.job_members m ${withItems} WHERE m.job = $1 AND m.position > $2 AND m.position <= $3 GROUP BY 1, 2, 3, 4`,
   )
   return {
     async update(session, { id, fromRevision, endedAtMs, state }) {
@@ -90,8 +95,8 @@ export function prepareJobs(s: string): Jobs {
     async items(session, jobId, { after, limit }) {
       return (await session.rows(selectItems, [jobId, after, limit])).map(toJobItem)
     },
-    async tallies(session, jobId, reached) {
-      return (await session.rows(countItems, [jobId, reached])).map(toJobTally)
+    async tallies(session, jobId, { after, upTo }) {
+      return (await session.rows(countItems, [jobId, after, upTo])).map(toJobTally)
     },
   }
 }

@@ -144,7 +144,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
     jobs: (filter, page) => read((session) => jobs.list(session, filter, page)),
     writeJobMembers: (jobId, members) => write((session) => jobs.writeMembers(session, jobId, members)),
     jobItems: (jobId, request) => read((session) => jobs.items(session, jobId, request)),
-    jobTallies: (jobId, reached) => read((session) => jobs.tallies(session, jobId, reached)),
+    jobTallies: (jobId, range) => read((session) => jobs.tallies(session, jobId, range)),
     run: (runId) => read((session) => reading.run(session, runId)),
     item: (itemId) => read((session) => reading.item(session, itemId)),
     items: (filter, page) => read((session) => reading.items(session, filter, page)),

@@ -25,7 +25,7 @@ export interface Jobs {
   list(filter: JobFilter, page: Page): PageOf<JobRecord>
   writeMembers(jobId: string, members: readonly JobMember[]): void
   items(jobId: string, request: { readonly after: number; readonly limit: number }): JobItem[]
-  tallies(jobId: string, reached: number): JobTally[]
+  tallies(jobId: string, range: { readonly after: number; readonly upTo: number }): JobTally[]
 }
 
 /** LEFT JOINs, so that members whose items are forgotten are told too. */
@@ -54,14 +54,15 @@ export function prepareJobs(database: Database): Jobs {
   )
   const selectItems = prepare<JobItemRow>(
     database,
-    `SELECT m.position, m.item_id, m.replays_before, m.refused, i.state, i.replays FROM job_members m ${WITH_ITEMS}
+    `SELECT m.position, m.item_id, m.replays_before, m.refused, i.state, i.due_at_ms IS NOT NULL AS due, i.replays
+     FROM job_members m ${WITH_ITEMS}
      WHERE m.job = ? AND m.position > ? ORDER BY m.position LIMIT ?`,
   )
   const countItems = prepare<JobTallyRow>(
     database,
-    `SELECT m.refused IS NOT NULL AS refused, m.position <= ?2 AS reached, i.replays > m.replays_before AS moved, i.state,
+    `SELECT m.refused IS NOT NULL AS refused, i.replays > m.replays_before AS moved, i.state,
        i.due_at_ms IS NOT NULL AS due, count(*) AS count
-     FROM job_members m ${WITH_ITEMS} WHERE m.job = ?1 GROUP BY 1, 2, 3, 4, 5`,
+     FROM job_members m ${WITH_ITEMS} WHERE m.job = ?1 AND m.position > ?2 AND m.position <= ?3 GROUP BY 1, 2, 3, 4`,
   )
   return {
     update({ id, fromRevision, endedAtMs, state }) {
@@ -82,6 +83,6 @@ export function prepareJobs(database: Database): Jobs {
       }
     },
     items: (jobId, { after, limit }) => selectItems.all(jobId, after, limit).map(toJobItem),
-    tallies: (jobId, reached) => countItems.all(jobId, reached).map(toJobTally),
+    tallies: (jobId, { after, upTo }) => countItems.all(jobId, after, upTo).map(toJobTally),
   }
 }

@@ -155,7 +155,7 @@ export function createLedger(parts: LedgerParts): Ledger {
     jobs: (filter, page) => read(() => jobs.list(filter, page)),
     writeJobMembers: (jobId, members) => write(() => jobs.writeMembers(jobId, members)),
     jobItems: (jobId, request) => read(() => jobs.items(jobId, request)),
-    jobTallies: (jobId, reached) => read(() => jobs.tallies(jobId, reached)),
+    jobTallies: (jobId, range) => read(() => jobs.tallies(jobId, range)),
     run: (runId) => read(() => reading.run(runId)),
     item: (itemId) => read(() => reading.item(itemId)),
     items: (filter, page) => read(() => reading.items(filter, page)),
