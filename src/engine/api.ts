@@ -279,11 +279,6 @@ export interface ReplayRequest {
   readonly canary?: number
   readonly knownNotApplied?: boolean
   readonly signal?: AbortSignal
-  readonly onProgress?: (progress: {
-    readonly replayed: number
-    readonly ended: number
-    readonly total: number
-  }) => void
 }
 
 export interface ReplayReport {

@@ -72,7 +72,6 @@ async function replayInWaves(
     parts.wake()
     const done = collect(receipts, refused)
     itemIds.push(...done)
-    request.onProgress?.({ replayed: itemIds.length, ended: 0, total: candidates.length })
     if (from < canary) {
       const failed = await firstThatFails(parts, done, request.signal)
       if (failed) return { replayed: itemIds.length, stopped: failed, itemIds }
