@@ -76,6 +76,13 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     () => import('./commands/dlq.ts'),
   ),
   entry(
+    'jobs',
+    'jobs',
+    'bulk replays and how far they are: show, watch, cancel',
+    REPAIR,
+    () => import('./commands/jobs.ts'),
+  ),
+  entry(
     'integrations',
     'integrations',
     'the APIs and how they are: suspend, resume',

@@ -1,6 +1,7 @@
 /** A configuration after loading: checked whole, every default filled in. What the composition root works on. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { BatchShapeName } from './batch-shapes.ts'
+import type { CallbackSettings } from './callbacks.ts'
 import type { GatewaySettings } from './gateway-settings.ts'
 import type { Profile } from './profile.ts'
 import type { IdempotencySettings, IntegrationSettings } from './settings.ts'
@@ -15,6 +16,8 @@ export interface LoadedConfig {
   readonly profiles: readonly Profile[]
   readonly pipelines: readonly ConfiguredPipeline[]
   readonly webhooks: readonly WebhookSettings[]
+  /** Whom the end of a run may be told to. */
+  readonly callbacks: CallbackSettings
   readonly worker: WorkerSettings
   /** Ended runs older than this are forgotten. `undefined`: nothing is. */
   readonly retentionMs: number | undefined

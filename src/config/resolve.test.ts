@@ -11,6 +11,7 @@ describe('defaults', () => {
       profiles: [],
       pipelines: [],
       webhooks: [],
+      callbacks: { secret: undefined, integrations: [] },
       worker: { concurrency: 100, leaseMs: 30_000, pollMs: 250 },
       retentionMs: undefined,
       maxPayloadBytes: 4_194_304,

@@ -2,6 +2,7 @@
 import { isAbsolute, resolve as resolvePath } from 'node:path'
 import { durationMs } from '../core/duration.ts'
 import { isKept, KEY_VARIABLE, keyTexts } from './auth.ts'
+import { callbackSettings } from './callbacks.ts'
 import type { ConfigInput } from './define.ts'
 import { integrationSettings } from './integration.ts'
 import type { ConfiguredPipeline, LoadedConfig, Setup, StoreSettings } from './loaded.ts'
@@ -57,6 +58,7 @@ export function resolveConfig(input: ConfigInput | unknown, options: ResolveOpti
   const pipelines = [...declarative, ...codePipelines]
   const maxPayloadBytes = parseSize(written.maxPayload ?? '4MiB')
   const webhooks = webhookSettings(written.webhooks ?? {}, pipelines, maxPayloadBytes, problems)
+  const callbacks = callbackSettings(written.callbacks, problems)
   if (problems.length > 0) throw configError(source, problems, options.locate)
   return {
     file: options.file,
@@ -65,6 +67,7 @@ export function resolveConfig(input: ConfigInput | unknown, options: ResolveOpti
     profiles,
     pipelines,
     webhooks,
+    callbacks,
     worker: {
       concurrency: written.worker?.concurrency ?? 100,
       leaseMs: durationMs(written.worker?.lease ?? '30s'),
@@ -100,6 +103,7 @@ function checkedConfig(data: unknown, options: ResolveOptions, problems: Problem
 
 function isCredential(path: Path): boolean {
   if (path[0] === 'webhooks') return path[2] === 'secret'
+  if (path[0] === 'callbacks') return path[1] === 'secret'
   return path.includes('auth') || path.includes('headers') || path[0] === 'keys'
 }
 

@@ -2,8 +2,10 @@
  * What people write, as a Zod schema: the one source of the checks at start, of the types for `defineConfig` and of the JSON
  * Schema for editors. It only says what may be written; `resolve.ts` turns it into settings.
  */
+
 import { z } from 'zod'
 import { BATCH_SHAPE_NAMES } from './batch-shapes.ts'
+import { callbacks } from './callbacks.ts'
 import { PRESET_NAMES } from './preset-names.ts'
 import { errorRuleSchema } from './profile-rule-schema.ts'
 import { profileSchema } from './profile-schema.ts'
@@ -184,6 +186,7 @@ export const configSchema = closed({
     .optional(),
   maxPayload: size('The largest record that is accepted. Default 4MiB.').optional(),
   gateway: gateway.optional(),
+  callbacks: callbacks.optional(),
   webhooks: z
     .record(name, webhook)
     .describe('Who may send events, by name: each is verified, stored, then run.')

@@ -80,6 +80,19 @@ export interface EventCatalogue {
   'webhook.refused': { source: string; provider: string; reason: string }
   /** A provider asked whether somebody is there. `hasSecret`: it sent one, for `onSecret` of the handler. */
   'webhook.handshake': { source: string; provider: string; hasSecret: boolean }
+  /** A step of a job that this process works on: how far it was, or how it ended. */
+  'job.progressed': {
+    jobId: string
+    what: string
+    phase: string
+    total: number
+    waiting: number
+    underWay: number
+    succeeded: number
+    failed: number
+    refused: number
+    forgotten: number
+  }
   'worker.started': { workerId: string }
   'worker.stopped': { workerId: string; released: number }
   /** A part of the engine failed and goes on: the store was busy, an observer threw, ... */

@@ -16,6 +16,7 @@ import type {
   ItemFilter,
   ItemRecord,
   ItemSummary,
+  JobItem,
   LaneState,
   OperatorReceipt,
   Page,
@@ -26,6 +27,8 @@ import type { PostgresClient } from '../ledger/postgres/driver.ts'
 import type { IdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { WebhookHandlerOptions, WebhookReceiver } from '../webhooks/receiver.ts'
 import type { EndpointStatistics, TimeoutSuggestions } from './endpoint-statistics.ts'
+import type { JobOrder, JobView } from './jobs/job.ts'
+import type { JobPlan } from './jobs/plan.ts'
 import type { Method, PipelineOf } from './pipeline.ts'
 import type { Suggestion } from './suggestions.ts'
 
@@ -40,6 +43,8 @@ export type {
   SuggestedTimeouts,
   TimeoutSuggestions,
 } from './endpoint-statistics.ts'
+export type { JobCounts, JobKind, JobOrder, JobPhase, JobView } from './jobs/job.ts'
+export type { JobPlan } from './jobs/plan.ts'
 export type { Suggestion } from './suggestions.ts'
 
 export interface Holdfast extends AsyncDisposable {
@@ -48,7 +53,7 @@ export interface Holdfast extends AsyncDisposable {
   /**
    * Accepts one record. Resolves once it is on disk, whatever state the APIs are in.
    * @throws HoldfastError `invalid_input` (refused by the pipeline's schema), `key_conflict` (same key, other input),
-   *   `payload_too_large`, `unknown_pipeline`, `store_unavailable`.
+   *   `payload_too_large`, `callback_refused`, `callback_secret_missing`, `callback_secret_invalid`, `unknown_pipeline`, `store_unavailable`.
    */
   submit<Input>(
     pipeline: PipelineOf<Input> | string,
@@ -111,6 +116,14 @@ export interface SubmitOptions {
   readonly correlationId?: string
   /** Whose personal data it holds, such as an e-mail address: stored as a keyed hash. Default: what the pipeline's `subject` says. */
   readonly subject?: string
+  /** Told by a signed webhook when the run ends, and when it needs a person. Its host must stand in `callbacks.hosts`. */
+  readonly callback?: Callback
+}
+
+export interface Callback {
+  readonly url: string
+  /** `whsec_` and base64 of 24 to 64 bytes; kept encrypted. Default: that of the configuration. */
+  readonly secret?: string
 }
 
 /** One call of an integration. */
@@ -198,7 +211,26 @@ export interface Operations {
   /** Replays what the selection finds: plan (dry run), canary, the rest. */
   replay(request: ReplayRequest): Promise<ReplayReport>
   discard(selection: Selection, reason: string, by: string): Promise<OperatorReceipt[]>
+  /** By filter: what has not ended and needs no person. */
   cancel(selection: Selection, reason: string, by: string): Promise<OperatorReceipt[]>
+  /** What a job would do; changes nothing. */
+  planJob(order: JobOrder): Promise<JobPlan>
+  /**
+   * Replays, discards or cancels many items, as a job: paced, few at first, worked on by whichever process has a worker, and
+   * going on in another one where that is lost. Resolves once it is written down which items it is about.
+   * @throws HoldfastError `reason_missing`, `invalid_patch`
+   */
+  startJob(order: JobOrder): Promise<JobView>
+  /** Newest first. */
+  jobs(page?: Partial<Page>): Promise<PageOf<JobView>>
+  job(jobId: string): Promise<JobView | undefined>
+  /** The items of a job after a position (from 1), with how each is now. */
+  jobItems(jobId: string, request?: { readonly after?: number; readonly limit?: number }): Promise<JobItem[]>
+  /**
+   * Leaves what has not had its turn as it is; what was put back goes on.
+   * @throws HoldfastError `job_ended`, `reason_missing`
+   */
+  cancelJob(jobId: string, reason: string, by: string): Promise<JobView | undefined>
   /** A person's verdict on unknown outcomes: it happened, or it did not (then it is sent again). */
   resolve(itemId: string, verdict: Verdict, by: string): Promise<OperatorReceipt>
   lanes(): Promise<LaneState[]>
@@ -288,11 +320,6 @@ export interface ReplayRequest {
   readonly canary?: number
   readonly knownNotApplied?: boolean
   readonly signal?: AbortSignal
-  readonly onProgress?: (progress: {
-    readonly replayed: number
-    readonly ended: number
-    readonly total: number
-  }) => void
 }
 
 export interface ReplayReport {

@@ -45,6 +45,22 @@ export function onBehalfOf(operations: Operations, parts: TrailParts, actor: Act
       act(bulk('discard', selection, reason), operations.discard, [selection, reason, by], countReceipts),
     cancel: (selection, reason, by) =>
       act(bulk('cancel', selection, reason), operations.cancel, [selection, reason, by], countReceipts),
+    startJob(order) {
+      const { what, selection, reason, patch, canary, knownNotApplied } = order
+      const details = { ...selectionFacts(selection), patched: patch !== undefined, canary, knownNotApplied }
+      const asked = {
+        what: `${what}_job`,
+        target: targetOf(selection),
+        ...(reason !== undefined && { reason }),
+        details,
+      }
+      return act(asked, operations.startJob, [order], (job) => ({ job: job.id, items: job.counts.total }))
+    },
+    cancelJob: (jobId, reason, by) =>
+      act({ what: 'cancel_job', target: jobId, reason }, operations.cancelJob, [jobId, reason, by], (job) => ({
+        known: job !== undefined,
+        ...job?.counts,
+      })),
     resolve: (itemId, verdict, by) =>
       act(
         { what: 'resolve', target: itemId, details: { happened: verdict.happened } },
@@ -130,7 +146,7 @@ function bulk(what: string, selection: Selection, reason: string): Asked {
   return { what, target: targetOf(selection), reason, details: selectionFacts(selection) }
 }
 
-function targetOf(selection: Selection): string {
+export function targetOf(selection: Selection): string {
   if ('fingerprint' in selection) return `group ${selection.fingerprint}`
   if ('filter' in selection) return 'filter'
   const [first] = selection.itemIds

@@ -6,6 +6,7 @@ import { resolveEndpoint } from '../client/request.ts'
 import type { EndpointSettings, IdempotencySettings, IntegrationSettings, RetrySettings } from '../config/settings.ts'
 import { durationMs } from '../core/duration.ts'
 import { configurationError, type HoldfastError } from '../core/errors.ts'
+import type { ClaimedItem } from '../ledger/port.ts'
 import { isRepeatable } from '../policy/classify.ts'
 import { type BatchPlan, planBatch } from './batch-plan.ts'
 import { checkStep } from './check-step.ts'
@@ -27,7 +28,14 @@ interface CommonPlan {
   /** How patiently a lost effect is looked for, where the step says how. */
   readonly looking: Looking | undefined
   laneFor(tenant: string): string
+  /** Asked before each try: whether what it waits for is so. Waiting uses no attempt. Default: it is. */
+  readonly readiness?: (item: ClaimedItem) => Promise<Readiness>
 }
+
+export type Readiness =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'wait'; readonly untilMs: number; readonly reason: string }
+  | { readonly kind: 'skip'; readonly reason: string }
 
 /** `undefined`: the engine's own settings. */
 export interface Looking {
@@ -73,6 +81,8 @@ export interface Catalog {
 export function createCatalog(
   integrationList: readonly IntegrationSettings[],
   pipelineList: readonly AnyPipeline[],
+  /** Plans of pipelines that are not in the list. */
+  further: Pick<Catalog, 'plan'> = { plan: () => undefined },
 ): Catalog {
   const integrations = byName('integration', integrationList)
   const undoing = pipelineList.map(undoPipelineOf).filter((pipeline) => pipeline !== undefined)
@@ -101,7 +111,8 @@ export function createCatalog(
     pipelines,
     integration: (name) => integrations.get(name) ?? raise(unknownName('integration', name, integrations)),
     pipeline: (name) => pipelines.get(name) ?? raise(unknownName('pipeline', name, pipelines)),
-    plan: (pipeline, step, endpoint = '') => plans.get(pipeline)?.get(step) ?? requests.plan(pipeline, endpoint),
+    plan: (pipeline, step, endpoint = '') =>
+      plans.get(pipeline)?.get(step) ?? requests.plan(pipeline, endpoint) ?? further.plan(pipeline, step, endpoint),
     planOfChannel: requests.planOfChannel,
     plansOf: (pipeline) => plansByPipeline.get(pipeline) ?? raise(unknownName('pipeline', pipeline, pipelines)),
   }

@@ -22,6 +22,8 @@ export interface EngineSettings {
   readonly pollMs: number
   /** How far apart two processes may see the same breaker or gate at most. Default 1 s. */
   readonly healthSyncMs: number
+  /** How often the store is asked for jobs that other processes made, or left behind. Default 2 s; infinite: never. */
+  readonly jobLookMs: number
   /** Items at the same time in one worker. Default 100. */
   readonly concurrency: number
   /** The largest input of a run. Default 4 MiB. */
@@ -38,6 +40,7 @@ export const DEFAULT_ENGINE_SETTINGS: EngineSettings = {
   leaseMs: 30_000,
   pollMs: 250,
   healthSyncMs: 1000,
+  jobLookMs: 2000,
   concurrency: 100,
   maxPayloadBytes: 4 * 1024 * 1024,
   reconcileDelayMs: 2000,

@@ -2,6 +2,9 @@
 import type { Clock } from '../core/clock.ts'
 import type { Balance, BalanceFilter, Ledger } from '../ledger/port.ts'
 import type { DrainOptions } from './api.ts'
+import { CALLBACK_BATCH, waitsForPerson } from './callbacks/plans.ts'
+import { stateOf } from './jobs/job.ts'
+import { selectItems } from './selection.ts'
 
 export interface DrainParts {
   readonly ledger: Ledger
@@ -15,6 +18,7 @@ export interface DrainParts {
 /** Between two looks at the whole, when other processes do the work: at first, and when long nothing has changed. */
 const FIRST_LOOK_MS = 1000
 const LONGEST_LOOK_MS = 5000
+const MOST_JOBS = 50
 
 export async function drain(parts: DrainParts, options: DrainOptions = {}): Promise<Balance> {
   const filter: BalanceFilter = {
@@ -40,8 +44,30 @@ async function canMove(ledger: Ledger, filter: BalanceFilter, balance: Balance):
   const { queued, processing, retrying, parked, unknown_outcome } = balance.states
   if (processing > 0) return true
   const looking = unknown_outcome > 0 && (await someAreLookedFor(ledger, filter))
-  if (queued + retrying + parked === 0 && !looking) return false
+  const isIdle = queued + retrying === 0 && (parked === 0 || (await onlyIdleCallbacks(ledger, filter, balance)))
+  if (isIdle && !looking && !(await jobsGoOn(ledger))) return false
   return !(await allSuspended(ledger))
+}
+
+/** What is parked may be callbacks alone, of runs that need a person: those wait as long as their runs. */
+async function onlyIdleCallbacks(ledger: Ledger, filter: BalanceFilter, { states }: Balance): Promise<boolean> {
+  const isAll = filter.batch === undefined && filter.pipeline === undefined
+  if (!isAll || states.parked === 0) return false
+  const callbacks = await ledger.balance({ batch: CALLBACK_BATCH })
+  if (callbacks.states.parked < states.parked) return false
+  for await (const { itemId } of selectItems(ledger, { filter: { batch: CALLBACK_BATCH, states: ['parked'] } })) {
+    const item = await ledger.item(itemId)
+    // What tells that a run has stopped goes on as soon as it has.
+    if (item?.step === 'stopped') return false
+    if (item?.state === 'parked' && !(await waitsForPerson(ledger, item.input))) return false
+  }
+  return true
+}
+
+/** What a job still has to put back. */
+async function jobsGoOn(ledger: Ledger): Promise<boolean> {
+  const { rows } = await ledger.jobs({ open: true }, { limit: MOST_JOBS })
+  return rows.map(stateOf).some(({ phase, total, reached }) => phase === 'running' && reached < total)
 }
 
 /** Unknown outcomes with a due time are looked for; the others wait for a person. */

@@ -12,6 +12,7 @@ import { createForwarder } from '../client/forward.ts'
 import { createHealth } from '../client/health-registry.ts'
 import { createInlineCaller } from '../client/inline.ts'
 import type { Transport } from '../client/transport.ts'
+import type { CallbackSettings } from '../config/callbacks.ts'
 import type { IntegrationSettings } from '../config/settings.ts'
 import type { WebhookSettings } from '../config/webhook-settings.ts'
 import type { Clock } from '../core/clock.ts'
@@ -23,11 +24,15 @@ import { type Payloads, plainPayloads } from '../ledger/payloads/open-payloads.t
 import type { Ledger } from '../ledger/port.ts'
 import { createIdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { Holdfast, TransactionOptions } from './api.ts'
+import { createCallbackDesk } from './callbacks/desk.ts'
+import { createCallbackPlans } from './callbacks/plans.ts'
 import { type Catalog, createCatalog } from './catalog.ts'
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './defaults.ts'
 import { drain } from './drain.ts'
 import type { ExecuteParts } from './execute.ts'
 import { startHealthLoop } from './health-loop.ts'
+import { createJobDesk } from './jobs/desk.ts'
+import { createJobRunner } from './jobs/runner.ts'
 import { createOperations } from './operations.ts'
 import type { AnyPipeline } from './pipeline.ts'
 import { wakeWhenHealthy } from './recovery.ts'
@@ -49,6 +54,8 @@ export interface EngineParts {
   readonly pipelines: readonly AnyPipeline[]
   /** Who may send events. Default nobody. */
   readonly webhooks?: readonly WebhookSettings[]
+  /** Whom the end of a run may be told to. Default nobody. */
+  readonly callbacks?: CallbackSettings
   readonly settings?: Partial<EngineSettings>
   /** Of stored credentials. Default one without a key: nothing can be stored. */
   readonly cipher?: Cipher
@@ -73,10 +80,14 @@ export function createEngine(parts: EngineParts): Holdfast {
   })
   const webhooks = parts.webhooks ?? []
   const payloads = parts.payloads ?? plainPayloads({ ledger, random, nowMs: clock.wallMs })
-  const catalog = createCatalog(parts.integrations, [
-    ...parts.pipelines,
-    ...intakePipelines(webhooks, parts.pipelines, () => submitParts()),
-  ])
+  const cipher = parts.cipher ?? createCipher([], random)
+  const callbackSettings = parts.callbacks ?? { secret: undefined, integrations: [] }
+  const redact = [...new Set(parts.integrations.flatMap((integration) => integration.redact))]
+  const catalog = createCatalog(
+    [...parts.integrations, ...callbackSettings.integrations],
+    [...parts.pipelines, ...intakePipelines(webhooks, parts.pipelines, () => submitParts())],
+    createCallbackPlans({ settings: callbackSettings, ledger, clock, cipher, redact }),
+  )
   const processId = newId(clock, random)
   const health = createHealth({ ledger, clock, random, events, workerId: processId })
   const credentials = createCredentials({
@@ -85,7 +96,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     clock,
     random,
     events,
-    cipher: parts.cipher ?? createCipher([], random),
+    cipher,
     workerId: processId,
     onSuspended: () => health.sync(),
   })
@@ -107,9 +118,18 @@ export function createEngine(parts: EngineParts): Holdfast {
   const crew = createCrew()
   const watching = ledger.watch(() => crew.wake())
   const recovering = wakeWhenHealthy({ ledger, events, clock, wake: () => crew.wake() })
+  const jobRunner = createJobRunner({
+    ledger,
+    clock,
+    events,
+    processId,
+    lookEveryMs: settings.jobLookMs,
+    wakeWorkers: () => crew.wake(),
+  })
   const operations = createOperations({
     ledger,
     payloads,
+    jobs: createJobDesk({ ledger, clock, newId: createIdSource(clock, random), wakeRunner: jobRunner.wake }),
     catalog,
     health,
     credentials: credentials.desk,
@@ -121,10 +141,12 @@ export function createEngine(parts: EngineParts): Holdfast {
   })
   const inlineParts = { ...attempt, ledger, newId: () => newId(clock, random) }
   const newRunId = createIdSource(clock, random)
+  const callbacks = createCallbackDesk({ settings: callbackSettings, cipher, clock, newRunId })
   const submitParts = (options?: TransactionOptions) => {
     const into = options?.transaction ? joined(parts, options.transaction) : ledger
     const { maxPayloadBytes } = settings
-    return { catalog, ledger: into, clock, events, newRunId, maxPayloadBytes, subjectHash: payloads.subjectHash }
+    const { subjectHash } = payloads
+    return { catalog, ledger: into, clock, events, newRunId, callbacks, maxPayloadBytes, subjectHash }
   }
   const undo = watchForUndo({ ledger, catalog, clock, events, newRunId, wake: () => crew.wake() })
   const desk = createWebhookDesk({
@@ -140,6 +162,7 @@ export function createEngine(parts: EngineParts): Holdfast {
   let closing: Promise<void> | undefined
 
   async function close(): Promise<void> {
+    await jobRunner.stop()
     await crew.stop()
     await settler.flushed(FLUSH_LIMIT_MS)
     await undo.stop()
@@ -186,16 +209,18 @@ export function createEngine(parts: EngineParts): Holdfast {
     webhookHandler: (source, options) => desk.receiver(source, options).handle,
     async submitRequest(request, options) {
       openOrThrow()
+      callable(catalog, callbackSettings, request.integration)
       const receipt = await submitSingleRequest(submitParts(), request, options)
       crew.wake()
       return receipt
     },
-    client: (name, options) => createInlineCaller(inlineParts, catalog.integration(name), options),
-    forwarder: (name, options) => createForwarder(inlineParts, catalog.integration(name), options),
-    fetch: (name, options) => createFetch(inlineParts, catalog.integration(name), options),
+    client: (name, options) => createInlineCaller(inlineParts, callable(catalog, callbackSettings, name), options),
+    forwarder: (name, options) => createForwarder(inlineParts, callable(catalog, callbackSettings, name), options),
+    fetch: (name, options) => createFetch(inlineParts, callable(catalog, callbackSettings, name), options),
     startWorker(options = {}) {
       openOrThrow()
       undo.start()
+      jobRunner.start()
       const worker = startWorker({
         id: newId(clock, random),
         ledger,
@@ -245,6 +270,17 @@ function joined(
     'transaction_not_supported',
     'This store cannot take part in a transaction of yours',
     'Use a PostgreSQL store in the same database, or submit without `transaction`, after your own commit.',
+  )
+}
+
+/** Callbacks have integrations so that people can see and hold them; nobody else calls those addresses. */
+function callable(catalog: Catalog, { integrations }: CallbackSettings, name: string): IntegrationSettings {
+  if (!integrations.some((integration) => integration.name === name)) return catalog.integration(name)
+  throw configurationError(
+    'unknown_integration',
+    `"${name}" is for callbacks alone`,
+    'Configure an integration for calls of your own.',
+    { integration: name },
   )
 }
 

@@ -20,6 +20,7 @@ import {
   cancelledSettlement,
   deadLetter,
   fence,
+  heldSettlement,
   noFailureKnown,
   settlementFor,
   unknownOutcome,
@@ -66,10 +67,27 @@ export function executeClaim(
   const execution = executionOf(parts, claim)
   if (!execution) return unknownStep(parts, claim.item)
   if (execution.memo.unresolved) return reconcile(execution)
+  const { readiness } = execution.plan
+  if (readiness && !claim.item.cancelRequested) return whenReady(execution, readiness)
+  return carryOut(execution)
+}
+
+function carryOut(execution: Execution): Settlement | undefined | Promise<Settlement | undefined> {
   const settlement = endedBefore(execution)
   if (settlement) return settlement
   const { plan } = execution
   return plan.kind === 'request' ? runRequestStep(execution, plan) : runCodeStep(execution, plan)
+}
+
+async function whenReady(
+  execution: Execution,
+  readiness: NonNullable<StepPlan['readiness']>,
+): Promise<Settlement | undefined> {
+  const { item, plan, memo } = execution
+  const answer = await readiness(item)
+  if (answer.kind === 'ready') return carryOut(execution)
+  if (answer.kind === 'skip') return { ...fence(item), to: { state: 'skipped', reason: answer.reason } }
+  return heldSettlement({ item, plan, memo, untilMs: answer.untilMs, reason: answer.reason })
 }
 
 /** `undefined`: nothing here knows the step. */

@@ -7,6 +7,7 @@ import type { IntegrationSettings } from '../config/settings.ts'
 import type { Clock } from '../core/clock.ts'
 import { configurationError } from '../core/errors.ts'
 import type { EventBus } from '../core/events.ts'
+import type { ItemState } from '../core/item-state.ts'
 import { toJson } from '../core/json.ts'
 import type { Payloads } from '../ledger/payloads/open-payloads.ts'
 import type { Ledger, OperatorReceipt } from '../ledger/port.ts'
@@ -16,8 +17,10 @@ import type { Catalog } from './catalog.ts'
 import { endpointStatistics, timeoutSuggestions } from './endpoint-statistics.ts'
 import { erase } from './erase.ts'
 import { explainItem } from './explain.ts'
+import type { JobDesk } from './jobs/desk.ts'
+import { planJob } from './jobs/plan.ts'
 import { replay } from './replay.ts'
-import { selectItems } from './selection.ts'
+import { ACTIONABLE, CANCELLABLE, selectItems } from './selection.ts'
 import { suggestionsFrom } from './suggestions.ts'
 import { undoingOf } from './undo.ts'
 
@@ -28,6 +31,7 @@ export interface OperationsParts {
   readonly health: Health
   readonly credentials: CredentialDesk
   readonly statistics: Pick<SharedStatistics, 'read'>
+  readonly jobs: JobDesk
   readonly clock: Clock
   readonly events: EventBus
   readonly newId: () => string
@@ -67,7 +71,7 @@ export function createOperations(parts: OperationsParts): Operations {
     replay: (request) => replay(parts, request),
     async discard(selection, reason, by) {
       requireReason(reason)
-      return inWaves(parts, selection, (itemIds) =>
+      return inWaves(parts, { selection, states: ACTIONABLE }, (itemIds) =>
         ledger.discard(
           itemIds.map((itemId) => ({ itemId, by, reason })),
           clock.wallMs(),
@@ -76,13 +80,20 @@ export function createOperations(parts: OperationsParts): Operations {
     },
     async cancel(selection, reason, by) {
       requireReason(reason)
-      return inWaves(parts, selection, (itemIds) =>
+      return inWaves(parts, { selection, states: CANCELLABLE }, (itemIds) =>
         ledger.cancel(
           itemIds.map((itemId) => ({ itemId, by, reason })),
           clock.wallMs(),
         ),
       )
     },
+    planJob: (order) =>
+      planJob({ ledger, integrations: parts.catalog.integrations, statistics: operations.endpointStatistics }, order),
+    startJob: (order) => parts.jobs.start(order),
+    jobs: (page = {}) => parts.jobs.list({ limit: PAGE, ...page }),
+    job: (jobId) => parts.jobs.find(jobId),
+    jobItems: (jobId, { after = 0, limit = PAGE } = {}) => ledger.jobItems(jobId, { after, limit }),
+    cancelJob: (jobId, reason, by) => parts.jobs.cancel(jobId, requireReason(reason), by),
     resolve: (itemId, verdict, by) => resolve(parts, itemId, verdict, by),
     lanes: () => ledger.lanes(),
     integrations: () => integrationViews(parts),
@@ -128,12 +139,12 @@ async function probe({ ledger, clock }: OperationsParts): Promise<void> {
 
 async function inWaves(
   parts: OperationsParts,
-  selection: Selection,
+  { selection, states }: { readonly selection: Selection; readonly states: readonly ItemState[] },
   act: (itemIds: readonly string[]) => Promise<OperatorReceipt[]>,
 ): Promise<OperatorReceipt[]> {
   const receipts: OperatorReceipt[] = []
   let wave: string[] = []
-  for await (const { itemId } of selectItems(parts.ledger, selection)) {
+  for await (const { itemId } of selectItems(parts.ledger, selection, states)) {
     wave.push(itemId)
     if (wave.length < WAVE) continue
     receipts.push(...(await act(wave)))

@@ -16,7 +16,7 @@ export interface ReplayParts {
   readonly wake: () => void
 }
 
-const SAMPLES = 3
+export const SAMPLES = 3
 const WAVE = 500
 const LOOK_EVERY_MS = 100
 
@@ -40,15 +40,14 @@ function sortOut(selected: readonly { itemId: string; item: ItemSummary | undefi
   const candidates: Candidate[] = []
   const refused: { itemId: string; why: string }[] = []
   for (const { itemId, item } of selected) {
-    const why = whyNot(item, request)
+    const why = item ? whyNotReplayed(item, request) : 'there is no such item'
     if (why) refused.push({ itemId, why })
     else if (item) candidates.push({ item })
   }
   return { candidates, refused }
 }
 
-function whyNot(item: ItemSummary | undefined, request: ReplayRequest): string | undefined {
-  if (!item) return 'there is no such item'
+export function whyNotReplayed(item: ItemSummary, request: Pick<ReplayRequest, 'knownNotApplied'>): string | undefined {
   if (item.state === 'dead_lettered') return undefined
   if (item.state === 'unknown_outcome') {
     if (request.knownNotApplied) return undefined
@@ -73,7 +72,6 @@ async function replayInWaves(
     parts.wake()
     const done = collect(receipts, refused)
     itemIds.push(...done)
-    request.onProgress?.({ replayed: itemIds.length, ended: 0, total: candidates.length })
     if (from < canary) {
       const failed = await firstThatFails(parts, done, request.signal)
       if (failed) return { replayed: itemIds.length, stopped: failed, itemIds }
@@ -96,7 +94,8 @@ async function orders(parts: ReplayParts, wave: readonly Candidate[], request: R
   const dueAtMs = parts.clock.wallMs()
   return Promise.all(
     wave.map(async ({ item }) => {
-      const editedInput = request.patch === undefined ? undefined : await patched(parts, item.itemId, request.patch)
+      const editedInput =
+        request.patch === undefined ? undefined : await patched(parts.ledger, item.itemId, request.patch)
       return {
         itemId: item.itemId,
         by: request.by,
@@ -140,15 +139,20 @@ const STOPPED: ReadonlySet<ItemState> = new Set(['dead_lettered', 'unknown_outco
 async function sampleEdits(parts: ReplayParts, candidates: readonly Candidate[], request: ReplayRequest) {
   const patch = request.patch
   if (patch === undefined) return []
-  return Promise.all(
-    candidates
-      .slice(0, SAMPLES)
-      .map(async ({ item }) => ({ itemId: item.itemId, ...(await patched(parts, item.itemId, patch)) })),
-  )
+  return Promise.all(candidates.slice(0, SAMPLES).map(({ item }) => sampleEdit(parts.ledger, item.itemId, patch)))
 }
 
-async function patched(parts: ReplayParts, itemId: string, patch: Json): Promise<{ before: Json; after: Json }> {
-  const item = await parts.ledger.item(itemId)
+export async function sampleEdit(ledger: Pick<Ledger, 'item'>, itemId: string, patch: Json) {
+  return { itemId, ...(await patched(ledger, itemId, patch)) }
+}
+
+/** @throws HoldfastError `invalid_patch` */
+export async function patched(
+  ledger: Pick<Ledger, 'item'>,
+  itemId: string,
+  patch: Json,
+): Promise<{ before: Json; after: Json }> {
+  const item = await ledger.item(itemId)
   const before = item?.edits.at(-1)?.input ?? item?.input ?? null
   if (isJsonObject(before) && !isJsonObject(patch)) {
     throw configurationError(

@@ -1,4 +1,5 @@
-/** Dead letters by id, by group or by filter, page by page. */
+/** Dead letters, or other items, by id, by group or by filter, page by page. */
+import type { ItemState } from '../core/item-state.ts'
 import type { ItemFilter, ItemSummary, Ledger } from '../ledger/port.ts'
 import type { Selection } from './api.ts'
 
@@ -8,12 +9,13 @@ const PAGE = 500
 export async function* selectItems(
   ledger: Ledger,
   selection: Selection,
+  states: readonly ItemState[] = ACTIONABLE,
 ): AsyncGenerator<{ readonly itemId: string; readonly item: ItemSummary | undefined }> {
   if ('itemIds' in selection) {
     for (const itemId of new Set(selection.itemIds)) yield { itemId, item: await ledger.item(itemId) }
     return
   }
-  const filter = filterOf(selection)
+  const filter = filterOf(selection, states)
   let cursor: string | undefined
   do {
     const page = await ledger.items(filter, { limit: PAGE, ...(cursor !== undefined && { cursor }) })
@@ -29,9 +31,15 @@ export async function selectedItems(
   return Array.fromAsync(selectItems(ledger, selection))
 }
 
-function filterOf(selection: Exclude<Selection, { itemIds: readonly string[] }>): ItemFilter {
-  if ('fingerprint' in selection) return { fingerprint: selection.fingerprint, states: ACTIONABLE }
-  return { states: ACTIONABLE, ...selection.filter }
+function filterOf(
+  selection: Exclude<Selection, { itemIds: readonly string[] }>,
+  states: readonly ItemState[],
+): ItemFilter {
+  if ('fingerprint' in selection) return { fingerprint: selection.fingerprint, states }
+  return { states, ...selection.filter }
 }
 
-const ACTIONABLE = ['dead_lettered', 'unknown_outcome'] as const
+/** What can be replayed or discarded. */
+export const ACTIONABLE: readonly ItemState[] = ['dead_lettered', 'unknown_outcome']
+/** What can be cancelled. */
+export const CANCELLABLE: readonly ItemState[] = ['waiting', 'queued', 'processing', 'retrying', 'parked']

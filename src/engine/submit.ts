@@ -9,6 +9,7 @@ import type { Payloads } from '../ledger/payloads/open-payloads.ts'
 import { SUBJECT_LABEL } from '../ledger/payloads/rewrites.ts'
 import type { Ledger, NewItem, NewRun } from '../ledger/port.ts'
 import type { Refused, SubmitOptions, Submitted } from './api.ts'
+import type { CallbackDesk, ExpectedEnd } from './callbacks/desk.ts'
 import type { Catalog, StepPlan } from './catalog.ts'
 import type { AnyPipeline } from './pipeline.ts'
 
@@ -20,6 +21,7 @@ export interface SubmitParts {
   readonly newRunId: () => string
   readonly maxPayloadBytes: number
   readonly subjectHash: Payloads['subjectHash']
+  readonly callbacks: CallbackDesk
 }
 
 export interface SubmitRecord {
@@ -43,13 +45,29 @@ export async function submitRecords(
   const runs = prepared.filter((entry): entry is NewRun => !isHoldfastError(entry))
   const receipts = runs.length > 0 ? await parts.ledger.submit(runs) : []
   let next = 0
-  return prepared.map((entry): Submitted | Refused => {
+  const submitted = prepared.map((entry): Submitted | Refused => {
     if (isHoldfastError(entry)) return { ok: false, error: entry }
     const receipt = receipts[next++]
     if (!receipt) throw configurationError('ledger_broken', 'The ledger gave no receipt for a run', 'Report this.')
     if (receipt.outcome === 'conflict') return { ok: false, error: keyConflict(entry, receipt.runId) }
     if (receipt.outcome === 'accepted') announce(parts, entry)
     return { ok: true, runId: receipt.runId, duplicate: receipt.outcome === 'duplicate' }
+  })
+  // A process that is lost in between has acknowledged nothing: its caller submits again, and then both are there.
+  await parts.callbacks.expect(parts.ledger, expectedEnds(records, prepared, submitted))
+  return submitted
+}
+
+function expectedEnds(
+  records: readonly SubmitRecord[],
+  prepared: readonly (NewRun | HoldfastError)[],
+  submitted: readonly (Submitted | Refused)[],
+): ExpectedEnd[] {
+  return records.flatMap(({ options }, index) => {
+    const [run, receipt] = [prepared[index], submitted[index]]
+    if (!options?.callback || !receipt?.ok || !run || isHoldfastError(run)) return []
+    const { tenant, correlationId } = run
+    return [{ callback: options.callback, runId: receipt.runId, tenant, correlationId }]
   })
 }
 
@@ -152,6 +170,7 @@ async function check(
 function prepare(target: Target, value: unknown, options: SubmitOptions = {}, text?: string): NewRun | HoldfastError {
   const { parts, pipeline } = target
   try {
+    if (options.callback) parts.callbacks.check(options.callback)
     const input = text ?? toJson(value)
     const bytes = Buffer.byteLength(input)
     if (bytes > parts.maxPayloadBytes) return tooLarge(pipeline.name, bytes, parts.maxPayloadBytes)

@@ -4,6 +4,7 @@ import { HoldfastError, isHoldfastError } from '../core/errors.ts'
 import { createAccess } from './access.ts'
 import { createAdmission } from './admission.ts'
 import { correlationOf } from './correlation.ts'
+import { createEventStreams, type EventStreams } from './event-stream.ts'
 import { createGuard, type Env, type Guard, type RequestFacts } from './guard.ts'
 import { withHeaders } from './headers.ts'
 import { contractOf } from './openapi.ts'
@@ -12,7 +13,10 @@ import { jsonAnswer } from './present.ts'
 import { problemResponse, statusOf } from './problems.ts'
 import { routesOf } from './route.ts'
 import { addErasing } from './routes/erasing.ts'
-import { createEventStreams, type EventStreams } from './routes/events.ts'
+import { addEvents } from './routes/events.ts'
+import { addExport } from './routes/export.ts'
+import { addInstallation } from './routes/installation.ts'
+import { addJobs } from './routes/jobs.ts'
 import { addLooking } from './routes/looking.ts'
 import { addOperating } from './routes/operating.ts'
 import { addProbes } from './routes/probes.ts'
@@ -31,7 +35,7 @@ export function createGatewayApp(parts: GatewayParts): GatewayApp {
   const { settings, clock, loopDelayMs } = parts
   const admission = createAdmission({ settings, clock, loopDelayMs })
   const guard = createGuard(createAccess(settings), admission)
-  const streams = createEventStreams(parts)
+  const streams = createEventStreams(clock)
   let isDraining = false
   const app = createRoutes(parts, guard, streams, () => isDraining)
   return {
@@ -60,7 +64,10 @@ function createRoutes(
   addLooking(add)
   addOperating(add)
   addErasing(add)
-  streams.add(add)
+  addExport(add)
+  addJobs(add, streams)
+  addInstallation(add)
+  addEvents(add, streams)
   addProbes(add, parts, isDraining)
   addSeams(app, parts, guard)
   const contract = contractOf(app)

@@ -1,5 +1,6 @@
 /** What the gateway is made of: everything that touches the world is handed in. */
 import type { GatewaySettings } from '../config/gateway-settings.ts'
+import type { Profile } from '../config/profile.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Holdfast } from '../engine/api.ts'
 
@@ -12,6 +13,8 @@ export interface GatewayParts {
   readonly maxPayloadBytes: number
   /** Fields of payloads, beside the built-in names, that no answer shows. */
   readonly redact: readonly string[]
+  /** What is known of vendors. Default: the built-in profiles. */
+  readonly profiles?: readonly Profile[]
   /** How late the event loop is. */
   readonly loopDelayMs: () => number
   /** Errors that were not meant, for the log. */

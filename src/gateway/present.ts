@@ -24,10 +24,14 @@ export function shownReplay(report: ReplayReport, secretFields: readonly string[
   return {
     ...report,
     stopped: report.stopped ?? null,
-    samples: report.samples.map(({ itemId, before, after }) => ({
-      itemId,
-      before: redactJson(before, secretFields),
-      after: redactJson(after, secretFields),
-    })),
+    samples: shownSamples(report.samples, secretFields),
   }
+}
+
+export function shownSamples(samples: ReplayReport['samples'], secretFields: readonly string[]) {
+  return samples.map(({ itemId, before, after }) => ({
+    itemId,
+    before: redactJson(before, secretFields),
+    after: redactJson(after, secretFields),
+  }))
 }

@@ -5,7 +5,7 @@ import { ITEM_STATES } from '../core/item-state.ts'
 import type { Selection } from '../engine/api.ts'
 import type { ItemFilter } from '../ledger/port.ts'
 
-const atMs = z.number().describe('Milliseconds since the epoch.')
+export const atMs = z.number().describe('Milliseconds since the epoch.')
 const labels = z.record(z.string(), z.string())
 const state = z.enum(ITEM_STATES)
 const json = z.unknown().describe('JSON; the values of secret fields are replaced by "[redacted]".')
@@ -35,14 +35,15 @@ const stateQuery = z
   .pipe(z.array(state))
   .openapi({ type: 'string', description: `Separated by commas: ${ITEM_STATES.join(', ')}.` })
 
+export const pageSize = z
+  .string()
+  .regex(/^\d{1,4}$/, { error: 'expected a whole number' })
+  .transform(Number)
+  .refine((limit) => limit >= 1 && limit <= 1000, { error: 'expected 1 to 1000' })
+  .openapi({ type: 'integer', minimum: 1, maximum: 1000, default: 50 })
+
 const paging = {
-  limit: z
-    .string()
-    .regex(/^\d{1,4}$/, { error: 'expected a whole number' })
-    .transform(Number)
-    .refine((limit) => limit >= 1 && limit <= 1000, { error: 'expected 1 to 1000' })
-    .openapi({ type: 'integer', minimum: 1, maximum: 1000, default: 50 })
-    .optional(),
+  limit: pageSize.optional(),
   cursor: z.string().max(2000).describe('Of the page before.').optional(),
 }
 
@@ -70,6 +71,11 @@ export const deadLettersQuery = closed({
   group: word.describe('Fingerprint of a group.').optional(),
   label: labelPairs.optional(),
   ...paging,
+})
+export const exportQuery = closed({
+  ...filterWords,
+  group: word.describe('Fingerprint of a group.').optional(),
+  label: labelPairs.optional(),
 })
 export const groupsQuery = closed({ ...filterWords, label: labelPairs.optional() })
 export const statsQuery = closed({ batch: word.optional(), pipeline: word.optional(), label: labelPairs.optional() })
@@ -241,7 +247,7 @@ export const run = z
   })
   .openapi('Run')
 
-const cursor = z.string().nullable().describe('For the next page; null on the last.')
+export const cursor = z.string().nullable().describe('For the next page; null on the last.')
 
 export const itemPage = z.object({ items: z.array(itemSummary), cursor })
 
@@ -319,6 +325,8 @@ export const action = z
 
 export const actionPage = z.object({ actions: z.array(action), cursor })
 
+export const sample = z.object({ itemId: z.string(), before: json, after: json })
+
 export const replayReport = z
   .object({
     selected: z.int(),
@@ -326,7 +334,7 @@ export const replayReport = z
     refused: z.array(z.object({ itemId: z.string(), why: z.string() })),
     stopped: z.object({ itemId: z.string(), why: z.string() }).nullable().describe('A canary that did not end well.'),
     dryRun: z.boolean(),
-    samples: z.array(z.object({ itemId: z.string(), before: json, after: json })),
+    samples: z.array(sample),
     itemIds: z.array(z.string()),
   })
   .openapi('ReplayReport')

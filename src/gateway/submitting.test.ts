@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { definePipeline } from '../engine/pipeline.ts'
-import { testGateway } from './test-kit.ts'
+import { type TestAnswer, type TestGateway, testGateway } from './test-kit.ts'
 
 const ONBOARD = definePipeline('onboard', {
   input: z.object({ email: z.string() }),
@@ -252,6 +252,51 @@ describe('POST /v1/requests', () => {
   ])('refuses %j', async (body, status, code) => {
     const gateway = await testGateway()
     expect(await gateway.call('POST', '/v1/requests', { body })).toMatchObject({ status, json: { code } })
+    await gateway.finish()
+  })
+})
+
+describe('callbacks', () => {
+  const secret = `whsec_${Buffer.from('the secret of the configuration!').toString('base64')}`
+  const callbacks = { hosts: ['hooks.test'], secret }
+  const url = 'https://hooks.test/done'
+
+  async function toldOf(submit: (gateway: TestGateway) => Promise<TestAnswer>): Promise<unknown[]> {
+    const gateway = await testGateway({ callbacks, pipelines: [ONBOARD] })
+    const answer = await submit(gateway)
+    expect(answer.status).toBe(202)
+    gateway.hf.startWorker()
+    await gateway.clock.runUntil(gateway.hf.drain())
+    await gateway.finish()
+    return gateway.api.requests.filter(({ origin }) => origin === 'https://hooks.test').map(({ body }) => body)
+  }
+
+  it('a record names in the query whom to tell, each line of many too', async () => {
+    const path = `${RUNS}?callback=${encodeURIComponent(url)}`
+    expect(await toldOf((gateway) => gateway.call('POST', path, { body: { email: 'a' } }))).toMatchObject([
+      { type: 'run.succeeded', data: { pipeline: 'onboard' } },
+    ])
+    const headers = { 'content-type': 'application/x-ndjson' }
+    expect(
+      await toldOf((gateway) => gateway.call('POST', path, { body: '{"email":"a"}\n{"email":"b"}\n', headers })),
+    ).toHaveLength(2)
+  })
+
+  it('a single call says it in its body', async () => {
+    const body = { integration: 'crm', method: 'PUT', path: '/contacts/1', callback: { url } }
+    expect(await toldOf((gateway) => gateway.call('POST', '/v1/requests', { body }))).toMatchObject([
+      { type: 'run.succeeded', data: { pipeline: 'request:crm' } },
+    ])
+  })
+
+  it('an address that is not allowed is refused before anything is stored', async () => {
+    const gateway = await testGateway({ callbacks, pipelines: [ONBOARD] })
+    const path = `${RUNS}?callback=${encodeURIComponent('http://169.254.169.254/')}`
+    expect(await gateway.call('POST', path, { body: { email: 'a' } })).toMatchObject({
+      status: 422,
+      json: { code: 'callback_refused' },
+    })
+    expect((await gateway.hf.operations.balance()).accepted).toBe(0)
     await gateway.finish()
   })
 })

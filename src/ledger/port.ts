@@ -13,6 +13,7 @@
 import type { Failure } from '../core/failure.ts'
 import type { ItemState } from '../core/item-state.ts'
 import type { Json } from '../core/json.ts'
+import type { JobChange, JobFilter, JobItem, JobMember, JobRecord, JobTally } from './jobs.ts'
 import type { RecodeReceipt, RecodeScope, Rewrite } from './recoding.ts'
 import type {
   ActionFilter,
@@ -39,6 +40,7 @@ import type {
   WakeRequest,
 } from './records.ts'
 
+export type { JobChange, JobFilter, JobItem, JobMember, JobRecord, JobTally } from './jobs.ts'
 export type { Cell, CellKind, RecodeReceipt, RecodeScope, Rewrite } from './recoding.ts'
 export type * from './records.ts'
 
@@ -128,6 +130,18 @@ export interface Ledger {
   /** Pages by cursor, newest first. Nothing of it is ever forgotten by `retain`. */
   actions(filter: ActionFilter, page: Page): Promise<PageOf<ActionRecord>>
 
+  // --- jobs: what people asked for in bulk -----------------------------------------------------------------------------
+  /** Makes or changes a job: compare-and-swap by revision. `undefined`: somebody was faster, and nothing is changed. */
+  updateJob(change: JobChange): Promise<JobRecord | undefined>
+  /** Newest first. */
+  jobs(filter: JobFilter, page: Page): Promise<PageOf<JobRecord>>
+  /** Adds members, each once; of one that is there, only why it is refused is changed. */
+  writeJobMembers(jobId: string, members: readonly JobMember[]): Promise<void>
+  /** Members after a position, in their order, each with how its item is now. */
+  jobItems(jobId: string, request: { readonly after: number; readonly limit: number }): Promise<JobItem[]>
+  /** Members after a position, up to another, counted by how their items are now. */
+  jobTallies(jobId: string, range: { readonly after: number; readonly upTo: number }): Promise<JobTally[]>
+
   // --- reading --------------------------------------------------------------------------------------------------------
   run(runId: string): Promise<RunRecord | undefined>
   item(itemId: string): Promise<ItemRecord | undefined>
@@ -151,7 +165,7 @@ export interface Ledger {
   // --- upkeep ---------------------------------------------------------------------------------------------------------
   /**
    * Forgets runs whose items all ended before `endedBeforeMs`, and expired effects, at most `limit` of each, keeping their
-   * counts in the balance. The keys of forgotten runs are new again.
+   * counts in the balance. The keys of forgotten runs are new again. Jobs that ended before are forgotten too.
    */
   retain(request: { endedBeforeMs: number; nowMs: number; limit: number }): Promise<{ runs: number; effects: number }>
   /**

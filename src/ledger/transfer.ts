@@ -4,6 +4,7 @@
  */
 import type { ItemState } from '../core/item-state.ts'
 import type { ActionRow } from './actions.ts'
+import type { JobMemberRow, JobRow } from './jobs.ts'
 import type { AuditReport } from './port.ts'
 import type { AttemptRecord } from './records.ts'
 
@@ -145,6 +146,10 @@ export interface TransferredHealth {
 /** As a row: see `actions.ts`. */
 export type TransferredAction = ActionRow
 
+/** As rows: see `jobs.ts`. */
+export type TransferredJob = JobRow
+export type TransferredJobMember = JobMemberRow
+
 /** Written whole or not at all, together with the place that it reaches. */
 export type TransferBatch = {
   /** Where it ends: from here the source goes on. Opaque. */
@@ -156,6 +161,8 @@ export type TransferBatch = {
   | { readonly kind: 'runs'; readonly runs: readonly TransferredRun[] }
   | { readonly kind: 'effects'; readonly effects: readonly TransferredEffect[] }
   | { readonly kind: 'actions'; readonly actions: readonly TransferredAction[] }
+  | { readonly kind: 'jobs'; readonly jobs: readonly TransferredJob[] }
+  | { readonly kind: 'job_members'; readonly members: readonly TransferredJobMember[] }
   | { readonly kind: 'health'; readonly health: readonly TransferredHealth[] }
 )
 
@@ -168,7 +175,22 @@ export interface TransferCounts {
   readonly operations: number
   readonly effects: number
   readonly actions: number
+  readonly jobs: number
+  readonly job_members: number
   readonly health: number
+}
+
+export const NO_ROWS: TransferCounts = {
+  runs: 0,
+  items: 0,
+  attempts: 0,
+  edits: 0,
+  operations: 0,
+  effects: 0,
+  actions: 0,
+  jobs: 0,
+  job_members: 0,
+  health: 0,
 }
 
 /** What a store that is being moved says of itself. */

@@ -50,6 +50,7 @@ export async function openHoldfast(config: LoadedConfig): Promise<Holdfast> {
       integrations: config.integrations,
       pipelines: config.pipelines as readonly AnyPipeline[],
       webhooks: config.webhooks,
+      callbacks: config.callbacks,
       cipher: createCipher(keys, systemRandom),
       settings: {
         leaseMs: config.worker.leaseMs,

@@ -36,7 +36,15 @@ describe('workers', () => {
       leaseUntilMs: engine.clock.wallMs() + 3000,
       channels: [{ lane: 'crm/default', endpoint: 'POST /contacts', limit: 1, laneConcurrency: 1 }],
     })
-    engine.api.effects.push({ method: 'POST', path: '/contacts', body: { email: 'ada' }, headers: {}, atMs: 0 })
+    engine.api.effects.push({
+      method: 'POST',
+      path: '/contacts',
+      body: { email: 'ada' },
+      origin: '',
+      text: '',
+      headers: {},
+      atMs: 0,
+    })
     engine.api.reply = (request) => ({
       status: 200,
       body: request.method === 'GET' ? engine.api.effects.map((effect) => effect.body) : {},

@@ -177,7 +177,7 @@ describe('commands that put it right', () => {
       ).groups
       const replay = ['dlq', 'replay', '--group', group?.fingerprint ?? '', '--patch', '{"name":"Grace"}']
       expectDone(await workshop.holdfast(...replay, '--dry-run'), { dryRun: true, selected: 2, replayed: 0 })
-      expectDone(await workshop.holdfast(...replay, '--yes'), { selected: 2, replayed: 2, refused: [] })
+      expectDone(await workshop.holdfast(...replay, '--yes'), { job: { phase: 'running', counts: { waiting: 2 } } })
       expect(twin.effects.map(({ key }) => key)).toEqual(['complete', 'lost'])
 
       const resolve = ['dlq', 'resolve', itemOf('lost'), '--happened', '--external-id', '4711']

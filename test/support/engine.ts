@@ -1,5 +1,6 @@
 /** A whole Holdfast on virtual time: the real engine, policies and SQLite store; only clock, chance and network are ours. */
 import { expect } from 'vitest'
+import type { Cipher } from '../../src/client/credentials/cipher.ts'
 import type { ConfigInput } from '../../src/config/define.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import type { HoldfastEvent } from '../../src/core/events.ts'
@@ -29,6 +30,9 @@ export interface TestEngineOptions {
   readonly integrations?: ConfigInput['integrations']
   readonly pipelines?: readonly unknown[]
   readonly webhooks?: ConfigInput['webhooks']
+  readonly callbacks?: ConfigInput['callbacks']
+  /** Of stored secrets. Default none: nothing can be encrypted. */
+  readonly cipher?: Cipher
   readonly settings?: Partial<EngineSettings>
   readonly reply?: ScriptedApi['reply']
   readonly seed?: string
@@ -62,6 +66,7 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
       integrations: options.integrations ?? CRM,
       pipelines: options.pipelines ?? [],
       ...(options.webhooks && { webhooks: options.webhooks }),
+      ...(options.callbacks && { callbacks: options.callbacks }),
     },
     { env: {}, baseDirectory: '/' },
   )
@@ -74,7 +79,9 @@ export async function testEngine(options: TestEngineOptions = {}): Promise<TestE
     integrations: config.integrations,
     pipelines: config.pipelines as readonly AnyPipeline[],
     webhooks: config.webhooks,
-    ...(options.settings && { settings: options.settings }),
+    callbacks: config.callbacks,
+    ...(options.cipher && { cipher: options.cipher }),
+    settings: { jobLookMs: 10 * watchEveryMs, ...options.settings },
   })
   const events: HoldfastEvent[] = []
   hf.events.on('*', (event) => events.push(event))

@@ -20,9 +20,12 @@ export type Reply =
   | { readonly refused: true }
 
 export interface SeenRequest {
+  readonly origin: string
   readonly method: string
   readonly path: string
   readonly body: unknown
+  /** The body as it came; empty where it is no text. */
+  readonly text: string
   readonly headers: Readonly<Record<string, string>>
   readonly atMs: number
 }
@@ -82,10 +85,12 @@ export function scriptedApi(
 function seenRequest(request: TransportRequest, clock: Clock): SeenRequest {
   const text = typeof request.body === 'string' ? request.body : undefined
   return {
+    origin: request.origin,
     method: request.method,
     path: request.path,
     headers: request.headers,
     body: text === undefined ? undefined : JSON.parse(text),
+    text: text ?? '',
     atMs: clock.wallMs(),
   }
 }

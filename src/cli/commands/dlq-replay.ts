@@ -2,17 +2,18 @@ import { readFile } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import { configurationError, messageOf } from '../../core/errors.ts'
-import { type ItemState, isEndState } from '../../core/item-state.ts'
 import type { Json } from '../../core/json.ts'
-import type { Holdfast, ReplayReport, ReplayRequest } from '../../engine/api.ts'
+import type { Holdfast, JobOrder, JobPlan, JobView, Operations } from '../../engine/api.ts'
 import type { CliContext } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { GRACE_MS, listenForInterrupt, unlessInterrupted } from '../interruption.ts'
+import { GRACE_MS, listenForInterrupt } from '../interruption.ts'
 import { positiveInteger } from '../option-parsers.ts'
+import { jobText, planText } from '../output/jobs.ts'
 import type { Output } from '../output/output.ts'
 import { formatCount } from '../output/time.ts'
 import type { Registrar } from '../registrar.ts'
 import { addSelectionOptions, type SelectionOptions, selectionOf } from '../selection.ts'
+import { untilJobEnds } from '../watch-job.ts'
 
 interface Options extends SelectionOptions {
   readonly patch?: string
@@ -23,21 +24,20 @@ interface Options extends SelectionOptions {
   readonly wait?: boolean
 }
 
-const LOOK_EVERY_MS = 250
 const SHOWN_REFUSALS = 10
-
-/** Where a replayed item ended. */
-type Ends = Partial<Record<ItemState, number>>
+const PAGE = 500
 
 export function defineReplay(dlq: Command, registrar: Registrar): void {
   const command = dlq
     .command('replay')
-    .description('Puts dead letters back: the same items, with the same idempotency keys, corrected if need be.')
+    .description(
+      'Puts dead letters back, as a job: the same items, with the same idempotency keys, corrected if need be; few at first. Workers go on with it whatever becomes of this command.',
+    )
   addSelectionOptions(command)
     .option('--patch <json>', 'correct the payload: a JSON merge patch, or @FILE with one; null removes a field')
     .option('--canary <count>', 'try this many first, and the rest only if all of them succeed', positiveInteger)
     .option('--not-applied', 'unknown outcomes too: your word that they did not happen')
-    .option('--wait', 'work here until each has ended, and say how')
+    .option('--wait', 'work here until each has ended, and say how; Ctrl-C leaves the job to other workers')
     .option('--dry-run', 'only say what would happen')
     .option('--yes', 'needed for more than one item')
   registrar.examples(command, [
@@ -61,95 +61,79 @@ async function replay(
   work: boolean,
 ): Promise<ExitCode> {
   const { output, host } = context
-  const request: ReplayRequest = {
+  const order: JobOrder = {
+    what: 'replay',
     selection: selectionOf(ids, options),
     by: host.person,
     ...(options.patch !== undefined && { patch: await readPatch(options.patch, host.directory) }),
     ...(options.canary !== undefined && { canary: options.canary }),
     ...(options.notApplied && { knownNotApplied: true }),
   }
-  const plan = await holdfast.operations.replay({ ...request, dryRun: true })
+  const plan = await holdfast.operations.planJob(order)
   if (options.dryRun) return tellPlan(output, plan)
-  if (plan.itemIds.length > 1 && !options.yes) {
+  if (plan.ready > 1 && !options.yes) {
     tellPlan(output, plan)
-    output.note(`Nothing was changed: add --yes to replay ${formatCount(plan.itemIds.length)} items.`)
+    output.note(`Nothing was changed: add --yes to replay ${formatCount(plan.ready)} items.`)
     return EXIT.wrongUsage
   }
-  using interruption = listenForInterrupt(host, 'Stopping: what was put back stays in the queue.')
-  const { signal } = interruption
-  const worker = work ? holdfast.startWorker() : undefined
-  const report = await unlessInterrupted(signal, () => holdfast.operations.replay({ ...request, signal }))
-  const ends = report && options.wait ? await untilEnded(context, holdfast, report.itemIds, signal) : undefined
-  await worker?.stop({ graceMs: GRACE_MS })
-  return report ? tellReport(output, report, ends) : EXIT.interrupted
+  const job = await holdfast.operations.startJob(order)
+  return work ? workOnJob(context, holdfast, job) : leaveJob(output, job)
 }
 
-function tellPlan(output: Output, plan: ReplayReport): ExitCode {
-  output.result(plan, () => {
-    const samples = plan.samples.flatMap(({ itemId, before, after }) => [
-      '',
-      itemId,
-      output.colours.bad(`- ${JSON.stringify(before)}`),
-      output.colours.good(`+ ${JSON.stringify(after)}`),
-    ])
-    return [
-      `Would replay ${formatCount(plan.itemIds.length)} of ${formatCount(plan.selected)} items.`,
-      ...refusals(plan),
-      ...samples,
-    ].join('\n')
-  })
+/** R135: until each of its items is verified. */
+async function workOnJob(context: CliContext, holdfast: Holdfast, { id }: JobView): Promise<ExitCode> {
+  const { output, host } = context
+  const leaving = `Stopping here: job ${id} stays in the store, and workers go on with it. \`holdfast jobs cancel ${id}\` ends it.`
+  using interruption = listenForInterrupt(host, leaving)
+  const worker = holdfast.startWorker()
+  const job = await untilJobEnds(host, holdfast.operations, id, interruption.signal)
+  await worker.stop({ graceMs: GRACE_MS })
+  if (!job) return EXIT.interrupted
+  return tellJob(output, job, await refusalsOf(holdfast.operations, job))
+}
+
+function tellPlan(output: Output, plan: JobPlan): ExitCode {
+  output.result({ ...plan, replayed: 0, dryRun: true }, () => planText(output, plan))
   return EXIT.done
 }
 
-function tellReport(output: Output, report: ReplayReport, ends: Ends | undefined): ExitCode {
-  output.result({ ...report, ends: ends ?? null }, () => {
-    const lines = [
-      `Replayed ${formatCount(report.replayed)} of ${formatCount(report.selected)} items.`,
-      ...refusals(report),
-    ]
-    if (report.stopped)
-      lines.push(`Stopped after the canary: ${report.stopped.itemId}: ${report.stopped.why}. Nothing else was touched.`)
-    for (const [state, count] of Object.entries(ends ?? {})) lines.push(`  ${formatCount(count)} ${state}`)
-    return lines.join('\n')
-  })
-  if (report.stopped) output.next(`holdfast explain ${report.stopped.itemId}`, 'why it failed again')
-  else if (!ends && report.replayed > 0) output.next('holdfast worker', 'unless one is running: it does the work')
+function leaveJob(output: Output, job: JobView): ExitCode {
+  output.result({ job }, () => jobText(job))
+  output.next('holdfast worker', 'unless one is running: it does the work')
+  output.next(`holdfast jobs watch ${job.id}`, 'how far it is')
+  return job.counts.refused > 0 ? EXIT.needsPerson : EXIT.done
+}
+
+function tellJob(output: Output, job: JobView, refused: readonly Refused[]): ExitCode {
+  const { succeeded, failed, underWay, forgotten, total } = job.counts
+  const ends = { ...(succeeded > 0 && { succeeded }), ...(failed > 0 && { failed }) }
+  const replayed = succeeded + failed + underWay + forgotten
+  const { stopped = null } = job
+  output.result({ job, selected: total, replayed, refused, stopped, ends }, () =>
+    [jobText(job), ...refused.map(({ itemId, why }) => `  ${itemId}: ${why}`)].join('\n'),
+  )
+  if (stopped) output.next(`holdfast explain ${stopped.itemId}`, 'why it failed again')
   else output.next('holdfast status')
-  const failedAgain = Object.keys(ends ?? {}).some((state) => state !== 'succeeded' && state !== 'skipped')
-  return report.stopped || report.refused.length > 0 || failedAgain ? EXIT.needsPerson : EXIT.done
+  return stopped || failed > 0 || job.counts.refused > 0 ? EXIT.needsPerson : EXIT.done
 }
 
-function refusals({ refused }: ReplayReport): string[] {
-  if (refused.length === 0) return []
-  const shown = refused.slice(0, SHOWN_REFUSALS).map(({ itemId, why }) => `  ${itemId}: ${why}`)
-  const more = refused.length > SHOWN_REFUSALS ? [`  ... and ${formatCount(refused.length - SHOWN_REFUSALS)} more`] : []
-  return [`Left as they are: ${formatCount(refused.length)}`, ...shown, ...more]
+interface Refused {
+  readonly itemId: string
+  readonly why: string
 }
 
-/** R135: verify each one. Ended means: done, or again in need of a person. */
-async function untilEnded(
-  { host }: CliContext,
-  { operations }: Holdfast,
-  itemIds: readonly string[],
-  signal: AbortSignal,
-): Promise<Ends> {
-  const ends: Ends = {}
-  for (const itemId of itemIds) {
-    for (;;) {
-      const item = await operations.item(itemId)
-      if (!item) break
-      if (signal.aborted || isEndState(item.state) || item.state === 'dead_lettered' || needsVerdict(item)) {
-        ends[item.state] = (ends[item.state] ?? 0) + 1
-        break
-      }
-      await unlessInterrupted(signal, () => host.clock.sleep(LOOK_EVERY_MS, signal))
-    }
+/** The first few. */
+async function refusalsOf(operations: Operations, { id, counts }: JobView): Promise<Refused[]> {
+  if (counts.refused === 0) return []
+  const found: Refused[] = []
+  for (let after = 0; found.length < SHOWN_REFUSALS; ) {
+    const items = await operations.jobItems(id, { after, limit: PAGE })
+    found.push(...items.flatMap(({ itemId, refused }) => (refused === undefined ? [] : [{ itemId, why: refused }])))
+    const last = items.at(-1)
+    if (!last) break
+    after = last.position
   }
-  return ends
-}
-
-function needsVerdict(item: { readonly state: ItemState; readonly dueAtMs: number | undefined }): boolean {
-  return item.state === 'unknown_outcome' && item.dueAtMs === undefined
+  return found.slice(0, SHOWN_REFUSALS)
 }
 
 async function readPatch(text: string, directory: string): Promise<Json> {

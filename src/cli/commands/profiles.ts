@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
-import type { Profile } from '../../config/profile.ts'
 import type { ErrorRule } from '../../config/settings.ts'
-import { STATUS_RULES } from '../../policy/default-rules.ts'
+import { type DefaultRow, defaultRows, overviewOf } from '../../profiles/overview.ts'
 import type { CliContext } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Output } from '../output/output.ts'
@@ -54,12 +53,6 @@ async function showAll(context: CliContext): Promise<ExitCode> {
   return EXIT.done
 }
 
-function overviewOf({ name, title, docs, rules }: Profile) {
-  const count = (wanted: string) => rules.filter(({ source }) => source.certainty === wanted).length
-  const [vendor, secondHand, unverified] = [count('vendor'), count('second_hand'), count('unverified')]
-  return { name, title, rules: rules.length, vendor, secondHand, unverified, docs }
-}
-
 async function showOne(context: CliContext, name: string): Promise<ExitCode> {
   const { output } = context
   const subject = subjectNamed(name, await knownProfiles(context))
@@ -105,30 +98,6 @@ function rulesTable(output: Output, rules: readonly ErrorRule[]): string {
     ],
     rules,
   )
-}
-
-interface DefaultRow {
-  readonly status: number
-  readonly class: string
-  readonly certainty: string
-  readonly source: string
-}
-
-/** Statuses that a rule decides whatever else the answer says never come to the default table. */
-function defaultRows(rules: readonly ErrorRule[]): DefaultRow[] {
-  const decided = new Set(rules.filter(asksOnlyForStatus).flatMap(({ status }) => [status ?? []].flat()))
-  return Object.entries(STATUS_RULES)
-    .map(([status, rule]) => ({
-      status: Number(status),
-      class: rule.class,
-      certainty: rule.certainty,
-      source: rule.source,
-    }))
-    .filter(({ status }) => !decided.has(status))
-}
-
-function asksOnlyForStatus({ code, message, header, body, method, endpoint }: ErrorRule): boolean {
-  return [code, message, header, body, method, endpoint].every((condition) => condition === undefined)
 }
 
 function defaultsTable(output: Output, rows: readonly DefaultRow[]): string {

@@ -76,6 +76,7 @@ async function serve(
     settings,
     maxPayloadBytes: config.maxPayloadBytes,
     redact: [...new Set(config.integrations.flatMap(({ redact }) => redact))],
+    profiles: config.profiles,
     loopDelayMs: loop.delayMs,
     webhooks: webhooksOf(holdfast),
     proxy: proxyOf(holdfast, mount),

@@ -5,9 +5,9 @@ import type { Forwarded, Forwarder, ForwardRequest } from '../../client/forward.
 import { prebuffer } from '../../client/prebuffer.ts'
 import type { Clock } from '../../core/clock.ts'
 import { HoldfastError } from '../../core/errors.ts'
+import { callProblem } from '../problems.ts'
 import type { SubmitRequest } from './durable.ts'
 import { correlationIdOf, type Preferences, preferencesOf } from './preferences.ts'
-import { problemOf } from './problem.ts'
 import { forwardedHeaders } from './request-headers.ts'
 import { type AnswerHeaders, handedBack } from './response-headers.ts'
 import { checkProxyPath, type ProxyTarget } from './target.ts'
@@ -186,7 +186,7 @@ function problemAnswer(
   error: unknown,
   correlationId: string,
 ): ProxyAnswer {
-  const { status, body, retryAfter } = problemOf(error, correlationId, clock.wallMs())
+  const { status, body, retryAfter } = callProblem(error, correlationId, clock.wallMs())
   const headers: AnswerHeaders = {
     'content-type': 'application/problem+json',
     'cache-control': 'no-store',

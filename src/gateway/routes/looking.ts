@@ -1,8 +1,8 @@
 /** Looking things up: runs, items, dead letters, the balance, what operators did. */
 import { z } from '@hono/zod-openapi'
 import { closed } from '../../config/schema-parts.ts'
-import { HoldfastError } from '../../core/errors.ts'
 import { jsonAnswer, shownItem, shownRun } from '../present.ts'
+import { notFound } from '../problems.ts'
 import type { Add } from '../route.ts'
 import * as schemas from '../schemas.ts'
 import { filterOf, pageOf } from '../schemas.ts'
@@ -158,14 +158,5 @@ function addBooks(add: Add): void {
       const page = await operations.actions(filter, pageOf(query))
       return jsonAnswer({ actions: page.rows, cursor: page.cursor ?? null })
     },
-  })
-}
-
-export function notFound(what: 'run' | 'item' | 'breaker', id: string): HoldfastError {
-  return new HoldfastError({
-    code: `${what}_not_found`,
-    class: 'not_found',
-    message: `There is no ${what} "${id}"`,
-    hint: what === 'breaker' ? 'GET /v1/breakers lists them.' : 'GET /v1/items lists what there is.',
   })
 }

@@ -6,10 +6,10 @@ import type { Json } from '../../core/json.ts'
 import type { ReplayReport, ReplayRequest } from '../../engine/api.ts'
 import type { OperatorReceipt } from '../../ledger/port.ts'
 import { jsonAnswer, shownReplay } from '../present.ts'
+import { notFound } from '../problems.ts'
 import type { Add, Call } from '../route.ts'
 import * as schemas from '../schemas.ts'
 import { selectionOf } from '../schemas.ts'
-import { notFound } from './looking.ts'
 
 /** How long an answer waits for a canary; its items go on being worked on after that. */
 const CANARY_WAIT_MS = 60_000
@@ -19,6 +19,8 @@ export function addOperating(add: Add): void {
   addIntegrations(add)
   addBreakers(add)
 }
+
+const refusedItem = z.object({ itemId: z.string(), why: z.string() })
 
 const replayBody = closed({
   selection: schemas.selectionSchema,
@@ -49,13 +51,33 @@ function addDeadLetterOrders(add: Add): void {
     answers: {
       200: {
         description: 'What was done.',
-        schema: z.object({ discarded: z.int(), refused: z.array(z.object({ itemId: z.string(), why: z.string() })) }),
+        schema: z.object({ discarded: z.int(), refused: z.array(refusedItem) }),
       },
     },
     async handle({ body, operations, principal }) {
       const receipts = await operations.discard(selectionOf(body.selection), body.reason, principal.by)
       const refused = receipts.flatMap(whyRefused)
       return jsonAnswer({ discarded: receipts.length - refused.length, refused })
+    },
+  })
+  add({
+    method: 'post',
+    path: '/v1/items/cancel',
+    scope: 'operate',
+    summary: 'Give up on items that have not ended, and on what waits for them, with a reason',
+    description:
+      'Of many items a job does the same, paced: POST /v1/jobs. Dead letters are for /v1/dead-letters/discard.',
+    body: closed({ selection: schemas.selectionSchema, reason: schemas.reason }).openapi('CancelOrder'),
+    answers: {
+      200: {
+        description: 'What was done. Marked: a worker has it; it ends as cancelled, unless it succeeds.',
+        schema: z.object({ cancelled: z.int(), marked: z.int(), refused: z.array(refusedItem) }),
+      },
+    },
+    async handle({ body, operations, principal }) {
+      const receipts = await operations.cancel(selectionOf(body.selection), body.reason, principal.by)
+      const count = (outcome: OperatorReceipt['outcome']) => receipts.filter((one) => one.outcome === outcome).length
+      return jsonAnswer({ cancelled: count('done'), marked: count('marked'), refused: receipts.flatMap(whyRefused) })
     },
   })
   add({

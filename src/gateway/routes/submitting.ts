@@ -13,7 +13,11 @@ import { LINES_TYPE, linesReceipt, submitLines, summary } from './submit-lines.t
 const LINES = new Set([LINES_TYPE, 'application/ndjson', 'application/jsonl', 'application/x-jsonlines'])
 
 const word = z.string().min(1).max(1000)
-const keyHeader = z.object({
+const submitHeaders = z.object({
+  'callback-secret': z
+    .string()
+    .describe('What the callback is signed with. Default: that of the configuration.')
+    .optional(),
   'idempotency-key': z
     .string()
     .describe('Names the operation: sent again with the same content nothing is added, with other content it is 422.')
@@ -24,6 +28,12 @@ const about = {
   batch: word.describe('What the balance is struck per. Default "default".').optional(),
   tenant: word.describe('Whose it is. Default "default".').optional(),
   label: labelPairs.optional(),
+  callback: z
+    .string()
+    .min(1)
+    .max(8000)
+    .describe('Told by a signed webhook when the run ends, or needs a person.')
+    .optional(),
 }
 
 const runsQuery = closed({
@@ -35,11 +45,33 @@ type About = {
   readonly batch?: string | undefined
   readonly tenant?: string | undefined
   readonly label?: Readonly<Record<string, string>> | undefined
+  readonly callback?: string | undefined
+}
+
+const callback = closed({
+  url: z.string().max(8000).describe('Its host must stand in `callbacks.hosts` of the configuration.'),
+  secret: z.string().max(1000).describe('Default: that of the configuration.').optional(),
+}).openapi('Callback')
+
+function callbackOf(
+  request: Request,
+  query: { readonly callback?: string | undefined },
+  body?: z.output<typeof callback>,
+): Pick<SubmitOptions, 'callback'> {
+  const url = body?.url ?? query.callback
+  const secret = body?.secret ?? request.headers.get('callback-secret') ?? undefined
+  return url === undefined ? {} : { callback: { url, ...(secret !== undefined && { secret }) } }
 }
 
 /** What all records of a request have in common. */
-export function commonOptions({ query, correlationId, hasOwnCorrelation }: Call<unknown, About>): SubmitOptions {
+export function commonOptions({
+  request,
+  query,
+  correlationId,
+  hasOwnCorrelation,
+}: Call<unknown, About>): SubmitOptions {
   return {
+    ...callbackOf(request, query),
     ...(query.batch !== undefined && { batch: query.batch }),
     ...(query.tenant !== undefined && { tenant: query.tenant }),
     ...(query.label && { labels: query.label }),
@@ -57,7 +89,7 @@ export function addSubmitting(add: Add): void {
       'Answered once all of it is on disk. NDJSON may be of any length: lines that are refused are told by their number, the rest goes on. Ask for `application/x-ndjson` to get a receipt per line as each is stored; read it while you send.',
     params: nameParams,
     query: runsQuery,
-    headers: keyHeader,
+    headers: submitHeaders,
     content: { 'application/json': z.unknown().describe('The record.'), [LINES_TYPE]: z.string() },
     answers: {
       202: { description: 'It is on disk.', schema: z.union([receipt, summary]) },
@@ -77,7 +109,7 @@ export function addSubmitting(add: Add): void {
     description:
       'Its runs belong to the pipeline `request:INTEGRATION`; the answer of the API is the output of its item.',
     query: closed(about),
-    headers: keyHeader,
+    headers: submitHeaders,
     body: closed({
       integration: word,
       method: z.enum(METHODS),
@@ -94,6 +126,7 @@ export function addSubmitting(add: Add): void {
         .max(1000)
         .describe('Whose personal data it holds; stored as a keyed hash, for POST /v1/erasures.')
         .optional(),
+      callback: callback.describe('Told by a signed webhook when the call has ended, or needs a person.').optional(),
     }).openapi('SingleRequest'),
     answers: { 202: { description: 'It is on disk.', schema: receipt } },
     async handle(call) {
@@ -101,6 +134,7 @@ export function addSubmitting(add: Add): void {
       const { subject } = call.body
       const options = {
         ...commonOptions(call),
+        ...callbackOf(call.request, call.query, call.body.callback),
         ...(key !== undefined && { key }),
         ...(subject !== undefined && { subject }),
       }

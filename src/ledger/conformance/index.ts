@@ -6,6 +6,7 @@ import { describe } from 'vitest'
 import { acting } from './acting.ts'
 import { claiming } from './claiming.ts'
 import { effects } from './effects.ts'
+import { jobs } from './jobs.ts'
 import { keeping } from './keeping.ts'
 import { modelled } from './modelled.ts'
 import { operating } from './operating.ts'
@@ -29,6 +30,7 @@ export function ledgerConformance(name: string, makeStore: MakeStore): void {
       sharing,
       operating,
       acting,
+      jobs,
       reading,
       keeping,
       recoding,

@@ -2,6 +2,7 @@
 import { END_STATES } from '../../core/item-state.ts'
 import { ACTION_COLUMNS } from '../actions.ts'
 import { ACCEPTED, ARCHIVED_PREFIX } from '../counts.ts'
+import { JOB_COLUMNS, JOB_MEMBER_COLUMNS } from '../jobs.ts'
 import type {
   TransferBatch,
   TransferCounts,
@@ -10,6 +11,7 @@ import type {
   TransferredLane,
   TransferredRun,
 } from '../transfer.ts'
+import { NO_ROWS } from '../transfer.ts'
 import { prepare, type Session, storable } from './connection.ts'
 import type { Names } from './names.ts'
 import { labelsText } from './submit.ts'
@@ -53,6 +55,8 @@ export function prepareImport(s: string, names: Names): Import {
   const insertOperations = prepare(insertText(s, 'operations', OPERATION_COLUMNS))
   const insertEffects = prepare(insertText(s, 'effects', EFFECT_COLUMNS))
   const insertActions = prepare(insertText(s, 'actions', ACTION_COLUMNS.replaceAll(',', '')))
+  const insertJobs = prepare(insertText(s, 'jobs', JOB_COLUMNS.replaceAll(',', '')))
+  const insertMembers = prepare(insertText(s, 'job_members', JOB_MEMBER_COLUMNS.replaceAll(',', '')))
   const insertHealth = prepare(insertText(s, 'health', 'key revision state updated_at_ms'))
   const reachRevision = prepare(`UPDATE ${s}.turns SET value = greatest(value, $1) WHERE name = 'health'`)
   const insertLanes = prepare(
@@ -139,6 +143,8 @@ export function prepareImport(s: string, names: Names): Import {
       if (batch.kind === 'books') await writeBooks(session, batch.books)
       if (batch.kind === 'effects') await session.rows(insertEffects, [jsonOf(batch.effects)])
       if (batch.kind === 'actions') await session.rows(insertActions, [jsonOf(batch.actions)])
+      if (batch.kind === 'jobs') await session.rows(insertJobs, [jsonOf(batch.jobs)])
+      if (batch.kind === 'job_members') await session.rows(insertMembers, [jsonOf(batch.members)])
       if (batch.kind === 'health') await writeHealth(session, batch.health)
       return 0
     },
@@ -157,9 +163,20 @@ function jsonOf(rows: readonly object[]): string {
 }
 
 export async function countRows(session: Session, s: string): Promise<TransferCounts> {
-  const tables = ['runs', 'items', 'attempts', 'edits', 'operations', 'effects', 'actions', 'health'] as const
+  const tables = [
+    'runs',
+    'items',
+    'attempts',
+    'edits',
+    'operations',
+    'effects',
+    'actions',
+    'jobs',
+    'job_members',
+    'health',
+  ] as const
   const kept = { attempts: ` + (SELECT count(success_at_ms) FROM ${s}.items)` } as Record<string, string>
   const counts = tables.map((table) => `(SELECT count(*) FROM ${s}.${table})${kept[table] ?? ''} AS ${table}`)
   const [row] = await session.once<TransferCounts>(`SELECT ${counts.join(', ')}`)
-  return row ?? { runs: 0, items: 0, attempts: 0, edits: 0, operations: 0, effects: 0, actions: 0, health: 0 }
+  return row ?? NO_ROWS
 }

@@ -13,6 +13,7 @@ import type { PostgresClient } from './driver.ts'
 import { prepareEffects } from './effects.ts'
 import { hasState, storeClosed } from './errors.ts'
 import { prepareHealth } from './health.ts'
+import { prepareJobs } from './jobs.ts'
 import { createJoining } from './joining.ts'
 import { createKnownRuns } from './known-runs.ts'
 import { prepareLanes } from './lanes.ts'
@@ -70,6 +71,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const claims = prepareClaims(s, transactor, { names, knownRuns })
   const wake = prepareWake(s)
   const actions = prepareActions(s)
+  const jobs = prepareJobs(s)
   const retain = prepareRetain(s)
   const recoding = prepareRecode(s)
   const reading = prepareReading(s)
@@ -140,6 +142,11 @@ export function createLedger(parts: LedgerParts): ServerLedger {
     wake: (request, nowMs) => announced(write((session) => wake(session, request, nowMs))),
     recordActions: (recorded) => write((session) => actions.record(session, recorded)),
     actions: (filter, page) => read((session) => actions.list(session, filter, page)),
+    updateJob: (change) => write((session) => jobs.update(session, change)),
+    jobs: (filter, page) => read((session) => jobs.list(session, filter, page)),
+    writeJobMembers: (jobId, members) => write((session) => jobs.writeMembers(session, jobId, members)),
+    jobItems: (jobId, request) => read((session) => jobs.items(session, jobId, request)),
+    jobTallies: (jobId, range) => read((session) => jobs.tallies(session, jobId, range)),
     run: (runId) => read((session) => reading.run(session, runId)),
     item: (itemId) => read((session) => reading.item(session, itemId)),
     items: (filter, page) => read((session) => reading.items(session, filter, page)),

@@ -77,11 +77,17 @@ describe('a store that moves', () => {
     await fillStore(old, 400)
     await expectAudited(old)
     await old.recordActions([1, 2].map((number) => action(number)))
+    const job = await old.updateJob({ id: 'job-1', fromRevision: 0, endedAtMs: undefined, state: { reached: 2 } })
+    const members = [1, 2, 3].map((number) => ({ itemId: `run.step-${number}`, replaysBefore: 0, refused: 'gone' }))
+    await old.writeJobMembers('job-1', members)
     const report = await move(ends)
-    expect(report).toMatchObject({ outcome: 'moved', counts: { runs: 400, actions: 2 }, balance: { balanced: true } })
+    const counts = { runs: 400, actions: 2, jobs: 1, job_members: 3 }
+    expect(report).toMatchObject({ outcome: 'moved', counts, balance: { balanced: true } })
     const ledger = await ends.newLedger()
     await expectSameStore(ledger, old)
     expect((await ledger.actions({}, { limit: 9 })).rows).toEqual([2, 1].map((number) => action(number)))
+    expect((await ledger.jobs({}, { limit: 9 })).rows).toEqual([job])
+    expect(await ledger.jobItems('job-1', { after: 2, limit: 9 })).toMatchObject([{ position: 3, ...members[2] }])
     await workToTheEnd(ledger)
   })
 

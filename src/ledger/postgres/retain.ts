@@ -34,6 +34,11 @@ export function prepareRetain(s: string): Retain {
      gone AS (DELETE FROM ${s}.effects e USING expired x WHERE e.tenant = x.tenant AND e.key = x.key RETURNING 1)
      SELECT count(*) AS effects FROM gone`,
   )
+  const forgetJobs = prepare(
+    `WITH ended AS (SELECT id FROM ${s}.jobs WHERE ended_at_ms < $1 FOR UPDATE SKIP LOCKED),
+     members AS (DELETE FROM ${s}.job_members m USING ended e WHERE m.job = e.id)
+     DELETE FROM ${s}.jobs j USING ended e WHERE j.id = e.id`,
+  )
   const sumTallies = prepare(
     `WITH free AS (SELECT book, kind, slot FROM ${s}.tallies WHERE slot <> 0 ORDER BY book, kind, slot
        FOR UPDATE SKIP LOCKED),
@@ -48,6 +53,7 @@ export function prepareRetain(s: string): Retain {
   return {
     async forget(session, { endedBeforeMs, nowMs, limit }) {
       const [forgotten] = await session.rows(forgetRuns, [endedBeforeMs, limit])
+      await session.rows(forgetJobs, [endedBeforeMs])
       const [expired] = await session.rows(forgetEffects, [nowMs, limit])
       return { runs: forgotten?.runs ?? 0, effects: expired?.effects ?? 0 }
     },

@@ -2,6 +2,7 @@
 import type { ItemState } from '../../core/item-state.ts'
 import { ACTION_COLUMNS } from '../actions.ts'
 import { ARCHIVED_PREFIX } from '../counts.ts'
+import { JOB_COLUMNS, JOB_MEMBER_COLUMNS } from '../jobs.ts'
 import type {
   TransferBatch,
   TransferCounts,
@@ -10,9 +11,12 @@ import type {
   TransferredChannel,
   TransferredEffect,
   TransferredHealth,
+  TransferredJob,
+  TransferredJobMember,
   TransferredLane,
   TransferredRun,
 } from '../transfer.ts'
+import { NO_ROWS } from '../transfer.ts'
 import { type Database, prepare } from './connection.ts'
 import { prepareItemExport } from './export-items.ts'
 
@@ -22,13 +26,15 @@ const BATCH_BYTES = 4_000_000
 /** What comes next, and after what. */
 type Place =
   | { readonly next: 'lanes' | 'books' | 'health' | 'end' }
-  | { readonly next: 'actions'; readonly after: string }
+  | { readonly next: 'actions' | 'jobs'; readonly after: string }
+  | { readonly next: 'job_members'; readonly after: readonly [job: string, position: number] }
   | { readonly next: 'runs'; readonly after: number }
   | { readonly next: 'effects'; readonly after: readonly [tenant: string, key: string] }
 
 type RunRow = Omit<TransferredRun, 'items'> & { readonly bytes: number }
 
 const FIRST_EFFECT = ['', ''] as const
+const FIRST_MEMBER = ['', 0] as const
 
 type Content = DistributiveOmit<TransferBatch, 'reaches'>
 type DistributiveOmit<Union, Key extends PropertyKey> = Union extends unknown ? Omit<Union, Key> : never
@@ -64,6 +70,10 @@ export function* exportBatches(
         return upToEffect(readEffects(database, at.after, batchItems))
       case 'actions':
         return upToAction(readActions(database, at.after, batchItems))
+      case 'jobs':
+        return upToJob(readJobs(database, at.after, batchItems))
+      case 'job_members':
+        return upToMember(readMembers(database, at.after, batchItems))
       default:
         return { batch: readHealth(database), next: { next: 'end' } }
     }
@@ -85,8 +95,21 @@ function upToEffect(effects: readonly TransferredEffect[]): Read {
 
 function upToAction(actions: readonly TransferredAction[]): Read {
   const last = actions.at(-1)
-  if (!last) return { batch: undefined, next: { next: 'health' } }
+  if (!last) return { batch: undefined, next: { next: 'jobs', after: '' } }
   return { batch: { kind: 'actions', actions, records: actions.length }, next: { next: 'actions', after: last.id } }
+}
+
+function upToJob(jobs: readonly TransferredJob[]): Read {
+  const last = jobs.at(-1)
+  if (!last) return { batch: undefined, next: { next: 'job_members', after: FIRST_MEMBER } }
+  return { batch: { kind: 'jobs', jobs, records: jobs.length }, next: { next: 'jobs', after: last.id } }
+}
+
+function upToMember(members: readonly TransferredJobMember[]): Read {
+  const last = members.at(-1)
+  if (!last) return { batch: undefined, next: { next: 'health' } }
+  const next = { next: 'job_members', after: [last.job, last.position] } as const
+  return { batch: { kind: 'job_members', members, records: members.length }, next }
 }
 
 function readLanes(database: Database): Content {
@@ -171,6 +194,22 @@ function readActions(database: Database, after: string, batchItems: number): Tra
   ).all(after, batchItems)
 }
 
+function readJobs(database: Database, after: string, batchItems: number): TransferredJob[] {
+  const sql = `SELECT ${JOB_COLUMNS} FROM jobs WHERE id > ? ORDER BY id LIMIT ?`
+  return prepare<TransferredJob>(database, sql).all(after, batchItems)
+}
+
+function readMembers(
+  database: Database,
+  [job, position]: readonly [string, number],
+  batchItems: number,
+): TransferredJobMember[] {
+  return prepare<TransferredJobMember>(
+    database,
+    `SELECT ${JOB_MEMBER_COLUMNS} FROM job_members WHERE (job, position) > (?, ?) ORDER BY job, position LIMIT ?`,
+  ).all(job, position, batchItems)
+}
+
 function readHealth(database: Database): Content {
   const health = prepare<TransferredHealth>(
     database,
@@ -186,7 +225,8 @@ export function countRows(database: Database): TransferCounts {
        (SELECT count(*) FROM attempts) + (SELECT count(success_from_ms) FROM items) AS attempts,
        (SELECT count(*) FROM edits) AS edits, (SELECT count(*) FROM operations) AS operations,
        (SELECT count(*) FROM effects) AS effects, (SELECT count(*) FROM actions) AS actions,
+       (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM job_members) AS job_members,
        (SELECT count(*) FROM health) AS health`,
   ).get()
-  return row ?? { runs: 0, items: 0, attempts: 0, edits: 0, operations: 0, effects: 0, actions: 0, health: 0 }
+  return row ?? NO_ROWS
 }

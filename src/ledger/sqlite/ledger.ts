@@ -15,6 +15,7 @@ import { storeError } from './errors.ts'
 import { prepareFailures } from './failures.ts'
 import { listGroups } from './groups.ts'
 import { prepareHealth } from './health.ts'
+import { prepareJobs } from './jobs.ts'
 import { createKnownLeases } from './known-leases.ts'
 import { prepareLanes } from './lanes.ts'
 import { prepareLeases } from './leases.ts'
@@ -69,6 +70,7 @@ export function createLedger(parts: LedgerParts): Ledger {
   const operators = prepareOperators(database, { dependents, effects, tally })
   const wake = prepareWake(database, tally)
   const actions = prepareActions(database)
+  const jobs = prepareJobs(database)
   const retain = prepareRetain(database, failures, tally)
   const recode = prepareRecode(database, failures)
   const reading = prepareReading(database, attempts)
@@ -151,6 +153,11 @@ export function createLedger(parts: LedgerParts): Ledger {
     wake: (request, nowMs) => write(() => wake(request, nowMs)),
     recordActions: (recorded) => write(() => recorded.forEach(actions.record)),
     actions: (filter, page) => read(() => actions.list(filter, page)),
+    updateJob: (change) => write(() => jobs.update(change)),
+    jobs: (filter, page) => read(() => jobs.list(filter, page)),
+    writeJobMembers: (jobId, members) => write(() => jobs.writeMembers(jobId, members)),
+    jobItems: (jobId, request) => read(() => jobs.items(jobId, request)),
+    jobTallies: (jobId, range) => read(() => jobs.tallies(jobId, range)),
     run: (runId) => read(() => reading.run(runId)),
     item: (itemId) => read(() => reading.item(itemId)),
     items: (filter, page) => read(() => reading.items(filter, page)),

@@ -36,6 +36,11 @@ export function prepareRetain(database: Database, failures: Failures, tally: Tal
     'DELETE FROM effects WHERE rowid IN (SELECT rowid FROM effects WHERE keep_until_ms <= ? LIMIT ?)',
   )
 
+  const jobDeletions = [
+    'DELETE FROM job_members WHERE job IN (SELECT id FROM jobs WHERE ended_at_ms < ?)',
+    'DELETE FROM jobs WHERE ended_at_ms < ?',
+  ].map((sql) => prepare(database, sql))
+
   function forget(run: number, itemCount: number): void {
     const end = run + itemCount
     const named = selectFailures.all(run, end).map((row) => row.failure)
@@ -48,6 +53,7 @@ export function prepareRetain(database: Database, failures: Failures, tally: Tal
   return ({ endedBeforeMs, nowMs, limit }) => {
     const ended = selectEnded.all(endedBeforeMs, limit)
     for (const { no, item_count } of ended) forget(no, item_count)
+    for (const deletion of jobDeletions) deletion.run(endedBeforeMs)
     return { runs: ended.length, effects: deleteEffects.run(nowMs, limit).changes }
   }
 }

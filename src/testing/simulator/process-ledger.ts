@@ -47,6 +47,7 @@ const METHODS: readonly LedgerMethod[] = [
     'endEffects',
   ] as const),
   ...(['closeGates', 'openGates', 'suspendLanes', 'resumeLanes', 'lanes', 'readHealth', 'updateHealth'] as const),
+  ...(['updateJob', 'jobs', 'writeJobMembers', 'jobItems', 'jobTallies'] as const),
   ...([
     'replay',
     'discard',

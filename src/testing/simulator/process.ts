@@ -92,7 +92,8 @@ export async function startProcess(
     }),
     integrations: surroundings.integrations,
     pipelines: surroundings.pipelines({ clock, gate, name }),
-    settings: plan.settings,
+    // No story has jobs: looking for them would only be more calls of the store.
+    settings: { jobLookMs: Number.POSITIVE_INFINITY, ...plan.settings },
   })
   hf.events.on('*', (event) => {
     if (gate.state !== 'dead') record({ kind: 'event', process: name, event })
