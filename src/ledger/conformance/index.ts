@@ -9,10 +9,12 @@ import { effects } from './effects.ts'
 import { keeping } from './keeping.ts'
 import { modelled } from './modelled.ts'
 import { operating } from './operating.ts'
+import { ordering } from './ordering.ts'
 import { reading } from './reading.ts'
 import { settling } from './settling.ts'
 import { sharing } from './sharing.ts'
 import { submitting } from './submitting.ts'
+import { superseding } from './superseding.ts'
 import type { MakeStore } from './support.ts'
 
 export type { LedgerStore } from './support.ts'
@@ -30,6 +32,8 @@ export function ledgerConformance(name: string, makeStore: MakeStore): void {
       acting,
       reading,
       keeping,
+      ordering,
+      superseding,
       modelled,
     ]) {
       section(makeStore)

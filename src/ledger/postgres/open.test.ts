@@ -58,9 +58,9 @@ describe('opening', () => {
     expect(await pendingMigrations(place)).toEqual(['initial', 'actions'])
     expect(await server.sql(`SELECT 1 FROM pg_namespace WHERE nspname = '${schema}'`)).toEqual([])
     const first = await open(schema)
-    expect(first.migrationReport).toEqual({ fromVersion: 0, toVersion: 2, applied: ['initial', 'actions'] })
+    expect(first.migrationReport).toEqual({ fromVersion: 0, toVersion: 3, applied: ['initial', 'actions', 'order'] })
     const second = await open(schema)
-    expect(second.migrationReport).toEqual({ fromVersion: 2, toVersion: 2, applied: [] })
+    expect(second.migrationReport).toEqual({ fromVersion: 3, toVersion: 3, applied: [] })
     expect(await pendingMigrations(place)).toEqual([])
     await first.close()
     await second.close()
@@ -128,7 +128,7 @@ describe('opening', () => {
     const schema = newSchema()
     await (await open(schema)).close()
     await server.sql(`INSERT INTO ${schema}.migrations (version, name) VALUES (99, 'later')`)
-    const refused = { code: 'schema_too_new', details: { found: 99, known: 2 } }
+    const refused = { code: 'schema_too_new', details: { found: 99, known: 3 } }
     await expect(open(schema)).rejects.toMatchObject(refused)
     await expect(pendingMigrations({ url: server.url, schema, clock: impatientClock() })).rejects.toMatchObject(refused)
   })

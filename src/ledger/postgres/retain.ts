@@ -34,6 +34,15 @@ export function prepareRetain(s: string): Retain {
      gone AS (DELETE FROM ${s}.effects e USING expired x WHERE e.tenant = x.tenant AND e.key = x.key RETURNING 1)
      SELECT count(*) AS effects FROM gone`,
   )
+  const forgetEntities = prepare(
+    // As long as somebody has a place there, or a run of the time is kept, what is older is known as such.
+    `WITH idle AS (
+       SELECT e.id FROM ${s}.entities e WHERE e.updated_at_ms < $1
+         AND NOT EXISTS (SELECT 1 FROM ${s}.places p WHERE p.entity = e.id)
+       ORDER BY e.id LIMIT $2 FOR UPDATE SKIP LOCKED)
+     DELETE FROM ${s}.entities e USING idle WHERE e.id = idle.id
+       AND NOT EXISTS (SELECT 1 FROM ${s}.places p WHERE p.entity = e.id)`,
+  )
   const sumTallies = prepare(
     `WITH free AS (SELECT book, kind, slot FROM ${s}.tallies WHERE slot <> 0 ORDER BY book, kind, slot
        FOR UPDATE SKIP LOCKED),
@@ -48,6 +57,7 @@ export function prepareRetain(s: string): Retain {
   return {
     async forget(session, { endedBeforeMs, nowMs, limit }) {
       const [forgotten] = await session.rows(forgetRuns, [endedBeforeMs, limit])
+      await session.rows(forgetEntities, [endedBeforeMs, limit])
       const [expired] = await session.rows(forgetEffects, [nowMs, limit])
       return { runs: forgotten?.runs ?? 0, effects: expired?.effects ?? 0 }
     },

@@ -36,6 +36,13 @@ export function prepareRetain(database: Database, failures: Failures, tally: Tal
     'DELETE FROM effects WHERE rowid IN (SELECT rowid FROM effects WHERE keep_until_ms <= ? LIMIT ?)',
   )
 
+  /** As long as somebody has a place there, or a run of the time is kept, what is older is known as such. */
+  const deleteEntities = prepare(
+    database,
+    `DELETE FROM entities WHERE id IN (SELECT e.id FROM entities e WHERE e.updated_at_ms < ?
+       AND NOT EXISTS (SELECT 1 FROM places p WHERE p.entity = e.id) LIMIT ?)`,
+  )
+
   function forget(run: number, itemCount: number): void {
     const end = run + itemCount
     const named = selectFailures.all(run, end).map((row) => row.failure)
@@ -48,6 +55,7 @@ export function prepareRetain(database: Database, failures: Failures, tally: Tal
   return ({ endedBeforeMs, nowMs, limit }) => {
     const ended = selectEnded.all(endedBeforeMs, limit)
     for (const { no, item_count } of ended) forget(no, item_count)
+    deleteEntities.run(endedBeforeMs, limit)
     return { runs: ended.length, effects: deleteEffects.run(nowMs, limit).changes }
   }
 }
