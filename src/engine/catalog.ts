@@ -12,6 +12,7 @@ import { checkStep } from './check-step.ts'
 import { DEFAULT_CODE_CONCURRENCY, DEFAULT_CODE_RETRY, DEFAULT_CODE_TIMEOUT_MS } from './defaults.ts'
 import type { AnyCodeStep, AnyPipeline, AnyRequestStep, StepContext } from './pipeline.ts'
 import { createRequestPlans } from './request-plans.ts'
+import { type TurnOf, turnOfStep } from './step-order.ts'
 import { undoPipelineOf } from './undo-pipeline.ts'
 
 interface CommonPlan {
@@ -26,6 +27,8 @@ interface CommonPlan {
   readonly concurrency: number
   /** How patiently a lost effect is looked for, where the step says how. */
   readonly looking: Looking | undefined
+  /** Whose turn its items take; `undefined`: nobody's. */
+  readonly turnOf: TurnOf | undefined
   laneFor(tenant: string): string
 }
 
@@ -121,6 +124,7 @@ function planCode(pipeline: string, step: string, definition: AnyCodeStep): Code
     repeatable: definition.safe ?? false,
     concurrency: definition.concurrency ?? DEFAULT_CODE_CONCURRENCY,
     looking: definition.reconcile && { looks: undefined, delayMs: undefined },
+    turnOf: turnOfStep(pipeline, step, definition),
     timeoutMs: definition.timeout === undefined ? DEFAULT_CODE_TIMEOUT_MS : durationMs(definition.timeout),
     laneFor: (tenant) => (tenant === 'default' ? lane : `${lane}/${tenant}`),
   }
@@ -159,6 +163,7 @@ function planRequest(
     repeatable: isRepeatable(idempotency),
     concurrency: integration.limits.concurrency,
     looking: lookingOf(definition),
+    turnOf: turnOfStep(pipeline, step, definition),
     laneFor: (tenant) => laneName(integration.name, integration.credential, tenant),
   }
 }

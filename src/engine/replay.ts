@@ -6,12 +6,14 @@ import type { Clock } from '../core/clock.ts'
 import { configurationError } from '../core/errors.ts'
 import { type ItemState, isEndState } from '../core/item-state.ts'
 import { isJsonObject, type Json, mergePatch, toJson } from '../core/json.ts'
-import type { ItemRecord, ItemSummary, Ledger, OperatorReceipt, ReplayOrder } from '../ledger/port.ts'
+import type { ItemRecord, ItemSummary, Ledger, NewTurn, OperatorReceipt, ReplayOrder } from '../ledger/port.ts'
 import type { ReplayReport, ReplayRequest } from './api.ts'
+import type { Catalog } from './catalog.ts'
 import { selectedItems } from './selection.ts'
 
 export interface ReplayParts {
   readonly ledger: Ledger
+  readonly catalog: Catalog
   readonly clock: Clock
   readonly wake: () => void
 }
@@ -97,15 +99,27 @@ async function orders(parts: ReplayParts, wave: readonly Candidate[], request: R
   return Promise.all(
     wave.map(async ({ item }) => {
       const editedInput = request.patch === undefined ? undefined : await patched(parts, item.itemId, request.patch)
+      const turn = editedInput && (await turnAfter(parts, item, editedInput.after))
       return {
         itemId: item.itemId,
         by: request.by,
         dueAtMs,
         ...(editedInput && { editedInput: toJson(editedInput.after) }),
+        ...(turn && { turn }),
         ...(request.knownNotApplied && { knownNotApplied: true }),
       }
     }),
   )
+}
+
+/** With other data it may be about another entity, or of another version. Where that cannot be said, its claim says why. */
+async function turnAfter(
+  { catalog }: ReplayParts,
+  { pipeline, step, endpoint, key, labels, tenant, runId }: ItemSummary,
+  input: Json,
+): Promise<NewTurn | undefined> {
+  const plan = catalog.plan(pipeline, step, endpoint)
+  return plan?.turnOf?.({ input, key, labels, tenant, runId }).catch(() => undefined)
 }
 
 /** The canary must end well: watched in the ledger, since another process may do the work. */

@@ -50,7 +50,8 @@ export function commonViolations(unreleased: string, { own, places }: PlacesOfIt
         (p.standing = 'waits' AND (i.state <> 'waiting' OR ${first}))
         OR (p.standing = 'has_turn' AND NOT ${first})
         OR (p.standing = 'passed' AND i.state <> 'dead_lettered')))`,
-    turns_kept: `(i.ended_at_ms IS NULL AND i.entity IS NOT NULL) <> EXISTS (SELECT 1 FROM ${own} AND p.entity = i.entity)`,
+    turns_kept: `(i.ended_at_ms IS NULL AND i.entity IS NOT NULL) <> EXISTS (SELECT 1 FROM ${own})
+      OR EXISTS (SELECT 1 FROM ${own} AND p.entity <> i.entity)`,
     states_known: `i.state NOT IN (${listed(ITEM_STATES)})`,
     due_is_claimable: `(i.due_at_ms IS NOT NULL
         AND i.state NOT IN ('queued', 'retrying', 'parked', 'unknown_outcome', 'dead_lettered'))

@@ -224,9 +224,15 @@ export interface NewTurn {
 
 export type SubmitReceipt =
   /** `superseded`: items that ended because of it, which may be its own. Absent: none. */
-  | { readonly outcome: 'accepted'; readonly runId: string; readonly superseded?: readonly string[] }
+  | { readonly outcome: 'accepted'; readonly runId: string; readonly superseded?: readonly SupersededItem[] }
   | { readonly outcome: 'duplicate'; readonly runId: string }
   | { readonly outcome: 'conflict'; readonly runId: string }
+
+export interface SupersededItem {
+  readonly itemId: string
+  readonly reason: string
+  readonly attempts: number
+}
 
 // --- working ----------------------------------------------------------------------------------------------------------
 

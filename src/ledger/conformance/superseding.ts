@@ -27,6 +27,10 @@ function versionOf(version: number | string): NewRun {
   return runAbout('p1', { rule: 'supersede', version: storedVersion(version) })
 }
 
+function ended(run: NewRun) {
+  return { itemId: idOf(run), reason: expect.stringContaining('"p1"'), attempts: 0 }
+}
+
 /** Newer values replace older ones: `rule: 'supersede'` of the port. */
 export function superseding(make: MakeStore): void {
   describe('supersede', () => {
@@ -34,7 +38,7 @@ export function superseding(make: MakeStore): void {
       const [older, newer] = [versionOf(1), versionOf(2)]
       await ledger.submit([older])
       expect(await ledger.submit([newer])).toEqual([
-        { outcome: 'accepted', runId: newer.id, superseded: [idOf(older)] },
+        { outcome: 'accepted', runId: newer.id, superseded: [ended(older)] },
       ])
       expect(await ledger.item(idOf(older))).toMatchObject({
         state: 'superseded',
@@ -58,7 +62,7 @@ export function superseding(make: MakeStore): void {
         for (const when of ['queued', 'succeeded'] as const) {
           const late = versionOf('2026-01-31T09:59:59Z')
           expect(await (await test.another()).submit([late])).toEqual([
-            { outcome: 'accepted', runId: late.id, superseded: [idOf(late)] },
+            { outcome: 'accepted', runId: late.id, superseded: [ended(late)] },
           ])
           expect(await ledger.item(idOf(late))).toMatchObject({
             state: 'superseded',
@@ -74,7 +78,9 @@ export function superseding(make: MakeStore): void {
     behaviour(make, 'of many in one call the newest is left, in any order', async ({ ledger }) => {
       const runs = [3, 1, 4, 1, 5, 9, 2, 6].map(versionOf)
       const receipts = await ledger.submit(runs)
-      const ended = receipts.flatMap((receipt) => (receipt.outcome === 'accepted' ? (receipt.superseded ?? []) : []))
+      const ended = receipts.flatMap((receipt) =>
+        receipt.outcome === 'accepted' ? (receipt.superseded ?? []).map(({ itemId }) => itemId) : [],
+      )
       expect(ended.toSorted()).toEqual(
         runs
           .filter((_, index) => index !== 5)
@@ -177,8 +183,8 @@ export function superseding(make: MakeStore): void {
       async ({ ledger }) => {
         const [older, newer] = [versionOf(1), versionOf(2)]
         await ledger.submit([older])
-        await workOne(ledger, deadLettered())
-        expect(await ledger.submit([newer])).toMatchObject([{ superseded: [idOf(older)] }])
+        await workOne(ledger, deadLettered(), { attempt: FAILED_ATTEMPT })
+        expect(await ledger.submit([newer])).toMatchObject([{ superseded: [{ ...ended(older), attempts: 1 }] }])
         expect(await ledger.replay([{ itemId: idOf(older), by: BY, dueAtMs: START_MS }], START_MS)).toMatchObject([
           { outcome: 'refused', state: 'superseded' },
         ])

@@ -55,7 +55,7 @@ describe('opening', () => {
   it('makes its schema, and says what it did', async () => {
     const schema = newSchema()
     const place = { url: server.url, schema, clock: impatientClock() }
-    expect(await pendingMigrations(place)).toEqual(['initial', 'actions'])
+    expect(await pendingMigrations(place)).toEqual(['initial', 'actions', 'order'])
     expect(await server.sql(`SELECT 1 FROM pg_namespace WHERE nspname = '${schema}'`)).toEqual([])
     const first = await open(schema)
     expect(first.migrationReport).toEqual({ fromVersion: 0, toVersion: 3, applied: ['initial', 'actions', 'order'] })

@@ -1,6 +1,6 @@
 /** `submit` of the port: the runs of many calls in one statement. */
 import { dependentsOf, idTaken } from '../new-runs.ts'
-import type { NewItem, NewRun, SubmitReceipt } from '../port.ts'
+import type { NewItem, NewRun, SubmitReceipt, SupersededItem } from '../port.ts'
 import { unmetOf } from '../turns.ts'
 import { type Column, column, prepare, type Session, storable } from './connection.ts'
 import type { Names } from './names.ts'
@@ -120,16 +120,17 @@ export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
   }
 
   /** What was superseded, by the run that did it. */
-  async function takePlaces(session: Session, runs: readonly NewRun[]): Promise<Map<string, string[]>> {
+  async function takePlaces(session: Session, runs: readonly NewRun[]): Promise<Map<string, SupersededItem[]>> {
     const newcomers = runs.flatMap(({ tenant, id: runId, items }) =>
       items.flatMap(({ step, turn }) => (turn ? [{ tenant, runId, step, turn }] : [])),
     )
     const nowMs = Math.max(0, ...runs.map((run) => run.createdAtMs))
     const { superseded } = await turns.join(session, newcomers, nowMs)
+    const byRun = Map.groupBy(superseded, runThatSuperseded)
     return new Map(
-      [...Map.groupBy(superseded, runThatSuperseded)].map(([runId, ended]) => [
+      [...byRun].map(([runId, ended]) => [
         runId,
-        ended.map((item) => item.itemId),
+        ended.map(({ itemId, reason, attempts }) => ({ itemId, reason, attempts })),
       ]),
     )
   }
@@ -172,7 +173,7 @@ export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
   }
 }
 
-function acceptedReceipt({ id: runId }: NewRun, superseded: readonly string[] | undefined): SubmitReceipt {
+function acceptedReceipt({ id: runId }: NewRun, superseded: readonly SupersededItem[] | undefined): SubmitReceipt {
   return { outcome: 'accepted', runId, ...(superseded && { superseded }) }
 }
 

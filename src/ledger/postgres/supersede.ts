@@ -16,7 +16,7 @@ export function endOutdatedText(s: string): string {
       FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[]) u (tenant, run_id, step, entity, reason))
     UPDATE ${s}.items i SET entity = d.entity, ${SUPERSEDE} FROM d
     WHERE i.run = d.run AND i.step = d.step AND i.tenant = d.tenant AND i.state = 'waiting'
-    RETURNING ${FOLLOW_UP_COLUMNS}, i.reason, d.run_id || '.' || i.step AS by`
+    RETURNING ${FOLLOW_UP_COLUMNS}, i.reason, i.attempts, d.run_id || '.' || i.step AS by`
 }
 
 /** What is older than the newest value of these entities, and not being processed, nor of an unknown outcome. */
@@ -31,5 +31,5 @@ export function endOlderText(s: string): string {
       WHERE e.id = ANY($2::bigint[]) AND p.rule = 'supersede' AND i.state IN (${STATES}))
     UPDATE ${s}.items i SET ${SUPERSEDE} FROM d
     WHERE i.run = d.run AND i.step = d.step AND i.tenant = d.tenant AND i.state IN (${STATES})
-    RETURNING ${FOLLOW_UP_COLUMNS}, i.reason, d.by`
+    RETURNING ${FOLLOW_UP_COLUMNS}, i.reason, i.attempts, d.by`
 }

@@ -1,6 +1,6 @@
 /** What becomes of others when items take places in the order of their entities, or change their states. */
 import { itemId, parseItemId } from '../../core/ids.ts'
-import type { NewTurn } from '../port.ts'
+import type { NewTurn, SupersededItem } from '../port.ts'
 import { isOutdated, outdatedReason, TURN_REASON, waitsReason } from '../turns.ts'
 import { runOf } from './claimed.ts'
 import { column, prepare, type Session } from './connection.ts'
@@ -15,8 +15,7 @@ export interface Newcomer {
   readonly turn: NewTurn
 }
 
-export interface Superseded {
-  readonly itemId: string
+export interface Superseded extends SupersededItem {
   /** The item that brought the newer value, or itself where its own was the older. */
   readonly by: string
 }
@@ -59,6 +58,7 @@ interface EntityRow {
 
 export interface SupersededRow extends EndedRow {
   reason: string
+  attempts: number
   by: string
 }
 
@@ -290,8 +290,8 @@ function withoutEntity(row: SupersededRow): EndedRow {
   return { ...row, entity: null }
 }
 
-function toSuperseded({ run_id, step, by }: SupersededRow): Superseded {
-  return { itemId: itemId(run_id, step), by }
+function toSuperseded({ run_id, step, reason, attempts, by }: SupersededRow): Superseded {
+  return { itemId: itemId(run_id, step), reason, attempts, by }
 }
 
 function toQueued({ run, step, run_id, entity }: GivenRow): QueuedItem {

@@ -42,7 +42,7 @@ describe('opening', () => {
       applied: ['initial', 'lean-rows', 'actions', 'order'],
     })
     const second = await open(path)
-    expect(second.migrationReport).toEqual({ fromVersion: 3, toVersion: 4, applied: [] })
+    expect(second.migrationReport).toEqual({ fromVersion: 4, toVersion: 4, applied: [] })
     expect(await pendingMigrations(path)).toEqual([])
     await first.close()
     await second.close()

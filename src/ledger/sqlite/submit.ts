@@ -1,6 +1,6 @@
 import { itemId } from '../../core/ids.ts'
 import { dependentsOf, idTaken } from '../new-runs.ts'
-import type { NewItem, NewRun, SubmitReceipt } from '../port.ts'
+import type { NewItem, NewRun, SubmitReceipt, SupersededItem } from '../port.ts'
 import { unmetOf } from '../turns.ts'
 import { type Database, prepare } from './connection.ts'
 import type { Names } from './names.ts'
@@ -71,7 +71,7 @@ export function prepareSubmit(database: Database, { names, tally, turns }: Submi
     return { outcome: 'accepted', runId: run.id }
   }
 
-  function takePlaces(no: number, book: number, run: NewRun): string[] {
+  function takePlaces(no: number, book: number, run: NewRun): SupersededItem[] {
     return run.items.flatMap(({ step, turn, optional }, position) => {
       if (!turn) return []
       const dependents = dependentsText(step, run.items)

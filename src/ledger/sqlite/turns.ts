@@ -1,7 +1,7 @@
 /** What becomes of others when an item takes a place in the order of its entity, or changes its state. */
 import { itemId } from '../../core/ids.ts'
 import { type ItemState, isEndState } from '../../core/item-state.ts'
-import type { NewTurn } from '../port.ts'
+import type { NewTurn, SupersededItem } from '../port.ts'
 import { isOutdated, outdatedReason, SUPERSEDABLE, supersededReason, waitsReason } from '../turns.ts'
 import { type Database, prepare } from './connection.ts'
 import type { Dependents, EndedItem } from './dependents.ts'
@@ -11,9 +11,9 @@ import type { Tally } from './tally.ts'
 export interface Turns {
   /**
    * Takes the last place of its entity for an item that waits for its turn, and gives it its turn where nobody is before it. What
-   * is older ends, or the item itself where that is the older one. Returns the ids of what was superseded.
+   * is older ends, or the item itself where that is the older one. Returns what was superseded.
    */
-  join(item: EndedItem, tenant: string, turn: NewTurn, nowMs: number): string[]
+  join(item: EndedItem, tenant: string, turn: NewTurn, nowMs: number): SupersededItem[]
   /** The turn of a dead letter that was passed, to be taken anew. */
   passed(item: EndedItem): NewTurn | undefined
   /** Leaves its place, which somebody else gets. */
@@ -42,6 +42,7 @@ type OlderRow = Omit<EndedItem, 'itemId' | 'optional'> & {
   run_id: string
   step: string
   optional: number
+  attempts: number
 }
 
 const ENTITY_COLUMNS = 'id, name, places, newest, newest_place, newest_item'
@@ -64,7 +65,7 @@ export function prepareTurns(database: Database, { dependents, places, tally }: 
   const selectDue = prepare<{ due_at_ms: number | null }>(database, 'SELECT due_at_ms FROM items WHERE no = ?')
   const selectOlder = prepare<OlderRow>(
     database,
-    `SELECT i.no, i.run, i.book, i.entity, i.dependents, i.optional, i.state, i.step, r.id AS run_id
+    `SELECT i.no, i.run, i.book, i.entity, i.dependents, i.optional, i.state, i.step, i.attempts, r.id AS run_id
      FROM places p CROSS JOIN items i ON i.no = p.item CROSS JOIN runs r ON r.no = i.run
      WHERE p.entity = ? AND p.place < ? AND p.rule = 'supersede'
        AND i.state IN (SELECT value FROM json_each('${JSON.stringify(SUPERSEDABLE)}'))`,
@@ -80,13 +81,14 @@ export function prepareTurns(database: Database, { dependents, places, tally }: 
     `INSERT INTO operations (item, what, by, at_ms, note) VALUES (?, 'supersede', 'engine', ?, ?)`,
   )
 
-  function join(item: EndedItem, tenant: string, turn: NewTurn, nowMs: number): string[] {
+  function join(item: EndedItem, tenant: string, turn: NewTurn, nowMs: number): SupersededItem[] {
     const entity = enter.get(tenant, turn.series, turn.entity, nowMs)
     if (!entity) return []
     setEntity.run(entity.id, waitsReason(turn.entity), item.no)
     if (isOutdated(turn, entity)) {
-      supersede(item, 'waiting', outdatedReason(turn, entity), nowMs)
-      return [item.itemId]
+      const reason = outdatedReason(turn, entity)
+      supersede(item, 'waiting', reason, nowMs)
+      return [{ itemId: item.itemId, reason, attempts: 0 }]
     }
     places.take(item.no, { entity: entity.id, place: entity.places, rule: turn.rule })
     const superseded = turn.rule === 'supersede' ? replaceOlder(entity, item, turn, nowMs) : []
@@ -94,14 +96,14 @@ export function prepareTurns(database: Database, { dependents, places, tally }: 
     return superseded
   }
 
-  function replaceOlder(entity: EntityRow, item: EndedItem, turn: NewTurn, nowMs: number): string[] {
+  function replaceOlder(entity: EntityRow, item: EndedItem, turn: NewTurn, nowMs: number): SupersededItem[] {
     setNewest.run(turn.version ?? null, entity.places, item.itemId, entity.id)
     const reason = supersededReason(turn.entity, item.itemId)
     return selectOlder.all(entity.id, entity.places).map((row) => {
       const older = { ...row, itemId: itemId(row.run_id, row.step), optional: row.optional === 1 }
       places.leave(row.no)
       supersede(older, row.state, reason, nowMs)
-      return older.itemId
+      return { itemId: older.itemId, reason, attempts: row.attempts }
     })
   }
 
