@@ -258,6 +258,31 @@ export function superseding(make: MakeStore): void {
       },
     )
 
+    behaviour(
+      make,
+      'an outdated step takes later steps of its run along before they replace anything',
+      async (test) => {
+        const { ledger } = test
+        const about = (entity: string, version: number) =>
+          newRun({
+            items: [
+              newItem({ step: 'a', turn: turnOf('p1', { rule: 'supersede', version: storedVersion(version) }) }),
+              newItem({ step: 'x', after: ['a'] }),
+              newItem({ step: 'b', after: ['x'], turn: turnOf(entity, { series: 'b', rule: 'supersede' }) }),
+            ],
+          })
+        const [newer, older] = [about('q1', 2), about('q1', 1)]
+        await ledger.submit([newer])
+        await ledger.submit([older])
+        expect(await stateOf(ledger, idOf(newer, 'b'))).toBe('waiting')
+        expect((await ledger.run(older.id))?.items.map(({ state }) => state)).toEqual([
+          'superseded',
+          'superseded',
+          'superseded',
+        ])
+      },
+    )
+
     behaviour(make, 'an optional step that is superseded degrades its run', async ({ ledger }) => {
       const turn = turnOf('p1', { rule: 'supersede' })
       const items = [newItem({ step: 'a', turn, optional: true }), newItem({ step: 'b', lane: 'b', after: ['a'] })]

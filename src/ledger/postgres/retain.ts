@@ -35,13 +35,13 @@ export function prepareRetain(s: string): Retain {
      SELECT count(*) AS effects FROM gone`,
   )
   const forgetEntities = prepare(
-    // As long as somebody has a place there, or a run of the time is kept, what is older is known as such.
+    // As long as a run of its items is kept, what is older is known as such.
     `WITH idle AS (
        SELECT e.id FROM ${s}.entities e WHERE e.updated_at_ms < $1
-         AND NOT EXISTS (SELECT 1 FROM ${s}.places p WHERE p.entity = e.id)
+         AND NOT EXISTS (SELECT 1 FROM ${s}.items i WHERE i.entity = e.id)
        ORDER BY e.id LIMIT $2 FOR UPDATE SKIP LOCKED)
      DELETE FROM ${s}.entities e USING idle WHERE e.id = idle.id
-       AND NOT EXISTS (SELECT 1 FROM ${s}.places p WHERE p.entity = e.id)`,
+       AND NOT EXISTS (SELECT 1 FROM ${s}.items i WHERE i.entity = e.id)`,
   )
   const sumTallies = prepare(
     `WITH free AS (SELECT book, kind, slot FROM ${s}.tallies WHERE slot <> 0 ORDER BY book, kind, slot

@@ -1,5 +1,5 @@
 /** `submit` of the port: the runs of many calls in one statement. */
-import { dependentsOf, idTaken } from '../new-runs.ts'
+import { dependentsOf, idTaken, stepsAbove } from '../new-runs.ts'
 import type { NewItem, NewRun, SubmitReceipt, SupersededItem } from '../port.ts'
 import { unmetOf } from '../turns.ts'
 import { type Column, column, prepare, type Session, storable } from './connection.ts'
@@ -122,7 +122,7 @@ export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
   /** What was superseded, by the run that did it. */
   async function takePlaces(session: Session, runs: readonly NewRun[]): Promise<Map<string, SupersededItem[]>> {
     const newcomers = runs.flatMap(({ tenant, id: runId, items }) =>
-      items.flatMap(({ step, turn }) => (turn ? [{ tenant, runId, step, turn }] : [])),
+      items.flatMap(({ step, turn }) => (turn ? [{ tenant, runId, step, turn, above: stepsAbove(step, items) }] : [])),
     )
     const nowMs = Math.max(0, ...runs.map((run) => run.createdAtMs))
     const { superseded } = await turns.join(session, newcomers, nowMs)

@@ -13,6 +13,8 @@ export interface Newcomer {
   readonly runId: string
   readonly step: string
   readonly turn: NewTurn
+  /** Steps of its run that take it along where they are out of date. Default none. */
+  readonly above?: ReadonlySet<string>
 }
 
 export interface Superseded extends SupersededItem {
@@ -246,7 +248,8 @@ function decide(newcomers: readonly Newcomer[], entities: readonly EntityRow[]) 
   for (const newcomer of newcomers) {
     const entity = byKey.get(entityKey(newcomer))
     if (!entity) continue
-    const { turn } = newcomer
+    const { turn, above } = newcomer
+    if (outdated.some((other) => other.newcomer.runId === newcomer.runId && above?.has(other.newcomer.step))) continue
     if (isOutdated(turn, entity)) {
       outdated.push({ newcomer, entity: entity.id, reason: outdatedReason(turn, entity) })
       continue

@@ -36,11 +36,11 @@ export function prepareRetain(database: Database, failures: Failures, tally: Tal
     'DELETE FROM effects WHERE rowid IN (SELECT rowid FROM effects WHERE keep_until_ms <= ? LIMIT ?)',
   )
 
-  /** As long as somebody has a place there, or a run of the time is kept, what is older is known as such. */
+  /** As long as a run of its items is kept, what is older is known as such. */
   const deleteEntities = prepare(
     database,
     `DELETE FROM entities WHERE id IN (SELECT e.id FROM entities e WHERE e.updated_at_ms < ?
-       AND NOT EXISTS (SELECT 1 FROM places p WHERE p.entity = e.id) LIMIT ?)`,
+       AND NOT EXISTS (SELECT 1 FROM items i WHERE i.entity = e.id) LIMIT ?)`,
   )
 
   function forget(run: number, itemCount: number): void {

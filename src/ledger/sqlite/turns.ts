@@ -51,7 +51,8 @@ export function prepareTurns(database: Database, { dependents, places, tally }: 
   const enter = prepare<EntityRow>(
     database,
     `INSERT INTO entities (tenant, series, name, places, updated_at_ms) VALUES (?, ?, ?, 1, ?)
-     ON CONFLICT DO UPDATE SET places = places + 1, updated_at_ms = excluded.updated_at_ms RETURNING ${ENTITY_COLUMNS}`,
+     ON CONFLICT DO UPDATE SET places = places + 1, updated_at_ms = max(updated_at_ms, excluded.updated_at_ms)
+     RETURNING ${ENTITY_COLUMNS}`,
   )
   const selectEntity = prepare<EntityRow & { tenant: string; series: string }>(
     database,
@@ -84,7 +85,8 @@ export function prepareTurns(database: Database, { dependents, places, tally }: 
   function join(item: EndedItem, tenant: string, turn: NewTurn, nowMs: number): SupersededItem[] {
     const entity = enter.get(tenant, turn.series, turn.entity, nowMs)
     if (!entity) return []
-    setEntity.run(entity.id, waitsReason(turn.entity), item.no)
+    // A step of its own run may have been outdated before it, and have taken it along.
+    if (setEntity.run(entity.id, waitsReason(turn.entity), item.no).changes === 0) return []
     if (isOutdated(turn, entity)) {
       const reason = outdatedReason(turn, entity)
       supersede(item, 'waiting', reason, nowMs)

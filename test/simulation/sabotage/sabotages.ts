@@ -1,5 +1,5 @@
 /**
- * Ten ways to break what Holdfast promises, each a small change that a tired person could make. The simulator must catch every
+ * Twelve ways to break what Holdfast promises, each a small change that a tired person could make. The simulator must catch every
  * one of them within a minute.
  */
 export interface Sabotage {
@@ -104,5 +104,19 @@ export const SABOTAGES: readonly Sabotage[] = [
     ],
     check: 'one settlement per lease',
     seed: 1,
+  },
+  {
+    name: 'a new item does not wait for its turn',
+    file: 'src/ledger/turns.ts',
+    changes: [{ from: 'item.after.length + (item.turn ? 1 : 0)', to: 'item.after.length' }],
+    check: 'order is kept',
+    seed: 7,
+  },
+  {
+    name: 'an older value that comes late is taken for a new one',
+    file: 'src/ledger/turns.ts',
+    changes: [{ from: 'isOlderVersion(version, newest)', to: 'isOlderVersion(newest, newest)' }],
+    check: 'order is kept',
+    seed: 7,
   },
 ]

@@ -3,8 +3,8 @@ export const order = {
   version: 3,
   name: 'order',
   sql: (s: string): string => `
--- What has an order: a product, a customer. Its row is locked by whoever gives or takes places. Kept a while after its last
--- item, so that an older value is known as such.
+-- What has an order: a product, a customer. Its row is locked by whoever gives or takes places. Kept as long as the
+-- runs of its items, so that an older value is known as such.
 CREATE TABLE ${s}.entities (
   id bigint GENERATED ALWAYS AS IDENTITY,
   tenant text COLLATE "C" NOT NULL,
@@ -33,5 +33,6 @@ CREATE TABLE ${s}.places (
 ) WITH (fillfactor = 50);
 
 ALTER TABLE ${s}.items ADD COLUMN entity bigint;  -- NULL: of none, which is the usual case
+CREATE INDEX items_of_entity ON ${s}.items (entity) WHERE entity IS NOT NULL;
 `,
 } as const

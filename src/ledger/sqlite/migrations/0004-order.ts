@@ -3,7 +3,7 @@ export const order = {
   version: 4,
   name: 'order',
   sql: `
--- What has an order: a product, a customer. Kept a while after its last item, so that an older value is known as such.
+-- What has an order: a product, a customer. Kept as long as the runs of its items, so that an older value is known as such.
 CREATE TABLE entities (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   tenant TEXT NOT NULL,
@@ -28,5 +28,6 @@ CREATE TABLE places (
 ) STRICT, WITHOUT ROWID;
 
 ALTER TABLE items ADD COLUMN entity INTEGER;      -- NULL: of none, which is the usual case
+CREATE INDEX items_of_entity ON items (entity) WHERE entity IS NOT NULL;
 `,
 } as const

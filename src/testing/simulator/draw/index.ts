@@ -5,6 +5,7 @@ import { drawApis } from './apis.ts'
 import { drawFrame } from './frame.ts'
 import { drawMachines } from './machines.ts'
 import { drawOperations } from './operations.ts'
+import { drawOrder } from './order.ts'
 import { drawPipelines } from './pipelines.ts'
 import { drawSubmissions } from './submissions.ts'
 import { drawTroubles } from './troubles.ts'
@@ -16,15 +17,16 @@ export function drawScenario(seed: string): Scenario {
   const apis = drawApis(seed, frame)
   const pipelines = drawPipelines(seed, frame, apis)
   const submissions = drawSubmissions(seed, frame, machines, pipelines)
+  const troubles = drawTroubles(seed, frame, { machines, pipelines, submissions })
   return {
     seed,
     mood: frame.mood.name,
     busyMs: frame.busyMs,
     machines,
     apis,
-    pipelines,
-    submissions,
-    troubles: drawTroubles(seed, frame, { machines, pipelines, submissions }),
+    // Last, and by chance of its own: a world without an order is what it was before there was such a thing.
+    ...drawOrder(seed, { pipelines, submissions }),
+    troubles,
     operations: drawOperations(seed, frame, machines),
   }
 }
