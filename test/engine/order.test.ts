@@ -236,7 +236,7 @@ describe('order', () => {
 
 describe('supersede', () => {
   test('R116: a rerun does not write the old stock over the new one', async () => {
-    const engine = await testEngine({ pipelines: [stock] })
+    const engine = await testEngine({ pipelines: [stock], settings: { pollMs: 600_000, healthSyncMs: 60_000 } })
     // The first run at 12:00 meets an API that is down; the second, at 12:15, has newer numbers.
     engine.api.reply = ({ atMs, body }) =>
       atMs < startMs + 20 * 60_000 && (body as Change).product === 'p1' ? { status: 503 } : { status: 200 }
