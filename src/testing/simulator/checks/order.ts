@@ -24,10 +24,11 @@ export const orderIsKept: CheckFactory = ({ violated, followItems }) => {
       const entity = entityOf(item)
       if (entity && from === 'processing' && processing.get(entity) === item) processing.delete(entity)
     },
-    claimed(item, { fact }) {
+    claimed(item, { fact, previous }) {
       const entity = entityOf(item)
       if (!entity) return
       const about = { itemId: item.itemId, fact: fact.no }
+      if (previous.state === 'superseded') violated(`it was claimed, and ${entity} had a newer value`, about)
       const other = processing.get(entity)
       if (other && other !== item) violated(`it was claimed while ${other.itemId} of ${entity} was under way`, about)
       const [first] = items.turns.before(item)
@@ -41,12 +42,13 @@ export const orderIsKept: CheckFactory = ({ violated, followItems }) => {
     const entity = item && entityOf(item)
     const begunAtMs = fact.call === undefined ? codeBegun.get(fact.itemId ?? '') : begun.get(fact.call)
     if (!item?.turn || !entity || begunAtMs === undefined) return
-    const own = items.turns.of(item)
-    // It has ended: somebody does late what was begun long ago.
-    if (!own) return
-    const { place, line } = own
-    const now: Done = { itemId: item.itemId, place, line, version: item.turn.version, begunAtMs }
     const before = done.get(entity) ?? []
+    const { version } = item.turn
+    const own = items.turns.of(item)
+    // It should have ended: by its version it is still clear what comes after it.
+    const { place, line } = own ?? { place: 0, line: before.at(-1)?.line }
+    if (!line || (!own && version === undefined)) return
+    const now: Done = { itemId: item.itemId, place, line, version, begunAtMs }
     const overtaken = before.find((other) => other.line === line && other.begunAtMs < begunAtMs && isNewer(other, now))
     if (overtaken) {
       violated(`${entity}: it was done after ${overtaken.itemId}, which comes after it`, { itemId: item.itemId })
