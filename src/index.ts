@@ -33,6 +33,7 @@ export {
   type StepContext,
   type UndoContext,
 } from './engine/pipeline.ts'
+export type { AcceptedRecord, EntityName, StepOrder, StepSupersede } from './engine/step-order.ts'
 export type {
   AuditReport,
   Balance,

@@ -84,6 +84,14 @@ export interface ConfiguredStep {
     readonly delay?: number
   }
   readonly operation?: (context: object) => Promise<string>
+  readonly order?: {
+    readonly by: (record: object) => Promise<string | number>
+    readonly afterDeadLetter?: 'continue' | 'hold'
+  }
+  readonly supersede?: {
+    readonly by: (record: object) => Promise<string | number>
+    readonly version?: (record: object) => Promise<string | number>
+  }
   readonly batch?: ConfiguredBatch
   readonly compensate?: { readonly request: ConfiguredRequest; readonly idempotency?: IdempotencySettings }
   readonly parse?: (answer: ConfiguredAnswer, context: object) => Promise<unknown>

@@ -267,3 +267,33 @@ describe('declarative pipelines', () => {
     expect(problemsIn(written).join('\n')).toContain(message)
   })
 })
+
+describe('order and supersede (R116)', () => {
+  it('are read from the record, as it is accepted', async () => {
+    const ordered = step({ request: get, order: '{{ input.email }}' })
+    expect(await ordered.order?.by(context)).toBe('a@b.c')
+    const holding = step({ request: get, order: { by: 'input.company.name', afterDeadLetter: 'hold' } })
+    expect([await holding.order?.by(context), holding.order?.afterDeadLetter]).toEqual(['Acme', 'hold'])
+    const superseding = step({ request: get, supersede: { by: '{{ key }}', version: '{{ input.version }}' } })
+    expect(await superseding.supersede?.by(context)).toBe('k1')
+    expect(await superseding.supersede?.version?.({ ...context, input: { version: 7 } })).toBe(7)
+    expect(step({ request: get, supersede: { by: 'key' } }).supersede).not.toHaveProperty('version')
+  })
+
+  it('what cannot be known when a record is accepted is refused', () => {
+    expect(problemsIn({ s: { integration: 'crm', request: get, order: '{{ outputs.score.id }}' } })).toEqual([
+      expect.stringMatching(/^pipelines\.p\.steps\.s\.order: .*"outputs" of steps are not known then/),
+    ])
+    expect(problemsIn({ s: { integration: 'crm', request: get, order: 'input.outputs' } })).toEqual([])
+  })
+
+  it.each([
+    [{ order: { by: 'key', afterDeadLetter: 'stop' } }, 'afterDeadLetter'],
+    [{ supersede: { version: '{{ input.version }}' } }, 'supersede.by'],
+    [{ supersede: { by: 'key' }, order: 'key' }, 'leave out "order"'],
+    [{ supersede: { by: 'key' }, compensate: { request: get } }, 'would overwrite the newer one'],
+    [{ supersede: { by: '{{ input.' } }, 'is not a usable JSONata expression'],
+  ])('%j is refused', (written, words) => {
+    expect(problemsIn({ s: { integration: 'crm', request: get, ...written } }).join()).toContain(words)
+  })
+})

@@ -91,11 +91,56 @@ function buildStep(
     ...(step.maxAge !== undefined && { maxAge: durationMs(step.maxAge) }),
     ...(step.reconcile && { reconcile: buildReconcile(step.reconcile, [...path, 'reconcile'], problems) }),
     ...(step.operation !== undefined && { operation: buildOperation(step.operation, path, problems) }),
+    ...(step.order !== undefined && { order: buildOrder(step.order, [...path, 'order'], problems) }),
+    ...(step.supersede && { supersede: buildSupersede(step, [...path, 'supersede'], problems) }),
     ...(step.compensate && { compensate: buildCompensation(step.compensate, [...path, 'compensate'], problems) }),
     ...(step.batch && { batch: buildBatch(step.batch) }),
     ...(step.output !== undefined && { parse: buildReader(step.output, [...path, 'output'], problems) }),
   }
 }
+
+function buildOrder(
+  written: NonNullable<WrittenStep['order']>,
+  path: Path,
+  problems: Problem[],
+): NonNullable<ConfiguredStep['order']> {
+  if (typeof written === 'string') return { by: buildRecordReader(written, path, problems) }
+  const { by, afterDeadLetter } = written
+  return { by: buildRecordReader(by, [...path, 'by'], problems), ...(afterDeadLetter && { afterDeadLetter }) }
+}
+
+function buildSupersede(
+  { supersede, order, compensate }: WrittenStep,
+  path: Path,
+  problems: Problem[],
+): NonNullable<ConfiguredStep['supersede']> {
+  if (order !== undefined) problems.push({ path, message: 'keeps an order by itself; leave out "order"' })
+  if (compensate) {
+    const message = 'undoing an older value would overwrite the newer one; leave out "compensate" or "supersede"'
+    problems.push({ path, message })
+  }
+  const { by = '', version } = supersede ?? {}
+  return {
+    by: buildRecordReader(by, [...path, 'by'], problems),
+    ...(version !== undefined && { version: buildRecordReader(version, [...path, 'version'], problems) }),
+  }
+}
+
+/** Over a record as it is accepted: what steps give is not known then. */
+function buildRecordReader(text: string, path: Path, problems: Problem[]) {
+  if (USES_OUTPUTS.test(text)) {
+    const message = 'is decided when a record is accepted: "outputs" of steps are not known then; use "input"'
+    problems.push({ path, message })
+  }
+  const read = compiled(() => compileExpression(text), path, problems)
+  return (record: object) => {
+    const { input, key, labels, tenant, runId } = record as TemplateScope
+    // What it may give is checked where it is used, for steps in code give such values too.
+    return read({ input, key, labels, tenant, runId }) as Promise<string | number>
+  }
+}
+
+const USES_OUTPUTS = /(?<![\w.$])outputs\b/
 
 function buildCompensation(
   { request, idempotency }: NonNullable<WrittenStep['compensate']>,

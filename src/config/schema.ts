@@ -122,6 +122,34 @@ const step = closed({
   operation: text(
     'Expression. Two runs for which it gives the same text have the effect once. Default: each its own.',
   ).optional(),
+  order: z
+    .union(
+      [
+        text(
+          'Expression. Items for which it gives the same text are worked on one at a time, as they were accepted (R116).',
+        ),
+        closed({
+          by: text('Expression: what has an order, for example "{{ input.productId }}".'),
+          afterDeadLetter: choice(
+            ['continue', 'hold'],
+            'Whether those behind a dead letter that waits for a person go on. Default continue.',
+          ).optional(),
+        }),
+      ],
+      { error: 'expected an expression, or { by, afterDeadLetter } with "continue" or "hold"' },
+    )
+    .describe('Order per entity. Expressions see input, key, labels, tenant, runId; no step has run yet.')
+    .optional(),
+  supersede: closed({
+    by: text('Expression: whose newer value replaces the older one, for example "{{ input.productId }}".'),
+    version: text(
+      'Expression that gives a number or a time: the greater is newer. Default: what is accepted later.',
+    ).optional(),
+  })
+    .describe(
+      'Only the newest value of an entity counts; in order, too (R116). Expressions see what those of `order` see.',
+    )
+    .optional(),
   output: text('Expression over `answer`: what following steps see. Default: the body of the answer.').optional(),
   batch: batch.optional(),
   compensate: closed({

@@ -28,7 +28,7 @@ export function isEndState(state: ItemState): boolean {
  */
 export const LEGAL_TRANSITIONS: Readonly<Record<ItemState, Partial<Readonly<Record<ItemState, string>>>>> = {
   waiting: {
-    queued: 'the last step it waited for ended well',
+    queued: 'the last step it waited for ended well, or its turn has come',
     skipped: 'a step it needs was skipped, or degraded',
     superseded: 'a newer value replaces it',
     cancelled: 'an operator, or the caller, gave up on it',
@@ -69,11 +69,14 @@ export const LEGAL_TRANSITIONS: Readonly<Record<ItemState, Partial<Readonly<Reco
     processing: 'claimed, to look for the effect',
     succeeded: 'a person says that it happened',
     queued: 'a person says that it did not happen',
+    waiting: 'a person says that it did not happen, and others of its entity are before it',
     discarded: 'an operator discarded it',
   },
   dead_lettered: {
     processing: 'claimed by the slow lane',
     queued: 'replayed',
+    waiting: 'replayed, and others of its entity are before it',
+    superseded: 'a newer value replaces it',
     succeeded: 'a person did it by hand',
     discarded: 'an operator discarded it',
   },

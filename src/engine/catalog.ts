@@ -13,6 +13,7 @@ import { checkStep } from './check-step.ts'
 import { DEFAULT_CODE_CONCURRENCY, DEFAULT_CODE_RETRY, DEFAULT_CODE_TIMEOUT_MS } from './defaults.ts'
 import type { AnyCodeStep, AnyPipeline, AnyRequestStep, StepContext } from './pipeline.ts'
 import { createRequestPlans } from './request-plans.ts'
+import { type TurnOf, turnOfStep } from './step-order.ts'
 import { undoPipelineOf } from './undo-pipeline.ts'
 
 interface CommonPlan {
@@ -27,6 +28,8 @@ interface CommonPlan {
   readonly concurrency: number
   /** How patiently a lost effect is looked for, where the step says how. */
   readonly looking: Looking | undefined
+  /** Whose turn its items take; `undefined`: nobody's. */
+  readonly turnOf: TurnOf | undefined
   laneFor(tenant: string): string
   /** Asked before each try: whether what it waits for is so. Waiting uses no attempt. Default: it is. */
   readonly readiness?: (item: ClaimedItem) => Promise<Readiness>
@@ -132,6 +135,7 @@ function planCode(pipeline: string, step: string, definition: AnyCodeStep): Code
     repeatable: definition.safe ?? false,
     concurrency: definition.concurrency ?? DEFAULT_CODE_CONCURRENCY,
     looking: definition.reconcile && { looks: undefined, delayMs: undefined },
+    turnOf: turnOfStep(pipeline, step, definition),
     timeoutMs: definition.timeout === undefined ? DEFAULT_CODE_TIMEOUT_MS : durationMs(definition.timeout),
     laneFor: (tenant) => (tenant === 'default' ? lane : `${lane}/${tenant}`),
   }
@@ -170,6 +174,7 @@ function planRequest(
     repeatable: isRepeatable(idempotency),
     concurrency: integration.limits.concurrency,
     looking: lookingOf(definition),
+    turnOf: turnOfStep(pipeline, step, definition),
     laneFor: (tenant) => laneName(integration.name, integration.credential, tenant),
   }
 }

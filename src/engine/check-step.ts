@@ -7,7 +7,17 @@ import { durationMs } from '../core/duration.ts'
 import { configurationError, messageOf } from '../core/errors.ts'
 import type { AnyRequestStep, AnyStep } from './pipeline.ts'
 
-const COMMON = ['after', 'optional', 'maxAge', 'maxAttempts', 'backoff', 'reconcile', 'compensate']
+const COMMON = [
+  'after',
+  'optional',
+  'maxAge',
+  'maxAttempts',
+  'backoff',
+  'reconcile',
+  'compensate',
+  'order',
+  'supersede',
+]
 const REQUEST_OPTIONS = new Set([
   ...COMMON,
   'integration',
@@ -43,7 +53,46 @@ export function checkStep(pipeline: string, step: string, definition: AnyStep): 
   checkBackoff(options['backoff'], refuse)
   if (!('run' in definition) && definition.reconcile) checkLook(definition.reconcile, refuse)
   checkBatch(options['batch'], refuse)
+  checkOrder(options, refuse)
   checkCompensation(options['compensate'], 'run' in definition, refuse)
+}
+
+const ORDER_OPTIONS = new Set(['by', 'afterDeadLetter'])
+const SUPERSEDE_OPTIONS = new Set(['by', 'version'])
+
+function checkOrder(step: Readonly<Record<string, unknown>>, refuse: Refuse): void {
+  const { order, supersede, compensate } = step
+  if (order !== undefined && typeof order !== 'function') {
+    const { by, afterDeadLetter, ...rest } = optionsOf('order', order, '{ by, afterDeadLetter }', refuse)
+    checkNames(rest, ORDER_OPTIONS, refuse)
+    checkFunction({ 'order.by': by }, 'order.by', refuse)
+    if (afterDeadLetter !== undefined && afterDeadLetter !== 'continue' && afterDeadLetter !== 'hold') {
+      refuse(`"order.afterDeadLetter" is ${JSON.stringify(afterDeadLetter)}`, 'Expected "continue" or "hold".')
+    }
+  }
+  if (supersede === undefined) return
+  const { by, version, ...rest } = optionsOf('supersede', supersede, '{ by, version }', refuse)
+  checkNames(rest, SUPERSEDE_OPTIONS, refuse)
+  checkFunction({ 'supersede.by': by }, 'supersede.by', refuse)
+  if (version !== undefined) checkFunction({ 'supersede.version': version }, 'supersede.version', refuse)
+  if (order !== undefined)
+    refuse('it has both "order" and "supersede"', 'Leave out "order": superseding keeps it, too.')
+  if (compensate !== undefined) {
+    refuse(
+      'it has both "supersede" and "compensate"',
+      'Undoing an older value would overwrite the newer one that came after it: leave out one of them.',
+    )
+  }
+}
+
+function optionsOf(
+  name: string,
+  options: unknown,
+  expected: string,
+  refuse: Refuse,
+): Readonly<Record<string, unknown>> {
+  if (typeof options === 'object' && options !== null) return options as Readonly<Record<string, unknown>>
+  return refuse(`"${name}" is ${JSON.stringify(options)}`, `Expected ${expected}.`)
 }
 
 type Refuse = (message: string, hint: string) => never

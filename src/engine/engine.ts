@@ -120,6 +120,7 @@ export function createEngine(parts: EngineParts): Holdfast {
   const recovering = wakeWhenHealthy({ ledger, events, clock, wake: () => crew.wake() })
   const jobRunner = createJobRunner({
     ledger,
+    catalog,
     clock,
     events,
     processId,

@@ -5,7 +5,15 @@
 import type { Settlement } from '../ledger/port.ts'
 import { createDelivery } from './batch-delivery.ts'
 import { gatherCalls, isBatched, type Member, prepareMember } from './batch-members.ts'
-import { type Claim, type ExecuteParts, type Execution, endedBefore, executeClaim, executionOf } from './execute.ts'
+import {
+  type Claim,
+  type ExecuteParts,
+  type Execution,
+  endedBefore,
+  executeClaim,
+  executionOf,
+  refusedTurn,
+} from './execute.ts'
 
 /** One of them is told, once, for each claim. */
 export interface ClaimEnds {
@@ -39,7 +47,7 @@ export async function executeTogether(parts: ExecuteParts, claims: readonly Clai
 async function prepare(execution: Execution, ends: ClaimEnds): Promise<Member | undefined> {
   const { claim, plan } = execution
   try {
-    const ended = endedBefore(execution)
+    const ended = endedBefore(execution) ?? (plan.turnOf && (await refusedTurn(execution)))
     const prepared = ended ?? (isBatched(plan) ? await prepareMember(execution, plan) : undefined)
     if (prepared && 'record' in prepared) return prepared
     ends.ended(claim, prepared)

@@ -11,9 +11,10 @@ import type { Random } from '../core/random.ts'
 import type { ClaimedItem, Ledger, Settlement } from '../ledger/port.ts'
 import { decideCrash } from '../policy/retry.ts'
 import type { Catalog, StepPlan } from './catalog.ts'
+import { createStepContext } from './context.ts'
 import type { EngineSettings } from './defaults.ts'
 import { runCodeStep } from './execute-code.ts'
-import { runRequestStep } from './execute-request.ts'
+import { notBuilt, runRequestStep } from './execute-request.ts'
 import { type Memo, parseMemo } from './memo.ts'
 import { reconcile } from './reconcile.ts'
 import {
@@ -75,6 +76,10 @@ export function executeClaim(
 function carryOut(execution: Execution): Settlement | undefined | Promise<Settlement | undefined> {
   const settlement = endedBefore(execution)
   if (settlement) return settlement
+  return execution.plan.turnOf ? startInOrder(execution) : start(execution)
+}
+
+function start(execution: Execution): Settlement | undefined | Promise<Settlement | undefined> {
   const { plan } = execution
   return plan.kind === 'request' ? runRequestStep(execution, plan) : runCodeStep(execution, plan)
 }
@@ -88,6 +93,20 @@ async function whenReady(
   if (answer.kind === 'ready') return carryOut(execution)
   if (answer.kind === 'skip') return { ...fence(item), to: { state: 'skipped', reason: answer.reason } }
   return heldSettlement({ item, plan, memo, untilMs: answer.untilMs, reason: answer.reason })
+}
+
+async function startInOrder(execution: Execution): Promise<Settlement | undefined> {
+  return (await refusedTurn(execution)) ?? start(execution)
+}
+
+/** An item for which nobody can say whose turn it takes must not be sent: it could overwrite what is newer. */
+export async function refusedTurn(execution: Execution): Promise<Settlement | undefined> {
+  try {
+    await execution.plan.turnOf?.(createStepContext(execution.item))
+    return undefined
+  } catch (thrown) {
+    return notBuilt(execution, thrown)
+  }
 }
 
 /** `undefined`: nothing here knows the step. */

@@ -7,6 +7,8 @@ import type { Explanation } from './api.ts'
 export interface ExplainFacts {
   readonly item: ItemRecord
   readonly lane: LaneState | undefined
+  /** Those that it waits for in the order of its entity, the nearest first; the first few of them. */
+  readonly ahead: readonly ItemRecord[]
   /** What undoes its run. */
   readonly undoing: readonly ItemSummary[]
   readonly nowMs: number
@@ -20,7 +22,7 @@ export function explainItem(facts: ExplainFacts): Explanation {
     itemId: item.itemId,
     headline: headline(item),
     lines: timeline(facts),
-    next: whatNext(facts),
+    next: whatNext(facts) + wordBehind(item),
     hint: item.deadLetter?.hint ?? lastFailureOf(item)?.hint ?? '',
   }
 }
@@ -118,7 +120,7 @@ function whatNext(facts: ExplainFacts): string {
   }
   switch (item.state) {
     case 'waiting':
-      return `It waits for ${item.after.join(', ')}.`
+      return wordWaiting(facts)
     case 'processing':
       return item.lease
         ? `Worker ${item.lease.workerId} has it; its lease ${until(item.lease.untilMs, nowMs)}, then another worker takes over.`
@@ -137,6 +139,27 @@ function whatNext(facts: ExplainFacts): string {
         ? `Nothing by itself: fix the cause, then \`holdfast dlq replay ${item.itemId}\`, or discard it with a reason.`
         : `The slow lane tries it again ${due(item.dueAtMs, nowMs)}, or as soon as the cause is gone.`
   }
+}
+
+function wordWaiting({ item, ahead }: ExplainFacts): string {
+  const { turn, after } = item
+  const steps = after.join(', ')
+  if (turn?.standing !== 'waits') return `It waits for ${steps}.`
+  const line = ahead.map((other, index) => {
+    const rest = other.turn?.waitsFor === undefined ? `, which ${STATE_WORDS[other.state]}` : ', which waits for '
+    const last = index === ahead.length - 1
+    return `${other.itemId}${rest}${last && rest.endsWith('for ') ? 'others' : ''}`
+  })
+  const why = ahead.at(-1)?.reason
+  const needs = steps === '' ? '' : ` It needs ${steps}, too.`
+  return `It waits for its turn in the order of "${turn.entity}": for ${line.join('')}${why ? `: ${why}` : ''}.${needs}`
+}
+
+/** What its end lets go. */
+function wordBehind({ turn }: ItemRecord): string {
+  if (turn?.standing !== 'has_turn' || turn.behind === 0) return ''
+  const others = turn.behind === 1 ? '1 other waits' : `${turn.behind} others wait`
+  return ` In the order of "${turn.entity}" ${others} for it.`
 }
 
 function gateText({ item, lane, nowMs }: ExplainFacts): string | undefined {

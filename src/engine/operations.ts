@@ -10,7 +10,7 @@ import type { EventBus } from '../core/events.ts'
 import type { ItemState } from '../core/item-state.ts'
 import { toJson } from '../core/json.ts'
 import type { Payloads } from '../ledger/payloads/open-payloads.ts'
-import type { Ledger, OperatorReceipt } from '../ledger/port.ts'
+import type { ItemRecord, Ledger, OperatorReceipt } from '../ledger/port.ts'
 import type { IntegrationView, Operations, Selection } from './api.ts'
 import { onBehalfOf } from './audit-trail.ts'
 import type { Catalog } from './catalog.ts'
@@ -66,7 +66,13 @@ export function createOperations(parts: OperationsParts): Operations {
       const item = await ledger.item(itemId)
       if (!item) return undefined
       const lane = (await ledger.lanes()).find((candidate) => candidate.lane === item.lane)
-      return explainItem({ item, lane, undoing: await undoingOf(parts, item), nowMs: clock.wallMs() })
+      return explainItem({
+        item,
+        lane,
+        ahead: await itemsAhead(ledger, item),
+        undoing: await undoingOf(parts, item),
+        nowMs: clock.wallMs(),
+      })
     },
     replay: (request) => replay(parts, request),
     async discard(selection, reason, by) {
@@ -125,6 +131,22 @@ export function createOperations(parts: OperationsParts): Operations {
   }
   return operations
 }
+
+/** Those that it waits for in the order of its entity, the nearest first. */
+async function itemsAhead(ledger: Ledger, { turn }: ItemRecord): Promise<ItemRecord[]> {
+  const ahead: ItemRecord[] = []
+  let next = turn?.waitsFor
+  while (next !== undefined && ahead.length < MOST_AHEAD) {
+    const item = await ledger.item(next)
+    if (!item) break
+    ahead.push(item)
+    next = item.turn?.waitsFor
+  }
+  return ahead
+}
+
+/** More than a person reads. */
+const MOST_AHEAD = 5
 
 const PROBE_KEY = 'probe'
 

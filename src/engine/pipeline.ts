@@ -10,6 +10,7 @@ import type { WrittenSize } from '../config/schema-parts.ts'
 import type { IdempotencySettings, JitterStrategy } from '../config/settings.ts'
 import { type Duration, durationMs } from '../core/duration.ts'
 import { configurationError } from '../core/errors.ts'
+import type { StepOrder, StepSupersede } from './step-order.ts'
 
 export type Awaitable<Value> = Value | Promise<Value>
 
@@ -208,6 +209,10 @@ export interface RequestStep<Input, Outputs, After extends keyof Outputs, Output
   /** Overrides what is known about the endpoint. */
   readonly idempotency?: IdempotencySettings
   readonly reconcile?: RequestReconciliation<StepContext<Input, Pick<Outputs, After>>, Output>
+  /** Items about the same entity one at a time, as they were accepted. Default: as they come. */
+  readonly order?: StepOrder<Input>
+  /** A newer value of an entity replaces the older one; brings an order with it. Default: each item counts. */
+  readonly supersede?: StepSupersede<Input>
   /** Names the operation across runs: two runs that give the same key have the effect once. Default: each run its own. */
   readonly operation?: (context: StepContext<Input, Pick<Outputs, After>>) => Awaitable<string>
   /** Undoes it when a later step fails for good, in pipelines with `onFailure: 'compensate'`. */
@@ -218,6 +223,10 @@ export interface RequestStep<Input, Outputs, After extends keyof Outputs, Output
 
 export interface CodeStep<Input, Outputs, After extends keyof Outputs, Output> extends StepOptions<Outputs, After> {
   readonly run: (context: CodeContext<Input, Pick<Outputs, After>>) => Awaitable<Output>
+  /** Items about the same entity one at a time, as they were accepted. Default: as they come. */
+  readonly order?: StepOrder<Input>
+  /** A newer value of an entity replaces the older one; brings an order with it. Default: each item counts. */
+  readonly supersede?: StepSupersede<Input>
   /** Running it twice has the effect of running it once. Default false: after a crash its outcome counts as unknown. */
   readonly safe?: boolean
   /** The time one try may take. Default 60 s. */

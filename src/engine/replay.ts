@@ -6,12 +6,14 @@ import type { Clock } from '../core/clock.ts'
 import { configurationError } from '../core/errors.ts'
 import { type ItemState, isEndState } from '../core/item-state.ts'
 import { isJsonObject, type Json, mergePatch, toJson } from '../core/json.ts'
-import type { ItemRecord, ItemSummary, Ledger, OperatorReceipt, ReplayOrder } from '../ledger/port.ts'
+import type { ItemRecord, ItemSummary, Ledger, NewTurn, OperatorReceipt, ReplayOrder } from '../ledger/port.ts'
 import type { ReplayReport, ReplayRequest } from './api.ts'
+import type { Catalog } from './catalog.ts'
 import { selectedItems } from './selection.ts'
 
 export interface ReplayParts {
   readonly ledger: Ledger
+  readonly catalog: Catalog
   readonly clock: Clock
   readonly wake: () => void
 }
@@ -94,17 +96,37 @@ async function orders(parts: ReplayParts, wave: readonly Candidate[], request: R
   const dueAtMs = parts.clock.wallMs()
   return Promise.all(
     wave.map(async ({ item }) => {
-      const editedInput =
-        request.patch === undefined ? undefined : await patched(parts.ledger, item.itemId, request.patch)
       return {
         itemId: item.itemId,
         by: request.by,
         dueAtMs,
-        ...(editedInput && { editedInput: toJson(editedInput.after) }),
+        ...(request.patch !== undefined && (await editedBy(request.patch, item.itemId, parts))),
         ...(request.knownNotApplied && { knownNotApplied: true }),
       }
     }),
   )
+}
+
+/** @throws HoldfastError `invalid_patch` */
+export async function editedBy(
+  patch: Json,
+  itemId: string,
+  { ledger, catalog }: Pick<ReplayParts, 'ledger' | 'catalog'>,
+): Promise<Pick<ReplayOrder, 'editedInput' | 'turn'>> {
+  const item = await ledger.item(itemId)
+  const { after } = patchedInput(item, patch)
+  const turn = item && (await turnAfter(catalog, item, after))
+  return { editedInput: toJson(after), ...(turn && { turn }) }
+}
+
+/** With other data it may be about another entity, or of another version. Where that cannot be said, its claim says why. */
+async function turnAfter(
+  catalog: Catalog,
+  { pipeline, step, endpoint, key, labels, tenant, runId }: ItemSummary,
+  input: Json,
+): Promise<NewTurn | undefined> {
+  const plan = catalog.plan(pipeline, step, endpoint)
+  return plan?.turnOf?.({ input, key, labels, tenant, runId }).catch(() => undefined)
 }
 
 /** The canary must end well: watched in the ledger, since another process may do the work. */
@@ -143,16 +165,11 @@ async function sampleEdits(parts: ReplayParts, candidates: readonly Candidate[],
 }
 
 export async function sampleEdit(ledger: Pick<Ledger, 'item'>, itemId: string, patch: Json) {
-  return { itemId, ...(await patched(ledger, itemId, patch)) }
+  return { itemId, ...patchedInput(await ledger.item(itemId), patch) }
 }
 
 /** @throws HoldfastError `invalid_patch` */
-export async function patched(
-  ledger: Pick<Ledger, 'item'>,
-  itemId: string,
-  patch: Json,
-): Promise<{ before: Json; after: Json }> {
-  const item = await ledger.item(itemId)
+function patchedInput(item: ItemRecord | undefined, patch: Json): { before: Json; after: Json } {
   const before = item?.edits.at(-1)?.input ?? item?.input ?? null
   if (isJsonObject(before) && !isJsonObject(patch)) {
     throw configurationError(

@@ -71,6 +71,7 @@ export function planRequestTo(integration: IntegrationSettings, endpoint: Endpoi
     optional: false,
     retry: endpoint.retry,
     repeatable: isRepeatable(endpoint.idempotency),
+    turnOf: undefined,
     looking: undefined,
     concurrency: integration.limits.concurrency,
     laneFor: (tenant) => laneName(integration.name, integration.credential, tenant),

@@ -3,11 +3,12 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Clock } from '../core/clock.ts'
 import { configurationError, HoldfastError, isHoldfastError, messageOf } from '../core/errors.ts'
 import type { EventBus } from '../core/events.ts'
+import { parseItemId } from '../core/ids.ts'
 import { fingerprintOfJson, sha256Hex, toJson } from '../core/json.ts'
 import { validate } from '../core/schema.ts'
 import type { Payloads } from '../ledger/payloads/open-payloads.ts'
 import { SUBJECT_LABEL } from '../ledger/payloads/rewrites.ts'
-import type { Ledger, NewItem, NewRun } from '../ledger/port.ts'
+import type { Ledger, NewItem, NewRun, SubmitReceipt } from '../ledger/port.ts'
 import type { Refused, SubmitOptions, Submitted } from './api.ts'
 import type { CallbackDesk, ExpectedEnd } from './callbacks/desk.ts'
 import type { Catalog, StepPlan } from './catalog.ts'
@@ -50,7 +51,7 @@ export async function submitRecords(
     const receipt = receipts[next++]
     if (!receipt) throw configurationError('ledger_broken', 'The ledger gave no receipt for a run', 'Report this.')
     if (receipt.outcome === 'conflict') return { ok: false, error: keyConflict(entry, receipt.runId) }
-    if (receipt.outcome === 'accepted') announce(parts, entry)
+    if (receipt.outcome === 'accepted') announce(parts, entry, receipt)
     return { ok: true, runId: receipt.runId, duplicate: receipt.outcome === 'duplicate' }
   })
   // A process that is lost in between has acknowledged nothing: its caller submits again, and then both are there.
@@ -71,10 +72,22 @@ function expectedEnds(
   })
 }
 
-export function announce({ clock, events }: SubmitParts, run: NewRun): void {
-  if (!events.wants('run.accepted')) return
+export function announce(
+  { clock, events }: Pick<SubmitParts, 'clock' | 'events'>,
+  run: NewRun,
+  { superseded }: Extract<SubmitReceipt, { outcome: 'accepted' }>,
+): void {
   const { id: runId, pipeline, tenant, key = runId, items } = run
-  events.emit('run.accepted', clock.wallMs(), { runId, pipeline, tenant, key, items: items.length })
+  if (events.wants('run.accepted')) {
+    events.emit('run.accepted', clock.wallMs(), { runId, pipeline, tenant, key, items: items.length })
+  }
+  if (!superseded || !events.wants('item.settled')) return
+  for (const { itemId, reason, attempts } of superseded) {
+    const { runId: ended = '', step = '' } = parseItemId(itemId) ?? {}
+    const { lane = '', endpoint = '' } = items.find((item) => item.step === step) ?? {}
+    const ref = { itemId, runId: ended, pipeline, step, tenant, lane, endpoint }
+    events.emit('item.settled', clock.wallMs(), { ...ref, state: 'superseded', reason, attempts })
+  }
 }
 
 /** Where the records of one call go. */
@@ -82,6 +95,7 @@ interface Target {
   readonly parts: SubmitParts
   readonly pipeline: AnyPipeline
   readonly nowMs: number
+  readonly plans: readonly StepPlan[]
   /** The same for all runs of a tenant. */
   itemsFor(tenant: string): readonly NewItem[]
 }
@@ -93,6 +107,7 @@ function targetOf(parts: SubmitParts, pipeline: AnyPipeline, plans: readonly Ste
     parts,
     pipeline,
     nowMs,
+    plans,
     itemsFor(tenant) {
       let items = byTenant.get(tenant)
       if (!items) {
@@ -115,6 +130,18 @@ function newItem(plan: StepPlan, tenant: string, nowMs: number): NewItem {
   }
 }
 
+/** Who takes whose turn. An item for which that cannot be said takes none: its claim finds the same, and says what is wrong. */
+async function withTurns({ plans }: Target, run: NewRun): Promise<NewRun> {
+  const { key = run.id, labels, tenant, id: runId } = run
+  const record = { input: JSON.parse(run.input) as unknown, key, labels, tenant, runId }
+  const turns = await Promise.all(plans.map((plan) => plan.turnOf?.(record).catch(() => undefined)))
+  const items = run.items.map((item, index) => {
+    const turn = turns[index]
+    return turn ? { ...item, turn } : item
+  })
+  return { ...run, items }
+}
+
 /**
  * What is to be stored for each record, or why it cannot be. Without a schema there is nothing to wait for, and a promise per
  * record would cost more than the rest.
@@ -127,9 +154,12 @@ export async function prepareRuns(
 ): Promise<readonly (NewRun | HoldfastError)[]> {
   const target = targetOf(parts, pipeline, plans)
   const schema = pipeline.inputSchema
-  const prepared = schema
-    ? await Promise.all(records.map((record) => check(target, schema, record)))
-    : records.map((record) => prepare(target, record.input, record.options, record.text))
+  const isOrdered = plans.some((plan) => plan.turnOf)
+  const prepared = isOrdered
+    ? await Promise.all(records.map((record) => prepareInOrder(target, schema, record)))
+    : schema
+      ? await Promise.all(records.map((record) => check(target, schema, record)))
+      : records.map((record) => prepare(target, record.input, record.options, record.text))
   const isAboutSomebody = pipeline.subject || records.some(({ options }) => options?.subject !== undefined)
   if (!isAboutSomebody) return prepared
   return Promise.all(prepared.map((run, index) => withSubject(target, run, records[index]?.options?.subject)))
@@ -151,6 +181,15 @@ async function withSubject(
     if (isHoldfastError(error) && error.code !== 'expression_failed') throw error
     return brokenSubject(pipeline.name, error)
   }
+}
+
+async function prepareInOrder(
+  target: Target,
+  schema: StandardSchemaV1 | undefined,
+  record: SubmitRecord,
+): Promise<NewRun | HoldfastError> {
+  const run = schema ? await check(target, schema, record) : prepare(target, record.input, record.options, record.text)
+  return isHoldfastError(run) ? run : withTurns(target, run)
 }
 
 async function check(

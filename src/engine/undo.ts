@@ -7,8 +7,9 @@ import type { Clock, Timer } from '../core/clock.ts'
 import { messageOf } from '../core/errors.ts'
 import type { EventBus } from '../core/events.ts'
 import { type Json, sha256Hex, toJson } from '../core/json.ts'
-import type { ItemSummary, Ledger, NewRun, RunRecord } from '../ledger/port.ts'
+import type { ItemRecord, ItemSummary, Ledger, NewRun, NewTurn, RunRecord } from '../ledger/port.ts'
 import type { Catalog } from './catalog.ts'
+import { announce } from './submit.ts'
 import { type UndoInput, undoNameOf } from './undo-pipeline.ts'
 import { decideUndo, type UndoDecision } from './undo-plan.ts'
 
@@ -116,20 +117,26 @@ export function watchForUndo(parts: UndoParts): UndoWatch {
 
   async function undo(run: RunRecord, { because, steps, endIds }: UndoOrder): Promise<void> {
     const outputs: Record<string, Json> = {}
+    const turns = new Map<string, NewTurn>()
     for (const { itemId, step } of run.items.filter((item) => item.state === 'succeeded')) {
-      outputs[step] = (await ledger.item(itemId))?.output ?? null
+      const item = await ledger.item(itemId)
+      outputs[step] = item?.output ?? null
+      const turn = await turnOf(run, step, item)
+      if (turn) turns.set(step, turn)
     }
-    const undoing = undoRun(run, { runId: run.id, key: run.key, because, input: run.input, outputs }, steps)
+    const undoing = undoRun(run, { runId: run.id, key: run.key, because, input: run.input, outputs }, steps, turns)
     const [receipt] = await ledger.submit([undoing])
-    if (receipt?.outcome === 'accepted') announce(undoing)
+    if (receipt?.outcome === 'accepted') announce(parts, undoing, receipt)
     await endRun(run, endIds, receipt?.runId ?? undoing.id)
     failing.delete(run.id)
     parts.wake()
   }
 
-  function announce({ id: runId, pipeline, tenant, key = runId, items }: NewRun): void {
-    if (!events.wants('run.accepted')) return
-    events.emit('run.accepted', clock.wallMs(), { runId, pipeline, tenant, key, items: items.length })
+  /** Undoing is in the order of what it undoes. */
+  function turnOf(run: RunRecord, step: string, item: ItemRecord | undefined): Promise<NewTurn> | undefined {
+    const { key, labels, tenant, id: runId } = run
+    const input = item?.edits.at(-1)?.input ?? run.input
+    return catalog.plan(run.pipeline, step)?.turnOf?.({ input, key, labels, tenant, runId })
   }
 
   /** After the submit: a process that is lost in between leaves a dead letter, and the key makes the second submit nothing. */
@@ -148,7 +155,12 @@ export function watchForUndo(parts: UndoParts): UndoWatch {
     )
   }
 
-  function undoRun(run: RunRecord, input: UndoInput, steps: UndoOrder['steps']): NewRun {
+  function undoRun(
+    run: RunRecord,
+    input: UndoInput,
+    steps: UndoOrder['steps'],
+    turns: ReadonlyMap<string, NewTurn>,
+  ): NewRun {
     const pipeline = undoNameOf(run.pipeline)
     const nowMs = clock.wallMs()
     return {
@@ -166,9 +178,8 @@ export function watchForUndo(parts: UndoParts): UndoWatch {
       items: steps.flatMap(({ step, after }) => {
         const plan = catalog.plan(pipeline, step)
         if (!plan) return []
-        return [
-          { step, lane: plan.laneFor(run.tenant), endpoint: plan.endpointName, after, dueAtMs: nowMs, optional: false },
-        ]
+        const [lane, endpoint, turn] = [plan.laneFor(run.tenant), plan.endpointName, turns.get(step)]
+        return [{ step, lane, endpoint, after, dueAtMs: nowMs, optional: false, ...(turn && { turn }) }]
       }),
     }
   }

@@ -80,12 +80,12 @@ export async function acceptEvents(
   const receipts = await parts.ledger.submit(runs)
 
   let [accepted, changed, unreadable] = [0, 0, 0]
-  for (const [index, { outcome }] of receipts.entries()) {
-    if (outcome === 'conflict') changed++
-    if (outcome !== 'accepted') continue
+  for (const [index, receipt] of receipts.entries()) {
+    if (receipt.outcome === 'conflict') changed++
+    if (receipt.outcome !== 'accepted') continue
     accepted++
     if (isHoldfastError(prepared[index])) unreadable++
-    announce(parts, runs[index] as NewRun)
+    announce(parts, runs[index] as NewRun, receipt)
   }
   return { accepted, duplicates: receipts.length - accepted, changed, unreadable }
 }

@@ -18,6 +18,20 @@ export function dependentsOf(step: string, items: readonly NewItem[]): string[] 
   return items.filter((item) => item.after.includes(step)).map((item) => item.step)
 }
 
+/** The steps that take `step` along when they end without success: those it needs, however far up, up to optional ones. */
+export function stepsAbove(step: string, items: readonly NewItem[]): ReadonlySet<string> {
+  const byName = new Map(items.map((item) => [item.step, item]))
+  const above = new Set<string>()
+  const open = [...(byName.get(step)?.after ?? [])]
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    const item = byName.get(name)
+    if (!item || item.optional || above.has(name)) continue
+    above.add(name)
+    open.push(...item.after)
+  }
+  return above
+}
+
 export function idTaken(run: NewRun): HoldfastError {
   return invalidRun(run, 'its id belongs to another run', 'Make a new id for each run (core/ids.ts).')
 }

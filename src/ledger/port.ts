@@ -37,6 +37,7 @@ import type {
   ReplayOrder,
   ResolveOrder,
   RunRecord,
+  TurnRule,
   WakeRequest,
 } from './records.ts'
 
@@ -82,7 +83,8 @@ export interface Ledger {
    *
    * What follows is queued when each step it needs succeeded, was skipped, or is `optional` and failed for good, was
    * cancelled or discarded. A step that is not optional keeps it waiting while it is a dead letter, and takes it along
-   * when it is cancelled or discarded. Where cancellation was asked for meanwhile, only a success is stronger.
+   * when it is cancelled, discarded or superseded. Where cancellation was asked for meanwhile, only a success is stronger.
+   * An end also gives the next of its entity its turn ({@link NewTurn}); `queued` of the receipt tells of both.
    */
   settle(settlements: readonly Settlement[], nowMs: number): Promise<SettleReceipt[]>
 
@@ -220,12 +222,41 @@ export interface NewItem {
   readonly dueAtMs: number
   /** An optional step that fails for good does not stop what follows. */
   readonly optional: boolean
+  /** Whose turn it waits for, beside the steps before it. Absent: nobody's. */
+  readonly turn?: NewTurn
+}
+
+/**
+ * A place in the order of an entity (R116). Items of one tenant, series and entity are worked on one at a time, in the order
+ * in which they took their places: at acceptance, or when a person put them back. An item that has not ended keeps its place,
+ * and whoever comes after it `waiting`; its end gives the next its turn, in the same transaction.
+ */
+export interface NewTurn {
+  /** What is in order among itself: `pipeline.step`. */
+  readonly series: string
+  /** Of what: a product, a customer. */
+  readonly entity: string
+  /**
+   * What a dead letter that nobody tries again means for those behind it: `continue`: they go on, and it takes the last place
+   * when it is replayed; `hold`: they wait. `supersede`: only the newest value counts. What is older ends as `superseded`:
+   * at once where it is not being processed and its outcome is known, else as soon as that is so and it would be tried again.
+   */
+  readonly rule: TurnRule
+  /** With `supersede`: as `storedVersion` of core/version.ts gives it. Absent: whoever was accepted later is newer. */
+  readonly version?: string
 }
 
 export type SubmitReceipt =
-  | { readonly outcome: 'accepted'; readonly runId: string }
+  /** `superseded`: items that ended because of it, which may be its own. Absent: none. */
+  | { readonly outcome: 'accepted'; readonly runId: string; readonly superseded?: readonly SupersededItem[] }
   | { readonly outcome: 'duplicate'; readonly runId: string }
   | { readonly outcome: 'conflict'; readonly runId: string }
+
+export interface SupersededItem {
+  readonly itemId: string
+  readonly reason: string
+  readonly attempts: number
+}
 
 // --- working ----------------------------------------------------------------------------------------------------------
 

@@ -57,6 +57,7 @@ export interface History {
   readonly operations: readonly OperationRow[]
   readonly attempts: ItemRecord['attempts']
   readonly dependents: readonly string[]
+  readonly turn: ItemRecord['turn']
 }
 
 export function toRun(row: RunRow, items: readonly ItemRow[]): RunRecord {
@@ -74,7 +75,7 @@ export function toRun(row: RunRow, items: readonly ItemRow[]): RunRecord {
   }
 }
 
-export function toRecord(row: RecordRow, { edits, operations, attempts, dependents }: History): ItemRecord {
+export function toRecord(row: RecordRow, { edits, operations, attempts, dependents, turn }: History): ItemRecord {
   return {
     ...toSummary(row),
     input: JSON.parse(row.input) as Json,
@@ -88,6 +89,7 @@ export function toRecord(row: RecordRow, { edits, operations, attempts, dependen
     memo: row.memo ?? undefined,
     slowLaneTries: row.slow_lane_tries,
     cancelRequested: row.cancel_reason !== null,
+    turn,
   }
 }
 

@@ -3,6 +3,7 @@ import type { Failure } from '../core/failure.ts'
 import type { ItemState } from '../core/item-state.ts'
 import type { Json } from '../core/json.ts'
 import type { DeadLetterCause } from '../policy/dead-letter.ts'
+import type { NewTurn } from './port.ts'
 
 export interface ItemCounters {
   /** Tries that may have reached the API, the first included. */
@@ -51,6 +52,8 @@ export interface ReplayOrder extends OperatorOrder {
   /** Needed to replay an unknown outcome: the person's word that it did not happen. */
   readonly knownNotApplied?: boolean
   readonly dueAtMs: number
+  /** Where the edited payload is of another entity or version than before: it takes the last place there. */
+  readonly turn?: NewTurn
 }
 
 export interface DiscardOrder extends OperatorOrder {
@@ -174,6 +177,23 @@ export interface ItemRecord extends ItemSummary {
   readonly memo: string | undefined
   readonly slowLaneTries: number
   readonly cancelRequested: boolean
+  /** Its place in the order of an entity, until it has ended. */
+  readonly turn: TurnRecord | undefined
+}
+
+/** See `NewTurn` of the port. */
+export type TurnRule = 'continue' | 'hold' | 'supersede'
+
+export interface TurnRecord {
+  readonly series: string
+  readonly entity: string
+  readonly rule: TurnRule
+  /** `passed`: a dead letter that those behind it do not wait for. */
+  readonly standing: 'has_turn' | 'waits' | 'passed'
+  /** The item right before it, while it waits. */
+  readonly waitsFor: string | undefined
+  /** Items that wait behind it. */
+  readonly behind: number
 }
 
 export interface ItemFilter {

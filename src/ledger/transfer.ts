@@ -87,6 +87,13 @@ export interface TransferredItem {
   readonly memo: string | null
   readonly last_failure: string | null
   readonly output: string | null
+  /** In whose order it is or was; `null`: nobody's. */
+  readonly entity_series: string | null
+  readonly entity_name: string | null
+  /** Of one that has not ended. */
+  readonly place: number | null
+  readonly place_rule: string | null
+  readonly place_standing: string | null
   readonly history: TransferredHistory
 }
 
@@ -136,6 +143,18 @@ export interface TransferredEffect {
   readonly output: string | null
 }
 
+/** Whose items are in order, and the newest of its values that was accepted. */
+export interface TransferredEntity {
+  readonly tenant: string
+  readonly series: string
+  readonly name: string
+  readonly places: number
+  readonly newest: string | null
+  readonly newest_place: number | null
+  readonly newest_item: string | null
+  readonly updated_at_ms: number
+}
+
 export interface TransferredHealth {
   readonly key: string
   readonly revision: number
@@ -158,6 +177,7 @@ export type TransferBatch = {
 } & (
   | { readonly kind: 'lanes'; readonly lanes: readonly TransferredLane[]; readonly channels: TransferredChannel[] }
   | { readonly kind: 'books'; readonly books: readonly TransferredBook[] }
+  | { readonly kind: 'entities'; readonly entities: readonly TransferredEntity[] }
   | { readonly kind: 'runs'; readonly runs: readonly TransferredRun[] }
   | { readonly kind: 'effects'; readonly effects: readonly TransferredEffect[] }
   | { readonly kind: 'actions'; readonly actions: readonly TransferredAction[] }
@@ -174,6 +194,8 @@ export interface TransferCounts {
   readonly edits: number
   readonly operations: number
   readonly effects: number
+  readonly entities: number
+  readonly places: number
   readonly actions: number
   readonly jobs: number
   readonly job_members: number
@@ -187,6 +209,8 @@ export const NO_ROWS: TransferCounts = {
   edits: 0,
   operations: 0,
   effects: 0,
+  entities: 0,
+  places: 0,
   actions: 0,
   jobs: 0,
   job_members: 0,

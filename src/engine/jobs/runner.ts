@@ -5,9 +5,10 @@
 import type { Clock, Timer } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { EventBus } from '../../core/events.ts'
-import { type Json, toJson } from '../../core/json.ts'
+import type { Json } from '../../core/json.ts'
 import type { JobItem, JobRecord, Ledger, OperatorReceipt } from '../../ledger/port.ts'
-import { patched } from '../replay.ts'
+import type { Catalog } from '../catalog.ts'
+import { editedBy } from '../replay.ts'
 import {
   addCounts,
   countsOf,
@@ -31,6 +32,7 @@ export interface JobRunner {
 
 export interface RunnerParts {
   readonly ledger: Ledger
+  readonly catalog: Catalog
   readonly clock: Clock
   readonly events: EventBus
   readonly processId: string
@@ -234,7 +236,7 @@ function isDone({ what }: JobState, { state, replays, replaysBefore }: JobItem):
 }
 
 async function giveOrders(
-  { ledger, clock }: RunnerParts,
+  { ledger, catalog, clock }: RunnerParts,
   { what, by, reason, patch, knownNotApplied }: JobState,
   members: readonly JobItem[],
 ): Promise<OperatorReceipt[]> {
@@ -249,7 +251,7 @@ async function giveOrders(
       itemId,
       by,
       dueAtMs: nowMs,
-      ...(patch !== undefined && { editedInput: toJson((await patched(ledger, itemId, patch)).after) }),
+      ...(patch !== undefined && (await editedBy(patch, itemId, { ledger, catalog }))),
       ...(knownNotApplied && { knownNotApplied }),
     })),
   )

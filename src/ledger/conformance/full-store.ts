@@ -23,7 +23,6 @@ const LATER_MS = START_MS + 60_000
 
 /** In turn, so that each meets each of {@link VERDICTS}. */
 const SHAPES: ((index: number) => NewRun)[] = [
-  (index) => newRun({ batch: `batch-${index % 3}` }),
   () => withoutKey(newRun({ labels: { campaign: 'spring', 'naïve ✓': '"quoted"' } })),
   (index) => newRun({ tenant: 'acme', pipeline: 'mail', key: `mail-${index}`, items: [newItem(OTHER)] }),
   () => newRun({ items: [newItem({ step: 'a' }), newItem({ step: 'b', after: ['a'], dueAtMs: LATER_MS })] }),
@@ -36,6 +35,9 @@ const SHAPES: ((index: number) => NewRun)[] = [
         newItem({ step: 'd', after: ['c'] }),
       ],
     }),
+  (index) => newRun({ items: [newItem({ turn: { series: 'crm', entity: `p${index % 4}`, rule: 'continue' } })] }),
+  (index) => newRun({ batch: `batch-${index % 3}` }),
+  (index) => newRun({ items: [newItem({ turn: { series: 'stock', entity: `p${index % 5}`, rule: 'supersede' } })] }),
 ]
 
 type Verdict = Omit<Settlement, 'itemId' | 'tenant' | 'token'>
@@ -82,8 +84,7 @@ export async function fillStore(ledger: Ledger, count: number): Promise<void> {
   await operate(ledger)
   await fillShared(ledger)
   const { states } = await ledger.balance({})
-  // Nothing supersedes through the port yet.
-  expect(ITEM_STATES.filter((state) => states[state] === 0)).toEqual(['superseded'])
+  expect(ITEM_STATES.filter((state) => states[state] === 0)).toEqual([])
   await ledger.submit([newRun(), newRun({ input: JSON.stringify('x'.repeat(100_000)) })])
   await ledger.submit(
     Array.from({ length: 3 }, () => newRun({ createdAtMs: LATER_MS, items: [newItem({ dueAtMs: LATER_MS })] })),

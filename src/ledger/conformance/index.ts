@@ -10,11 +10,13 @@ import { jobs } from './jobs.ts'
 import { keeping } from './keeping.ts'
 import { modelled } from './modelled.ts'
 import { operating } from './operating.ts'
+import { ordering } from './ordering.ts'
 import { reading } from './reading.ts'
 import { recoding } from './recoding.ts'
 import { settling } from './settling.ts'
 import { sharing } from './sharing.ts'
 import { submitting } from './submitting.ts'
+import { superseding } from './superseding.ts'
 import type { MakeStore } from './support.ts'
 
 export type { LedgerStore } from './support.ts'
@@ -34,6 +36,8 @@ export function ledgerConformance(name: string, makeStore: MakeStore): void {
       reading,
       keeping,
       recoding,
+      ordering,
+      superseding,
       modelled,
     ]) {
       section(makeStore)

@@ -19,7 +19,10 @@ export function auditChecks(s: string): AuditCheck[] {
   const needs = `json_array_elements_text(i."after"::json) need (step)
     LEFT JOIN ${s}.items before ON before.run = i.run AND before.tenant = i.tenant AND before.step = need.step`
   const unreleased = `(SELECT count(*) FROM ${needs} WHERE before.released IS NOT TRUE)`
-  const common = commonViolations(unreleased)
+  const common = commonViolations(unreleased, {
+    own: `${s}.places p WHERE p.run = i.run AND p.step = i.step AND p.tenant = i.tenant`,
+    places: `${s}.places`,
+  })
   const own = (table: string): string => `${table} h WHERE h.run = i.run AND h.step = i.step AND h.tenant = i.tenant`
   return [
     {
@@ -44,6 +47,8 @@ export function auditChecks(s: string): AuditCheck[] {
     itemCheck('due_is_claimable', common.due_is_claimable),
     itemCheck('waiting_for_something', common.waiting_for_something),
     itemCheck('order_kept', common.order_kept),
+    itemCheck('turns_in_order', common.turns_in_order),
+    itemCheck('turns_kept', common.turns_kept),
     itemCheck(
       'no_waiting_for_ever',
       `i.state = 'waiting' AND EXISTS (SELECT 1 FROM ${needs}
@@ -84,6 +89,12 @@ export function auditChecks(s: string): AuditCheck[] {
       sql: `SELECT 'lease ' || l.slot || ' of channel ' || l.channel AS example FROM ${s}.leases l
         WHERE l.open <> (SELECT count(*) FROM ${s}.items i
           WHERE i.run = ANY (l.runs) AND i.channel = l.channel AND i.lease = l.slot AND i.state = 'processing')`,
+    },
+    {
+      name: 'no_orphan_places',
+      description: 'no row of places is without its item',
+      sql: `SELECT ${item} FROM ${s}.places i WHERE NOT EXISTS (SELECT 1 FROM ${s}.items own
+        WHERE own.run = i.run AND own.step = i.step AND own.tenant = i.tenant)`,
     },
     // The history of a run that was forgotten stays until its partition is dropped.
     ...['attempts', 'edits', 'operations'].map((table) => ({

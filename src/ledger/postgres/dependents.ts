@@ -15,19 +15,37 @@ export interface EndedRow {
   dependents: string | null
   /** It has released its dependents now; an item does so once, however often it is replayed. */
   releases: boolean
-  /** It takes its dependents along: it was cancelled or discarded, and they need it. */
+  /** It takes its dependents along: it was cancelled, discarded or superseded, and they need it. */
   takes_along: boolean
+  /** In whose order it has its place; `null`: nobody's. */
+  entity: number | null
 }
 
 export interface Dependents {
-  /** To be called in the transaction that ended the items. Returns the ids of items now queued, in no order. */
-  followUp(session: Session, ended: readonly EndedRow[], nowMs: number): Promise<QueuedItem[]>
+  /** To be called in the transaction that ended the items. */
+  followUp(session: Session, ended: readonly EndedRow[], nowMs: number): Promise<FollowedUp>
+}
+
+export interface FollowedUp {
+  /** In no order. */
+  readonly queued: QueuedItem[]
+  /** Those that were taken along and had places in the order of entities. */
+  readonly ended: PlacedRow[]
+}
+
+interface PlacedRow {
+  tenant: string
+  run: number
+  step: string
+  entity: number | null
 }
 
 export interface QueuedItem {
   readonly itemId: string
   readonly run: number
   readonly step: string
+  /** Where its turn has come. */
+  readonly entity?: number
 }
 
 export const ENDS = END_STATES.map((state) => `'${state}'`).join(', ')
@@ -41,10 +59,10 @@ export function releasedIn(state: string): string {
     OR (i.optional AND ${state} IN (${ENDS}, 'dead_lettered'))))`
 }
 
-export const TAKES_ALONG = `(i.dependents IS NOT NULL AND NOT i.optional AND i.state IN ('cancelled', 'discarded'))`
+export const TAKES_ALONG = `(i.dependents IS NOT NULL AND NOT i.optional AND i.state IN ('cancelled', 'discarded', 'superseded'))`
 
 /** After an UPDATE of `items i` from `d`, which knows `was_released` and `run_id`. */
-export const FOLLOW_UP_COLUMNS = `i.tenant, i.run, i.step, d.run_id, i.state, i.dependents,
+export const FOLLOW_UP_COLUMNS = `i.tenant, i.run, i.step, i.entity, d.run_id, i.state, i.dependents,
   i.released AND NOT d.was_released AS releases, ${TAKES_ALONG} AS takes_along`
 
 export function prepareDependents(s: string): Dependents {
@@ -61,7 +79,7 @@ export function prepareDependents(s: string): Dependents {
      FROM freed f WHERE i.run = f.run AND i.step = f.step AND i.tenant = f.tenant AND i.state = 'waiting'
      RETURNING i.run, i.step, i.state`,
   )
-  const end = prepare(
+  const end = prepare<PlacedRow>(
     // All the way down: whatever needs a step that will never run will never run.
     `WITH RECURSIVE below (tenant, run, step, cause, state) AS (
        SELECT n.tenant, n.run, next.step, n.step, n.state
@@ -78,7 +96,8 @@ export function prepareDependents(s: string): Dependents {
        WHERE i.state = 'waiting' ORDER BY i.run, i.step)
      UPDATE ${s}.items i SET state = d.next_state, ended_at_ms = $1::bigint, updated_at_ms = $1::bigint,
        reason = 'step "' || d.cause || '", which it needs, was ' || d.next_state
-     FROM doomed d WHERE i.run = d.run AND i.step = d.step AND i.tenant = d.tenant AND i.state = 'waiting'`,
+     FROM doomed d WHERE i.run = d.run AND i.step = d.step AND i.tenant = d.tenant AND i.state = 'waiting'
+     RETURNING i.tenant, i.run, i.step, i.entity`,
   )
 
   async function releaseAfter(session: Session, ended: readonly EndedRow[], nowMs: number): Promise<QueuedItem[]> {
@@ -97,10 +116,10 @@ export function prepareDependents(s: string): Dependents {
       .map(({ run, step }) => ({ itemId: itemId(runIds.get(run) ?? '', step), run, step }))
   }
 
-  async function endAfter(session: Session, ended: readonly EndedRow[], nowMs: number): Promise<void> {
+  async function endAfter(session: Session, ended: readonly EndedRow[], nowMs: number): Promise<PlacedRow[]> {
     const causes = ended.filter((item) => item.takes_along)
-    if (causes.length === 0) return
-    await session.rows(end, [
+    if (causes.length === 0) return []
+    const along = await session.rows(end, [
       nowMs,
       column(causes, (item) => item.tenant),
       column(causes, (item) => item.run),
@@ -108,12 +127,13 @@ export function prepareDependents(s: string): Dependents {
       column(causes, (item) => item.state),
       column(causes, (item) => item.dependents),
     ])
+    return along.filter((item) => item.entity !== null)
   }
 
   return {
     async followUp(session, ended, nowMs) {
-      await endAfter(session, ended, nowMs)
-      return releaseAfter(session, ended, nowMs)
+      const along = await endAfter(session, ended, nowMs)
+      return { queued: await releaseAfter(session, ended, nowMs), ended: along }
     },
   }
 }

@@ -50,6 +50,20 @@ export function prepareImport(s: string, names: Names): Import {
        SELECT channel, slot, lease_until_ms, 1, ARRAY[run] FROM leased)
      UPDATE ${s}.items i SET lease = n.slot FROM leased n WHERE i.run = n.run AND i.step = n.step AND i.tenant = n.tenant`,
   )
+  const insertEntities = prepare(
+    insertText(s, 'entities', 'tenant series name places newest newest_place newest_item updated_at_ms'),
+  )
+  const takePlaces = prepare(
+    `WITH n AS MATERIALIZED (
+       SELECT n.*, e.id AS entity
+       FROM json_to_recordset($1::json) n (tenant text, run bigint, step text, entity_series text, entity_name text,
+         place bigint, place_rule text, place_standing text)
+       JOIN ${s}.entities e ON e.series = n.entity_series AND e.name = n.entity_name AND e.tenant = n.tenant),
+     placed AS (
+       INSERT INTO ${s}.places (tenant, entity, place, run, step, rule, standing)
+       SELECT tenant, entity, place, run, step, place_rule, place_standing FROM n WHERE place IS NOT NULL)
+     UPDATE ${s}.items i SET entity = n.entity FROM n WHERE i.run = n.run AND i.step = n.step AND i.tenant = n.tenant`,
+  )
   const insertAttempts = prepare(insertText(s, 'attempts', ATTEMPT_COLUMNS))
   const insertEdits = prepare(insertText(s, 'edits', EDIT_COLUMNS))
   const insertOperations = prepare(insertText(s, 'operations', OPERATION_COLUMNS))
@@ -92,6 +106,8 @@ export function prepareImport(s: string, names: Names): Import {
     await session.rows(insertItems, [jsonOf(placed)])
     const leased = items.filter(({ lease_until_ms }) => lease_until_ms !== null).map(({ run }) => run as number)
     if (leased.length > 0) await session.rows(leaseAgain, [leased])
+    const ofEntities = placed.filter(({ entity_name }) => entity_name !== null)
+    if (ofEntities.length > 0) await session.rows(takePlaces, [jsonOf(ofEntities)])
     for (const [kind, insert] of [
       ['attempts', insertAttempts],
       ['edits', insertEdits],
@@ -141,6 +157,7 @@ export function prepareImport(s: string, names: Names): Import {
       if (batch.kind === 'runs') return writeRuns(session, batch.runs)
       if (batch.kind === 'lanes') await writeLanes(session, batch.lanes)
       if (batch.kind === 'books') await writeBooks(session, batch.books)
+      if (batch.kind === 'entities') await session.rows(insertEntities, [jsonOf(batch.entities)])
       if (batch.kind === 'effects') await session.rows(insertEffects, [jsonOf(batch.effects)])
       if (batch.kind === 'actions') await session.rows(insertActions, [jsonOf(batch.actions)])
       if (batch.kind === 'jobs') await session.rows(insertJobs, [jsonOf(batch.jobs)])
@@ -163,18 +180,7 @@ function jsonOf(rows: readonly object[]): string {
 }
 
 export async function countRows(session: Session, s: string): Promise<TransferCounts> {
-  const tables = [
-    'runs',
-    'items',
-    'attempts',
-    'edits',
-    'operations',
-    'effects',
-    'actions',
-    'jobs',
-    'job_members',
-    'health',
-  ] as const
+  const tables = Object.keys(NO_ROWS) as (keyof TransferCounts)[]
   const kept = { attempts: ` + (SELECT count(success_at_ms) FROM ${s}.items)` } as Record<string, string>
   const counts = tables.map((table) => `(SELECT count(*) FROM ${s}.${table})${kept[table] ?? ''} AS ${table}`)
   const [row] = await session.once<TransferCounts>(`SELECT ${counts.join(', ')}`)

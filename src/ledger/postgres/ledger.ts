@@ -24,8 +24,9 @@ import { prepareReading } from './read.ts'
 import { prepareRecode } from './recode.ts'
 import { prepareRetain } from './retain.ts'
 import { prepareSettle } from './settle.ts'
-import { type Accepted, allAccepted, prepareSubmit } from './submit.ts'
+import { type Accepted, allAccepted, isOrdered, prepareSubmit } from './submit.ts'
 import type { Transactor } from './transact.ts'
+import { prepareTurns } from './turns.ts'
 import { prepareWake } from './wake.ts'
 import type { Watcher } from './watch.ts'
 import { createWork } from './work.ts'
@@ -62,11 +63,11 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const { read, probe, write } = transactor
   const names = createNames(s, transactor)
   const partitions = createPartitions(s, transactor)
-  const dependents = prepareDependents(s)
+  const turns = prepareTurns(s, prepareDependents(s))
   const effects = prepareEffects(s)
   const lanes = prepareLanes(s)
   const health = prepareHealth(s)
-  const operators = prepareOperators(s, { dependents, effects })
+  const operators = prepareOperators(s, { effects, turns })
   const knownRuns = createKnownRuns()
   const claims = prepareClaims(s, transactor, { names, knownRuns })
   const wake = prepareWake(s)
@@ -76,12 +77,12 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const recoding = prepareRecode(s)
   const reading = prepareReading(s)
   const audit = prepareAudit(s)
-  const submit = prepareSubmit(s, names)
+  const submit = prepareSubmit(s, names, turns)
   const submits = createSubmits(parts, submit, partitions.reach)
   const work = createWork({
     ...parts,
     claims,
-    settle: prepareSettle(s, { dependents, effects, lanes, knownRuns }),
+    settle: prepareSettle(s, { effects, lanes, knownRuns, turns }),
     announcement: watcher.announcement,
   })
   const selectTime = prepare<{ now_ms: number }>(
@@ -182,7 +183,8 @@ function createSubmits(
 ) {
   /** Runs without keys are new, unless somebody gives ids twice: they are written, and only then looked at. */
   async function write(runs: readonly NewRun[]): Promise<Accepted> {
-    if (runs.every((run) => run.key === undefined)) {
+    const ordered = runs.some(isOrdered)
+    if (!ordered && runs.every((run) => run.key === undefined)) {
       try {
         return await transactor.write((session) => submit.acceptNew(session, runs), {
           foreseen: allAccepted(runs),
@@ -193,7 +195,8 @@ function createSubmits(
       }
     }
     return transactor.write((session) => submit.accept(session, runs), {
-      joins: 'hash',
+      // Places are looked up in tables of any size.
+      joins: ordered ? 'index' : 'hash',
       behind: ({ newestRun }) => (newestRun > 0 ? watcher.announcement() : undefined),
     })
   }

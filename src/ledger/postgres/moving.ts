@@ -91,7 +91,7 @@ export async function finishMove(session: Session, s: string, id: string, nowMs:
 export async function discardMove(session: Session, s: string): Promise<void> {
   await open(session, s)
   await session.run(
-    `TRUNCATE ${s}.runs, ${s}.items, ${s}.attempts, ${s}.operations, ${s}.edits, ${s}.effects, ${s}.actions, ${s}.health, ${s}.leases,
+    `TRUNCATE ${s}.runs, ${s}.items, ${s}.attempts, ${s}.operations, ${s}.edits, ${s}.effects, ${s}.actions, ${s}.health, ${s}.leases, ${s}.entities, ${s}.places,
        ${s}.tallies, ${s}.moves;
      UPDATE ${s}.lanes SET gate_until_ms = 0, gate_reason = '', suspended_at_ms = NULL, suspended_reason = NULL;
      UPDATE ${s}.turns SET value = 0`,

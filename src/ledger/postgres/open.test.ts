@@ -55,12 +55,16 @@ describe('opening', () => {
   it('makes its schema, and says what it did', async () => {
     const schema = newSchema()
     const place = { url: server.url, schema, clock: impatientClock() }
-    expect(await pendingMigrations(place)).toEqual(['initial', 'actions', 'jobs'])
+    expect(await pendingMigrations(place)).toEqual(['initial', 'actions', 'jobs', 'order'])
     expect(await server.sql(`SELECT 1 FROM pg_namespace WHERE nspname = '${schema}'`)).toEqual([])
     const first = await open(schema)
-    expect(first.migrationReport).toEqual({ fromVersion: 0, toVersion: 3, applied: ['initial', 'actions', 'jobs'] })
+    expect(first.migrationReport).toEqual({
+      fromVersion: 0,
+      toVersion: 4,
+      applied: ['initial', 'actions', 'jobs', 'order'],
+    })
     const second = await open(schema)
-    expect(second.migrationReport).toEqual({ fromVersion: 3, toVersion: 3, applied: [] })
+    expect(second.migrationReport).toEqual({ fromVersion: 4, toVersion: 4, applied: [] })
     expect(await pendingMigrations(place)).toEqual([])
     await first.close()
     await second.close()

@@ -1,12 +1,21 @@
 /** What people, and the engine on their behalf, do to items: to be called inside a transaction. */
 import { parseItemId } from '../../core/ids.ts'
 import type { ItemState } from '../../core/item-state.ts'
-import type { CancelOrder, DiscardOrder, OperatorOrder, OperatorReceipt, ReplayOrder, ResolveOrder } from '../port.ts'
+import type {
+  CancelOrder,
+  DiscardOrder,
+  NewTurn,
+  OperatorOrder,
+  OperatorReceipt,
+  ReplayOrder,
+  ResolveOrder,
+} from '../port.ts'
 import { type Refusal, whyNoCancel, whyNoDiscard, whyNoReplay, whyNoResolve } from '../refusals.ts'
 import { column, prepare, type Session } from './connection.ts'
-import { type Dependents, ENDS, type EndedRow, FOLLOW_UP_COLUMNS, releasedIn } from './dependents.ts'
+import { ENDS, type EndedRow, FOLLOW_UP_COLUMNS, releasedIn } from './dependents.ts'
 import type { Effects, Verdict } from './effects.ts'
 import { rounds } from './rounds.ts'
+import type { Turns } from './turns.ts'
 
 export interface Operators {
   replay(session: Session, orders: readonly ReplayOrder[], nowMs: number): Promise<OperatorReceipt[]>
@@ -25,6 +34,10 @@ interface FoundRow {
   edits: number
   summary: string | null
   reason: string | null
+  run_id: string
+  entity: number | null
+  /** Of a dead letter that was passed: it takes a new place when it is replayed. */
+  passed: NewTurn | null
 }
 
 /** An order that may be carried out, with the item that it is about. */
@@ -46,16 +59,24 @@ interface Change {
   readonly output?: string
   readonly externalId?: string | undefined
   readonly editedInput?: string | undefined
+  /** It takes a new place. */
+  readonly turn?: NewTurn | undefined
   /** What is known now of the effects that the item had reserved. */
   readonly verdict?: Verdict
 }
 
+const NOBODY: ReadonlyMap<string, ItemState> = new Map()
+
 export function prepareOperators(
   s: string,
-  { dependents, effects }: { readonly dependents: Dependents; readonly effects: Effects },
+  { effects, turns }: { readonly effects: Effects; readonly turns: Turns },
 ): Operators {
   const find = prepare<FoundRow>(
-    `SELECT n.ord, i.tenant, i.run, i.step, i.state, i.replays, i.edits, i.summary, i.reason
+    `SELECT n.ord, i.tenant, i.run, i.step, i.state, i.replays, i.edits, i.summary, i.reason, n.run_id, i.entity,
+       CASE WHEN i.entity IS NOT NULL THEN (
+         SELECT json_build_object('series', e.series, 'entity', e.name, 'rule', p.rule)
+         FROM ${s}.places p JOIN ${s}.entities e ON e.id = p.entity AND e.tenant = p.tenant
+         WHERE p.run = i.run AND p.step = i.step AND p.tenant = i.tenant AND p.standing = 'passed') END AS passed
      FROM unnest($1::text[], $2::text[]) WITH ORDINALITY n (run_id, step, ord)
      JOIN ${s}.runs r ON r.id = n.run_id JOIN ${s}.items i ON i.run = r.no AND i.tenant = r.tenant AND i.step = n.step
      ORDER BY i.run, i.step FOR UPDATE OF i`,
@@ -67,14 +88,17 @@ export function prepareOperators(
          $10::boolean[]) n (tenant, run, step, next, reason, due_at_ms, output, external_id, edited)
        JOIN ${s}.runs r ON r.no = n.run AND r.tenant = n.tenant
        JOIN ${s}.items i ON i.run = n.run AND i.step = n.step AND i.tenant = n.tenant)
-     UPDATE ${s}.items i SET updated_at_ms = $1::bigint, state = d.next, reason = d.reason, due_at_ms = d.due_at_ms,
+     UPDATE ${s}.items i SET updated_at_ms = $1::bigint, state = d.next, reason = d.reason,
+       due_at_ms = CASE WHEN d.next <> 'waiting' THEN d.due_at_ms END,
+       not_before_ms = CASE WHEN d.next = 'waiting' THEN d.due_at_ms ELSE i.not_before_ms END,
+       unmet = CASE WHEN d.next = 'waiting' THEN 1 ELSE i.unmet END,
        output = d.output, external_id = d.external_id, ended_at_ms = CASE WHEN d.next IN (${ENDS}) THEN $1::bigint END,
        released = ${releasedIn('d.next')},
        edits = i.edits + CASE WHEN d.edited THEN 1 ELSE 0 END,
-       replays = i.replays + CASE WHEN d.next = 'queued' THEN 1 ELSE 0 END,
-       budget_from_ms = CASE WHEN d.next = 'queued' THEN $1::bigint ELSE i.budget_from_ms END,
-       attempts_before_budget = CASE WHEN d.next = 'queued' THEN i.attempts ELSE i.attempts_before_budget END,
-       memo = CASE WHEN d.next = 'queued' THEN NULL ELSE i.memo END,
+       replays = i.replays + CASE WHEN d.next IN ('queued', 'waiting') THEN 1 ELSE 0 END,
+       budget_from_ms = CASE WHEN d.next IN ('queued', 'waiting') THEN $1::bigint ELSE i.budget_from_ms END,
+       attempts_before_budget = CASE WHEN d.next IN ('queued', 'waiting') THEN i.attempts ELSE i.attempts_before_budget END,
+       memo = CASE WHEN d.next IN ('queued', 'waiting') THEN NULL ELSE i.memo END,
        fingerprint = NULL, summary = NULL, hint = NULL, cause = NULL, dead_since_ms = NULL
      FROM d WHERE i.run = d.run AND i.step = d.step AND i.tenant = d.tenant
      RETURNING ${FOLLOW_UP_COLUMNS}`,
@@ -118,8 +142,12 @@ export function prepareOperators(
         const { to } = changeFor({ order, row })
         return to === 'marked' ? { outcome: 'marked', itemId } : { outcome: 'done', itemId, state: to }
       })
-      if (tasks.length > 0) await apply(session, tasks.map(changeFor), nowMs)
-      return receipts
+      if (tasks.length === 0) return receipts
+      const became = await apply(session, tasks.map(changeFor), nowMs)
+      return receipts.map((receipt) => {
+        const state = receipt.outcome === 'done' ? became.get(receipt.itemId) : undefined
+        return state ? { outcome: 'done', itemId: receipt.itemId, state } : receipt
+      })
     })
   }
 
@@ -129,7 +157,12 @@ export function prepareOperators(
     return new Map(rows.map((row) => [row.ord - 1, row]))
   }
 
-  async function apply(session: Session, changes: readonly Change[], nowMs: number): Promise<void> {
+  /** What became of items of entities, where that is something else than was meant. */
+  async function apply(
+    session: Session,
+    changes: readonly Change[],
+    nowMs: number,
+  ): Promise<ReadonlyMap<string, ItemState>> {
     await session.rows(insertOperations, [
       nowMs,
       ...places(changes),
@@ -143,11 +176,12 @@ export function prepareOperators(
       await session.rows(mark, [nowMs, ...places(marked), column(marked, ({ reason }) => reason)])
     }
     const moved = changes.filter(({ to }) => to !== 'marked')
-    if (moved.length > 0) await move(session, moved, nowMs)
+    const became = moved.length > 0 ? await move(session, moved, nowMs) : NOBODY
     await effects.endAllOf(
       session,
       changes.flatMap(({ verdict }) => (verdict ? [verdict] : [])),
     )
+    return became
   }
 
   async function writeEdits(session: Session, changes: readonly Change[], nowMs: number): Promise<void> {
@@ -163,7 +197,11 @@ export function prepareOperators(
     ])
   }
 
-  async function move(session: Session, changes: readonly Change[], nowMs: number): Promise<void> {
+  async function move(
+    session: Session,
+    changes: readonly Change[],
+    nowMs: number,
+  ): Promise<ReadonlyMap<string, ItemState>> {
     const ended = await session.rows(change, [
       nowMs,
       ...places(changes),
@@ -174,7 +212,14 @@ export function prepareOperators(
       column(changes, ({ externalId }) => externalId),
       column(changes, ({ editedInput }) => editedInput !== undefined),
     ])
-    await dependents.followUp(session, ended, nowMs)
+    const rejoining = changes.flatMap(({ row, turn }) => (turn ? [{ ...row, runId: row.run_id, turn }] : []))
+    await turns.leave(session, rejoining, nowMs)
+    const others = ended.filter(({ state }) => state !== 'waiting')
+    const { superseded } = await turns.follow(session, others, nowMs)
+    const joined = await turns.join(session, rejoining, nowMs)
+    const queued = joined.queued.map((item): [string, ItemState] => [item.itemId, 'queued'])
+    const ends = [...superseded, ...joined.superseded].map((item): [string, ItemState] => [item.itemId, 'superseded'])
+    return new Map([...queued, ...ends])
   }
 
   return {
@@ -193,7 +238,9 @@ function replaying({ order, row }: Task<ReplayOrder>): Change {
   const { by, dueAtMs, editedInput } = order
   const reason = `replayed by ${by}${editedInput === undefined ? '' : ', with an edited payload'}`
   const note = `was ${row.state}: ${row.summary ?? row.reason ?? ''}`
-  const change = { row, to: 'queued', reason, what: 'replay', by, note, dueAtMs, editedInput } as const
+  const turn = order.turn ?? row.passed ?? undefined
+  const to = turn ? 'waiting' : 'queued'
+  const change = { row, to, reason, what: 'replay', by, note, dueAtMs, editedInput, turn } as const
   // Whoever replays an unknown outcome knows that it did not happen.
   return row.state === 'unknown_outcome' ? { ...change, verdict: { owner: order.itemId, done: undefined } } : change
 }

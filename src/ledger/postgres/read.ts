@@ -25,6 +25,7 @@ import {
   toRun,
 } from '../record-rows.ts'
 import { MOST_TALLIES, type TallyRow, toTally } from '../tallies.ts'
+import { type TurnRow, toTurn } from '../turns.ts'
 import { prepare, type Session } from './connection.ts'
 import { itemConditions } from './filter.ts'
 
@@ -46,6 +47,7 @@ interface FullRow extends RecordRow, KeptSuccess {
   attempt_rows: AttemptRow[] | null
   recorded: number
   below: string[] | null
+  turn: TurnRow | null
 }
 
 const COLUMNS = `i.run, i.step, i.state, i.reason, i.due_at_ms, i.attempts, i.deferrals, i.crashes, i.replays,
@@ -74,6 +76,15 @@ export function prepareReading(s: string): Reading {
         WHERE o.run = i.run AND o.step = i.step AND o.tenant = i.tenant) AS operation_rows,
        (SELECT json_agg(a ORDER BY a.number) FROM ${s}.attempts a
         WHERE a.run = i.run AND a.step = i.step AND a.tenant = i.tenant) AS attempt_rows,
+       CASE WHEN i.entity IS NOT NULL THEN (
+         SELECT json_build_object('series', e.series, 'entity', e.name, 'rule', p.rule, 'standing', p.standing,
+           'before_run', before.id, 'before_step', before.step, 'behind', (SELECT count(*) FROM ${s}.places w
+             WHERE w.entity = p.entity AND w.place > p.place AND w.standing = 'waits'))
+         FROM ${s}.places p JOIN ${s}.entities e ON e.id = p.entity AND e.tenant = p.tenant
+         LEFT JOIN LATERAL (SELECT b.id, f.step FROM ${s}.places f JOIN ${s}.runs b ON b.no = f.run AND b.tenant = f.tenant
+           WHERE f.entity = p.entity AND f.place < p.place AND f.standing <> 'passed'
+           ORDER BY f.place DESC LIMIT 1) before ON true
+         WHERE p.run = i.run AND p.step = i.step AND p.tenant = i.tenant) END AS turn,
        (WITH RECURSIVE below (step) AS (
           SELECT json_array_elements_text(i.dependents::json)
           UNION
@@ -109,6 +120,7 @@ export function prepareReading(s: string): Reading {
       operations: row.operation_rows ?? [],
       attempts: kept ? [...attempts, kept] : attempts,
       dependents: row.below ?? [],
+      turn: toTurn(row.turn ?? undefined),
     })
   }
 

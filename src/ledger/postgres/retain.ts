@@ -39,6 +39,15 @@ export function prepareRetain(s: string): Retain {
      members AS (DELETE FROM ${s}.job_members m USING ended e WHERE m.job = e.id)
      DELETE FROM ${s}.jobs j USING ended e WHERE j.id = e.id`,
   )
+  const forgetEntities = prepare(
+    // As long as a run of its items is kept, what is older is known as such.
+    `WITH idle AS (
+       SELECT e.id FROM ${s}.entities e WHERE e.updated_at_ms < $1
+         AND NOT EXISTS (SELECT 1 FROM ${s}.items i WHERE i.entity = e.id)
+       ORDER BY e.id LIMIT $2 FOR UPDATE SKIP LOCKED)
+     DELETE FROM ${s}.entities e USING idle WHERE e.id = idle.id
+       AND NOT EXISTS (SELECT 1 FROM ${s}.items i WHERE i.entity = e.id)`,
+  )
   const sumTallies = prepare(
     `WITH free AS (SELECT book, kind, slot FROM ${s}.tallies WHERE slot <> 0 ORDER BY book, kind, slot
        FOR UPDATE SKIP LOCKED),
@@ -54,6 +63,7 @@ export function prepareRetain(s: string): Retain {
     async forget(session, { endedBeforeMs, nowMs, limit }) {
       const [forgotten] = await session.rows(forgetRuns, [endedBeforeMs, limit])
       await session.rows(forgetJobs, [endedBeforeMs])
+      await session.rows(forgetEntities, [endedBeforeMs, limit])
       const [expired] = await session.rows(forgetEffects, [nowMs, limit])
       return { runs: forgotten?.runs ?? 0, effects: expired?.effects ?? 0 }
     },

@@ -1,14 +1,15 @@
 /** `settle` of the port: the settlements of many calls in one statement, each fenced by its token. */
-import { itemId, parseItemId } from '../../core/ids.ts'
+import { parseItemId } from '../../core/ids.ts'
 import type { ItemState } from '../../core/item-state.ts'
 import { isKeptWithItem } from '../kept-success.ts'
 import type { Settlement, SettleReceipt } from '../port.ts'
 import { LEASED, runOf } from './claimed.ts'
 import { type Column, column, prepare, type Scalar, type Session, steady, steadyColumn } from './connection.ts'
-import { type Dependents, ENDS, type EndedRow, releasedIn, TAKES_ALONG } from './dependents.ts'
+import { ENDS, type EndedRow, type QueuedItem, releasedIn, TAKES_ALONG } from './dependents.ts'
 import type { Effects } from './effects.ts'
 import type { KnownRuns } from './known-runs.ts'
 import type { Lanes } from './lanes.ts'
+import type { Turns } from './turns.ts'
 
 export interface TimedSettlement {
   readonly settlement: Settlement
@@ -26,7 +27,7 @@ interface SettledRow extends Omit<EndedRow, 'tenant' | 'step' | 'run_id'> {
 interface SucceededRow {
   /** Those that are settled, counted from 1; `null`: all. */
   places: number[] | null
-  releasing: { ord: number; run: number; dependents: string }[] | null
+  following: { ord: number; run: number; dependents: string | null; releases: boolean; entity: number | null }[] | null
 }
 
 interface Placed extends TimedSettlement {
@@ -40,13 +41,13 @@ const NOTHING: readonly string[] = []
 export function prepareSettle(
   s: string,
   parts: {
-    readonly dependents: Dependents
     readonly effects: Effects
     readonly lanes: Lanes
     readonly knownRuns: KnownRuns
+    readonly turns: Turns
   },
 ): Settle {
-  const { dependents, effects, lanes, knownRuns: known } = parts
+  const { effects, lanes, knownRuns: known, turns } = parts
   const settleAll = prepare<SettledRow>(settleText(s))
   const succeedAll = prepare<SucceededRow>(succeedText(s))
 
@@ -65,11 +66,12 @@ export function prepareSettle(
       done.flatMap(({ gate }) => (gate ? [gate] : [])),
     )
     const byPlace = new Map(placed.map((entry) => [entry.place, entry]))
-    const queued = await queuedAfter(session, byPlace, rows)
+    const { queued, superseded } = await follow(session, byPlace, rows)
     return entries.map((_, place) => {
       const row = settled.get(place)
       if (!row) return LEASE_LOST
-      return { outcome: 'settled', state: row.state as ItemState, queued: queued.get(place) ?? NOTHING }
+      const state = superseded.has(place) ? 'superseded' : (row.state as ItemState)
+      return { outcome: 'settled', state, queued: queued.get(place) ?? NOTHING }
     })
   }
 
@@ -84,28 +86,31 @@ export function prepareSettle(
     return [...rows, ...succeeded.flatMap((answer) => settledOf(plain, answer))]
   }
 
-  /** What each settlement has queued; where several were needed, it is told to the last of them. */
-  async function queuedAfter(
+  /** What each settlement has queued, told to the last of those that were needed, and which of them were superseded. */
+  async function follow(
     session: Session,
     byPlace: ReadonlyMap<number, Placed>,
     rows: readonly SettledRow[],
-  ): Promise<Map<number, string[]>> {
+  ): Promise<{ queued: ReadonlyMap<number, string[]>; superseded: ReadonlySet<number> }> {
     const queued = new Map<number, string[]>()
+    const superseded = new Set<number>()
     const concerned = rows.flatMap((row) => {
-      const entry = row.releases || row.takes_along ? byPlace.get(row.place) : undefined
+      const entry = row.releases || row.takes_along || row.entity !== null ? byPlace.get(row.place) : undefined
       if (!entry) return []
       return [{ ...row, ...entry, tenant: entry.settlement.tenant, step: entry.at.step, run_id: entry.at.runId }]
     })
     // By time, as each call came with its own; nearly always there is one.
     for (const [nowMs, ended] of Map.groupBy(concerned, (row) => row.nowMs)) {
       const last = ended.toSorted((a, b) => b.place - a.place)
-      for (const item of await dependents.followUp(session, ended, nowMs)) {
-        const cause = last.find((row) => row.run === item.run && stepsOf(row).includes(item.step))
-        if (!cause) continue
-        queued.set(cause.place, [...(queued.get(cause.place) ?? []), itemId(cause.run_id, item.step)])
+      const followed = await turns.follow(session, ended, nowMs)
+      for (const item of followed.queued) {
+        const cause = last.find((row) => isCauseOf(row, item)) ?? last[0]
+        if (cause) queued.set(cause.place, [...(queued.get(cause.place) ?? []), item.itemId])
       }
+      const ids = new Set(followed.superseded.map((item) => item.itemId))
+      for (const row of ended) if (ids.has(row.settlement.itemId)) superseded.add(row.place)
     }
-    return queued
+    return { queued, superseded }
   }
 
   return settle
@@ -151,7 +156,7 @@ function settleText(s: string): string {
         note, failure, place, known_run) OFFSET 0) n
     WHERE i.run = n.run AND i.step = n.step AND i.tenant = n.tenant
       AND i.lease_token = n.token AND ${LEASED}
-    RETURNING n.place, i.tenant, i.run, i.step, i.state, i.dependents, i.channel, i.lease, i.recorded, n.outcome, n.counts,
+    RETURNING n.place, i.tenant, i.run, i.step, i.state, i.dependents, i.entity, i.channel, i.lease, i.recorded, n.outcome, n.counts,
       n.started_at_ms, n.ended_at_ms, n.status, n.idempotency_key, n.note, n.failure,
       CASE WHEN i.released THEN NOT (SELECT o.released FROM ${s}.items o
         WHERE o.run = i.run AND o.step = i.step AND o.tenant = i.tenant) ELSE false END AS releases,
@@ -162,7 +167,7 @@ function settleText(s: string): string {
     SELECT tenant, run, step, recorded, outcome, counts, started_at_ms, ended_at_ms, status, idempotency_key, note, failure
     FROM settled WHERE outcome IS NOT NULL),
   ${leasesReturned(s)}
-  SELECT place, run, state, dependents, releases, takes_along FROM settled`
+  SELECT place, run, state, dependents, entity, releases, takes_along FROM settled`
 }
 
 /**
@@ -185,12 +190,13 @@ function succeedText(s: string): string {
           u (known_run, tenant, run_id, step, token, at_ms, reason, output, external_id, from_ms, to_ms, status, key, ord)) v
       OFFSET 0) n
     WHERE i.run = n.run AND i.step = n.step AND i.tenant = n.tenant AND i.lease_token = n.token AND ${LEASED}
-    RETURNING n.ord, i.run, i.dependents, i.channel, i.lease,
+    RETURNING n.ord, i.run, i.dependents, i.entity, i.channel, i.lease,
       CASE WHEN i.released THEN NOT (SELECT o.released FROM ${s}.items o
         WHERE o.run = i.run AND o.step = i.step AND o.tenant = i.tenant) ELSE false END AS releases),
   ${leasesReturned(s)}
   SELECT CASE WHEN count(*) < cardinality($5::bigint[]) THEN coalesce(json_agg(ord), '[]') END AS places,
-    json_agg(json_build_object('ord', ord, 'run', run, 'dependents', dependents)) FILTER (WHERE releases) AS releasing
+    json_agg(json_build_object('ord', ord, 'run', run, 'dependents', dependents, 'releases', releases, 'entity', entity))
+      FILTER (WHERE releases OR entity IS NOT NULL) AS following
   FROM settled`
 }
 
@@ -224,12 +230,12 @@ function isPlainSuccess({ to, attempt, memo, deferral }: Settlement): boolean {
   return isKeptWithItem(attempt)
 }
 
-function settledOf(plain: readonly Placed[], { places, releasing }: SucceededRow): SettledRow[] {
+function settledOf(plain: readonly Placed[], { places, following }: SucceededRow): SettledRow[] {
   const settled = places ? places.flatMap((ord) => plain[ord - 1] ?? []) : plain
-  const releases = new Map(releasing?.map((row) => [plain[row.ord - 1]?.place, row]))
+  const followed = new Map(following?.map((row) => [plain[row.ord - 1]?.place, row]))
   return settled.map(({ place }) => {
-    const { run = 0, dependents = null } = releases.get(place) ?? {}
-    return { place, run, state: 'succeeded', dependents, releases: releases.has(place), takes_along: false }
+    const { run = 0, dependents = null, releases = false, entity = null } = followed.get(place) ?? {}
+    return { place, run, state: 'succeeded', dependents, releases, takes_along: false, entity }
   })
 }
 
@@ -296,6 +302,11 @@ function attemptColumns(of: ColumnOf): Column[] {
     of(({ attempt }) => attempt?.note),
     of(({ attempt }) => (attempt?.failure === undefined ? null : JSON.stringify(attempt.failure))),
   ]
+}
+
+function isCauseOf(row: EndedRow, item: QueuedItem): boolean {
+  if (item.entity !== undefined) return row.entity === item.entity
+  return row.run === item.run && stepsOf(row).includes(item.step)
 }
 
 function stepsOf(row: EndedRow): string[] {

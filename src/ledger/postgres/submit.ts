@@ -1,8 +1,10 @@
 /** `submit` of the port: the runs of many calls in one statement. */
-import { dependentsOf, idTaken } from '../new-runs.ts'
-import type { NewItem, NewRun, SubmitReceipt } from '../port.ts'
+import { dependentsOf, idTaken, stepsAbove } from '../new-runs.ts'
+import type { NewItem, NewRun, SubmitReceipt, SupersededItem } from '../port.ts'
+import { unmetOf } from '../turns.ts'
 import { type Column, column, prepare, type Session, storable } from './connection.ts'
 import type { Names } from './names.ts'
+import { runThatSuperseded, type Turns } from './turns.ts'
 
 export interface Submit {
   /** What {@link accept} needs to exist, made outside of its transaction. */
@@ -41,7 +43,12 @@ export function allAccepted(runs: readonly NewRun[]): Accepted {
   return { receipts: runs.map((run) => ({ outcome: 'accepted', runId: run.id })), newestRun: 0 }
 }
 
-export function prepareSubmit(s: string, names: Names): Submit {
+/** It takes places in the order of entities. */
+export function isOrdered({ items }: NewRun): boolean {
+  return items.some(({ turn }) => turn !== undefined)
+}
+
+export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
   const insert = prepare<{ accepted: number; newest: number | null; ids: string[] | null }>(
     // The rows come, and are numbered, in the order in which they were given.
     `WITH accepted AS (
@@ -108,10 +115,30 @@ export function prepareSubmit(s: string, names: Names): Submit {
       session,
       runs.filter((run) => !isAccepted.has(run)),
     )
+    const superseded = await takePlaces(
+      session,
+      fresh.filter((run) => isAccepted.has(run) && isOrdered(run)),
+    )
     return {
-      receipts: runs.map((run) => receipts.get(run) ?? { outcome: 'accepted', runId: run.id }),
+      receipts: runs.map((run) => receipts.get(run) ?? acceptedReceipt(run, superseded.get(run.id))),
       newestRun: Math.max(0, ...answers.map(({ newest }) => newest)),
     }
+  }
+
+  /** What was superseded, by the run that did it. */
+  async function takePlaces(session: Session, runs: readonly NewRun[]): Promise<Map<string, SupersededItem[]>> {
+    const newcomers = runs.flatMap(({ tenant, id: runId, items }) =>
+      items.flatMap(({ step, turn }) => (turn ? [{ tenant, runId, step, turn, above: stepsAbove(step, items) }] : [])),
+    )
+    const nowMs = Math.max(0, ...runs.map((run) => run.createdAtMs))
+    const { superseded } = await turns.join(session, newcomers, nowMs)
+    const byRun = Map.groupBy(superseded, runThatSuperseded)
+    return new Map(
+      [...byRun].map(([runId, ended]) => [
+        runId,
+        ended.map(({ itemId, reason, attempts }) => ({ itemId, reason, attempts })),
+      ]),
+    )
   }
 
   async function insertChunk(session: Session, runs: readonly NewRun[]) {
@@ -150,6 +177,10 @@ export function prepareSubmit(s: string, names: Names): Submit {
     acceptNew,
     accept,
   }
+}
+
+function acceptedReceipt({ id: runId }: NewRun, superseded: readonly SupersededItem[] | undefined): SubmitReceipt {
+  return { outcome: 'accepted', runId, ...(superseded && { superseded }) }
 }
 
 function chunksOf(runs: readonly NewRun[]): (readonly NewRun[])[] {
@@ -198,12 +229,12 @@ function itemColumns(steps: readonly NewStep[], names: Names): Column[] {
     column(steps, ({ item }) => item.step),
     column(steps, ({ position }) => position),
     column(steps, ({ item }) => names.channel(item.lane, item.endpoint)?.channel),
-    column(steps, ({ item }) => (item.after.length > 0 ? 'waiting' : 'queued')),
-    column(steps, ({ item }) => (item.after.length > 0 ? null : item.dueAtMs)),
+    column(steps, ({ item }) => (unmetOf(item) > 0 ? 'waiting' : 'queued')),
+    column(steps, ({ item }) => (unmetOf(item) > 0 ? null : item.dueAtMs)),
     column(steps, ({ item }) => item.optional),
-    column(steps, ({ item }) => item.after.length),
+    column(steps, ({ item }) => unmetOf(item)),
     column(steps, ({ run }) => run.createdAtMs),
-    column(steps, ({ run, item }) => (item.after.length > 0 && item.dueAtMs > run.createdAtMs ? item.dueAtMs : null)),
+    column(steps, ({ run, item }) => (unmetOf(item) > 0 && item.dueAtMs > run.createdAtMs ? item.dueAtMs : null)),
     column(steps, ({ item }) => listText(item.after)),
     column(steps, ({ run, item }) => listText(dependentsOf(item.step, run.items))),
   ]

@@ -13,7 +13,7 @@ const BEFORE = 'before.no >= i.run AND before.no < i.no AND before.run = i.run A
 const UNRELEASED = `(SELECT count(*) FROM json_each(i."after") need
   LEFT JOIN items before ON ${BEFORE} WHERE before.released IS NOT 1)`
 
-const common = commonViolations(UNRELEASED)
+const common = commonViolations(UNRELEASED, { own: 'places p WHERE p.item = i.no', places: 'places' })
 
 /** Beside those of every store. */
 const DESCRIPTIONS = {
@@ -44,6 +44,8 @@ export const AUDIT_CHECKS: readonly AuditCheck[] = [
   itemCheck('due_is_claimable', common.due_is_claimable),
   itemCheck('waiting_for_something', common.waiting_for_something),
   itemCheck('order_kept', common.order_kept),
+  itemCheck('turns_in_order', common.turns_in_order),
+  itemCheck('turns_kept', common.turns_kept),
   itemCheck(
     'no_waiting_for_ever',
     `i.state = 'waiting' AND EXISTS (SELECT 1 FROM json_each(i."after") need
@@ -79,7 +81,7 @@ export const AUDIT_CHECKS: readonly AuditCheck[] = [
         OR i.cancel_reason IS NOT NULL OR i.fingerprint IS NOT NULL OR i.memo IS NOT NULL)`,
   ),
   itemCheck('edits_counted', 'i.edits <> (SELECT count(*) FROM edits e WHERE e.item = i.no)'),
-  ...['attempts', 'edits', 'operations'].map((table) => ({
+  ...['attempts', 'edits', 'operations', 'places'].map((table) => ({
     name: `no_orphan_${table}`,
     description: `no row of ${table} is without its item`,
     sql: `SELECT 'item number ' || t.item AS example FROM ${table} t WHERE t.item > ?1 AND t.item <= ?2

@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { impatientClock } from '../../../test/support/impatient-clock.ts'
+import { runAbout } from '../conformance/ordering.ts'
 import {
   attempt,
   chainRun,
@@ -42,6 +43,13 @@ const DAMAGES: readonly (readonly [check: string, sql: string])[] = [
   ['due_is_claimable', `UPDATE items SET due_at_ms = NULL WHERE state = 'retrying'`],
   ['waiting_for_something', `UPDATE items SET unmet = 0 WHERE state = 'waiting'`],
   ['waiting_for_something', `UPDATE items SET unmet = 2 WHERE state = 'waiting'`],
+  ['waiting_for_something', `UPDATE places SET standing = 'has_turn'`],
+  ['turns_in_order', `UPDATE places SET standing = 'has_turn'`],
+  ['turns_in_order', `UPDATE places SET standing = 'waits'`],
+  ['turns_in_order', `UPDATE places SET standing = 'passed'`],
+  ['turns_kept', 'DELETE FROM places'],
+  ['turns_kept', 'UPDATE items SET entity = NULL'],
+  ['no_orphan_places', 'UPDATE places SET item = 99 WHERE place = 2'],
   ['order_kept', `UPDATE items SET state = 'queued', due_at_ms = 1 WHERE state = 'waiting'`],
   ['no_waiting_for_ever', `UPDATE items SET state = 'cancelled', ended_at_ms = 1, fingerprint = NULL WHERE step = 'a'`],
   ['released_rightly', `UPDATE items SET released = 1 WHERE step = 'a'`],
@@ -126,7 +134,7 @@ async function openStore() {
   return { ledger, damage, remove: folder.remove }
 }
 
-/** One chain that is stuck, one success, one retry, one in processing, and twelve queued. */
+/** One chain that is stuck, one success, one retry, one in processing, eleven queued, and one that waits for its turn. */
 async function fill(ledger: Ledger): Promise<void> {
   const runs = [chainRun(), newRun(), newRun(), newRun()]
   await ledger.submit(runs)
@@ -141,5 +149,5 @@ async function fill(ledger: Ledger): Promise<void> {
     const item = claimed[index] ?? expect.fail('all were due')
     await settle(ledger, item, to, extra)
   }
-  await ledger.submit(Array.from({ length: 11 }, () => newRun()))
+  await ledger.submit([...Array.from({ length: 9 }, () => newRun()), runAbout('p1'), runAbout('p1')])
 }

@@ -3,6 +3,7 @@ import { itemId, parseItemId } from '../../core/ids.ts'
 import { type ItemState, isEndState } from '../../core/item-state.ts'
 import { type Database, prepare } from './connection.ts'
 import { itemsOfRun } from './item-numbers.ts'
+import type { Places } from './places.ts'
 import type { Tally } from './tally.ts'
 
 export interface EndedItem {
@@ -10,6 +11,8 @@ export interface EndedItem {
   readonly no: number
   readonly run: number
   readonly book: number
+  /** Whose turn it takes; `null`: nobody's. */
+  readonly entity: number | null
   /** JSON array of steps; `null`: none. */
   readonly dependents: string | null
   readonly optional: boolean
@@ -18,15 +21,15 @@ export interface EndedItem {
 export interface Dependents {
   /**
    * Follows up on an item that ended, or became a dead letter. It releases its dependents where it ended well, and where
-   * it is optional and failed; it takes them along where it was cancelled or discarded. A dead letter that is not optional
-   * leaves them waiting. Releases once, however often the item is replayed. Returns the ids of items now queued.
+   * it is optional and failed; it takes them along where it was cancelled, discarded or superseded. A dead letter that is not
+   * optional leaves them waiting. Releases once, however often the item is replayed. Returns the ids of items now queued.
    */
   followUp(item: EndedItem, state: ItemState, nowMs: number): string[]
 }
 
 const NOTHING_QUEUED: string[] = []
 
-export function prepareDependents(database: Database, tally: Tally): Dependents {
+export function prepareDependents(database: Database, tally: Tally, places: Places): Dependents {
   const markReleased = prepare(database, 'UPDATE items SET released = 1 WHERE no = ? AND released = 0')
   const release = prepare<{ state: ItemState }>(
     database,
@@ -36,17 +39,16 @@ export function prepareDependents(database: Database, tally: Tally): Dependents 
        reason = CASE WHEN unmet = 1 THEN 'the steps before it are done' ELSE reason END
      WHERE ${itemsOfRun('?2')} AND step = ?3 AND state = 'waiting' RETURNING state`,
   )
-  const end = prepare<{ dependents: string | null }>(
+  const end = prepare<{ no: number; entity: number | null; dependents: string | null }>(
     database,
     `UPDATE items SET state = ?1, reason = ?2, ended_at_ms = ?3, updated_at_ms = ?3
-     WHERE ${itemsOfRun('?4')} AND step = ?5 AND state = 'waiting' RETURNING dependents`,
+     WHERE ${itemsOfRun('?4')} AND step = ?5 AND state = 'waiting' RETURNING no, entity, dependents`,
   )
 
   function followUp(item: EndedItem, state: ItemState, nowMs: number): string[] {
     if (item.dependents === null || !(isEndState(state) || state === 'dead_lettered')) return NOTHING_QUEUED
     if (state === 'succeeded' || state === 'skipped' || item.optional) return releaseAfter(item, nowMs)
-    if (state === 'cancelled' || state === 'discarded') endAfter(item, state, nowMs)
-    return NOTHING_QUEUED
+    return state === 'dead_lettered' ? NOTHING_QUEUED : endAfter(item, state, nowMs)
   }
 
   function releaseAfter(item: EndedItem, nowMs: number): string[] {
@@ -61,8 +63,9 @@ export function prepareDependents(database: Database, tally: Tally): Dependents 
     return queued
   }
 
-  /** All the way down: whatever needs a step that will never run will never run. */
-  function endAfter(item: EndedItem, state: ItemState, nowMs: number): void {
+  /** All the way down: whatever needs a step that will never run will never run. Their turns go to others. */
+  function endAfter(item: EndedItem, state: ItemState, nowMs: number): string[] {
+    const queued: string[] = []
     const cause = parseItemId(item.itemId)?.step
     const reason = `step "${cause}", which it needs, was ${state}`
     const open = stepsOf(item.dependents)
@@ -71,7 +74,11 @@ export function prepareDependents(database: Database, tally: Tally): Dependents 
       if (!ended) continue
       tally.move(item.book, 'waiting', state)
       open.push(...stepsOf(ended.dependents))
+      if (ended.entity === null) continue
+      places.leave(ended.no)
+      queued.push(...places.giveTurn(ended.entity, nowMs))
     }
+    return queued
   }
 
   return { followUp }

@@ -29,8 +29,10 @@ export function prepareItemExport(database: Database): (from: number, below: num
        i.slow_lane_tries, i.optional, i.unmet, i.released, i.first_attempt_at_ms, i.updated_at_ms, i.ended_at_ms,
        i.not_before_ms, i.reason, i.cancel_reason, i.external_id, i.fingerprint, i.summary, i.hint, i.cause,
        i.dead_since_ms, i."after", i.dependents, i.memo, i.output,
+       e.series AS entity_series, e.name AS entity_name, p.place, p.rule AS place_rule, p.standing AS place_standing,
        i.success_from_ms, i.success_at_ms, i.success_status, i.success_key
      FROM items i CROSS JOIN channels c ON c.id = i.channel LEFT JOIN leases l ON l.id = i.lease
+       LEFT JOIN entities e ON e.id = i.entity LEFT JOIN places p ON p.item = i.no
      WHERE i.no >= ? AND i.no < ? ORDER BY i.no`,
   )
   const selectAttempts = prepare<Stored<Omit<TransferredAttempt, 'counts'> & { counts: number }>>(

@@ -10,6 +10,7 @@ import type {
   TransferredBook,
   TransferredChannel,
   TransferredEffect,
+  TransferredEntity,
   TransferredHealth,
   TransferredJob,
   TransferredJobMember,
@@ -28,9 +29,10 @@ type Place =
   | { readonly next: 'lanes' | 'books' | 'health' | 'end' }
   | { readonly next: 'actions' | 'jobs'; readonly after: string }
   | { readonly next: 'job_members'; readonly after: readonly [job: string, position: number] }
-  | { readonly next: 'runs'; readonly after: number }
+  | { readonly next: 'entities' | 'runs'; readonly after: number }
   | { readonly next: 'effects'; readonly after: readonly [tenant: string, key: string] }
 
+type EntityRow = TransferredEntity & { readonly id: number }
 type RunRow = Omit<TransferredRun, 'items'> & { readonly bytes: number }
 
 const FIRST_EFFECT = ['', ''] as const
@@ -63,7 +65,9 @@ export function* exportBatches(
       case 'lanes':
         return { batch: readLanes(database), next: { next: 'books' } }
       case 'books':
-        return { batch: readBooks(database), next: { next: 'runs', after: 0 } }
+        return { batch: readBooks(database), next: { next: 'entities', after: 0 } }
+      case 'entities':
+        return upToEntity(readEntities(database, at.after, batchItems))
       case 'runs':
         return upTo(readRuns(at.after))
       case 'effects':
@@ -78,6 +82,13 @@ export function* exportBatches(
         return { batch: readHealth(database), next: { next: 'end' } }
     }
   }
+}
+
+function upToEntity(rows: readonly EntityRow[]): Read {
+  const last = rows.at(-1)
+  if (!last) return { batch: undefined, next: { next: 'runs', after: 0 } }
+  const entities = rows.map(({ id: _, ...entity }) => entity)
+  return { batch: { kind: 'entities', entities, records: 0 }, next: { next: 'entities', after: last.id } }
 }
 
 function upTo(runs: readonly TransferredRun[]): Read {
@@ -129,6 +140,14 @@ function readBooks(database: Database): Content {
   ).all()
   const books = [...Map.groupBy(rows, ({ batch, pipeline }) => JSON.stringify([batch, pipeline])).values()]
   return { kind: 'books', books: books.map(toBook), records: 0 }
+}
+
+function readEntities(database: Database, after: number, batchItems: number): EntityRow[] {
+  return prepare<EntityRow>(
+    database,
+    `SELECT id, tenant, series, name, places, newest, newest_place, newest_item, updated_at_ms FROM entities
+     WHERE id > ? ORDER BY id LIMIT ?`,
+  ).all(after, batchItems)
 }
 
 function toBook(
@@ -224,7 +243,8 @@ export function countRows(database: Database): TransferCounts {
     `SELECT (SELECT count(*) FROM runs) AS runs, (SELECT count(*) FROM items) AS items,
        (SELECT count(*) FROM attempts) + (SELECT count(success_from_ms) FROM items) AS attempts,
        (SELECT count(*) FROM edits) AS edits, (SELECT count(*) FROM operations) AS operations,
-       (SELECT count(*) FROM effects) AS effects, (SELECT count(*) FROM actions) AS actions,
+       (SELECT count(*) FROM effects) AS effects, (SELECT count(*) FROM entities) AS entities,
+       (SELECT count(*) FROM places) AS places, (SELECT count(*) FROM actions) AS actions,
        (SELECT count(*) FROM jobs) AS jobs, (SELECT count(*) FROM job_members) AS job_members,
        (SELECT count(*) FROM health) AS health`,
   ).get()

@@ -15,6 +15,8 @@ export interface KnownLease {
   readonly optional: boolean
   /** JSON array of steps; `null`: none. */
   readonly dependents: string | null
+  /** Whose turn it has; `null`: nobody's. */
+  readonly entity: number | null
   readonly isDeadLetter: boolean
   readonly memo: string | null
 }

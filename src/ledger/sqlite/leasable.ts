@@ -42,6 +42,8 @@ export interface Leasable {
   /** `null`: the run's id. */
   readonly correlationId: string | null
   readonly createdAtMs: number
+  /** `null`: none. */
+  readonly entity: number | null
 }
 
 /** In the order of {@link LeasableTuple}. Each column costs as it is read: the past is one, and NULL where there is none. */
@@ -49,7 +51,7 @@ export const LEASABLE_COLUMNS = `i.no, i.run, i.step, i.state, i.book, i.due_at_
   CASE WHEN i.lease_token > 0 THEN json_array(i.attempts, i.deferrals, i.crashes, i.replays, i.recorded, i.edits,
     i.attempts_before_budget, i.budget_from_ms, i.slow_lane_tries, i.first_attempt_at_ms, i.cancel_reason, i.fingerprint,
     i.memo) END,
-  i.optional, i."after", i.dependents, r.id, r.flow, r.key, r.input, r.labels, r.correlation_id, r.created_at_ms`
+  i.optional, i."after", i.dependents, r.id, r.flow, r.key, r.input, r.labels, r.correlation_id, r.created_at_ms, i.entity`
 
 /** A plain array: the driver's row objects cost twice as much, on the hottest of all queries. */
 export type LeasableTuple = readonly [
@@ -71,6 +73,7 @@ export type LeasableTuple = readonly [
   labels: string | null,
   correlationId: string | null,
   createdAtMs: number,
+  entity: number | null,
 ]
 
 type PastTuple = readonly [
@@ -112,6 +115,7 @@ export function toLeasable(tuple: LeasableTuple): Leasable {
     labels: tuple[15],
     correlationId: tuple[16],
     createdAtMs: tuple[17],
+    entity: tuple[18],
   }
 }
 

@@ -129,6 +129,7 @@ export function prepareLeasing(database: Database, parts: LeasingParts): Leasing
       slowLaneTries: row.past.slowLaneTries,
       optional: row.optional === 1,
       dependents: row.dependents,
+      entity: row.entity,
       isDeadLetter: row.past.fingerprint !== null,
       memo: row.past.memo,
     })

@@ -23,6 +23,7 @@ import { prepareLeasing } from './leasing.ts'
 import { isInMemory } from './memory.ts'
 import { createNames } from './names.ts'
 import { prepareOperators } from './operators.ts'
+import { preparePlaces } from './places.ts'
 import { prepareReading } from './read.ts'
 import { prepareRecode, scrub } from './recode.ts'
 import { prepareRetain } from './retain.ts'
@@ -30,6 +31,7 @@ import { prepareSettle } from './settle.ts'
 import { prepareSubmit } from './submit.ts'
 import { listFailures } from './tallies.ts'
 import { createTally } from './tally.ts'
+import { prepareTurns } from './turns.ts'
 import { prepareWake } from './wake.ts'
 import { createWatcher, prepareVersion } from './watch.ts'
 import { createWriter } from './writer.ts'
@@ -61,13 +63,15 @@ export function createLedger(parts: LedgerParts): Ledger {
   const lanes = prepareLanes(database)
   const effects = prepareEffects(database)
   const health = prepareHealth(database)
-  const dependents = prepareDependents(database, tally)
-  const { submit, forgetNumbers } = prepareSubmit(database, names, tally)
+  const places = preparePlaces(database, tally)
+  const dependents = prepareDependents(database, tally, places)
+  const turns = prepareTurns(database, { dependents, places, tally })
+  const { submit, forgetNumbers } = prepareSubmit(database, { names, tally, turns })
   const leases = prepareLeases(database)
   const leasing = prepareLeasing(database, { attempts, known, leases, names, tally })
   const claims = prepareClaims(database, { names, leases, leasing })
-  const settle = prepareSettle({ database, attempts, dependents, effects, known, lanes, leases, tally })
-  const operators = prepareOperators(database, { dependents, effects, tally })
+  const settle = prepareSettle({ database, attempts, effects, known, lanes, leases, tally, turns })
+  const operators = prepareOperators(database, { effects, tally, turns })
   const wake = prepareWake(database, tally)
   const actions = prepareActions(database)
   const jobs = prepareJobs(database)

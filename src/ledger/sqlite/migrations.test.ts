@@ -61,7 +61,7 @@ async function openedFromVersion1(): Promise<{ ledger: Ledger; remove: () => Pro
   old.exec('PRAGMA user_version = 1; PRAGMA application_id = 0x486f6c64')
   old.close()
   const ledger = await openSqliteLedger({ path, clock: impatientClock() })
-  expect(ledger.migrationReport).toMatchObject({ fromVersion: 1, applied: ['lean-rows', 'actions', 'jobs'] })
+  expect(ledger.migrationReport).toMatchObject({ fromVersion: 1, applied: ['lean-rows', 'actions', 'jobs', 'order'] })
   const remove = async (): Promise<void> => {
     await ledger.close()
     await folder.remove()

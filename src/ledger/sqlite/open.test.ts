@@ -32,17 +32,17 @@ function open(path: string, busyTimeoutMs?: number): Promise<SqliteLedger> {
 describe('opening', () => {
   it('makes the file, and says what it did', async () => {
     const path = newPath()
-    expect(await pendingMigrations(path)).toEqual(['initial', 'lean-rows', 'actions', 'jobs'])
+    expect(await pendingMigrations(path)).toEqual(['initial', 'lean-rows', 'actions', 'jobs', 'order'])
     expect(existsSync(path)).toBe(false)
     const first = await open(path)
     expect(first.description).toBe(`sqlite:${path}`)
     expect(first.migrationReport).toEqual({
       fromVersion: 0,
-      toVersion: 4,
-      applied: ['initial', 'lean-rows', 'actions', 'jobs'],
+      toVersion: 5,
+      applied: ['initial', 'lean-rows', 'actions', 'jobs', 'order'],
     })
     const second = await open(path)
-    expect(second.migrationReport).toEqual({ fromVersion: 4, toVersion: 4, applied: [] })
+    expect(second.migrationReport).toEqual({ fromVersion: 5, toVersion: 5, applied: [] })
     expect(await pendingMigrations(path)).toEqual([])
     await first.close()
     await second.close()
@@ -119,21 +119,21 @@ describe('opening', () => {
 })
 
 describe('migrations', () => {
-  const more = [...MIGRATIONS, { version: 5, name: 'fifth', sql: 'CREATE TABLE added (x ANY) STRICT' }]
+  const more = [...MIGRATIONS, { version: 6, name: 'sixth', sql: 'CREATE TABLE added (x ANY) STRICT' }]
 
   it('apply what is missing, once, in one transaction', () => {
     const database = connect(':memory:', { busyWaitMs: 0 })
     migrate(database, 'test')
-    expect(migrate(database, 'test', more)).toEqual({ fromVersion: 4, toVersion: 5, applied: ['fifth'] })
-    expect(migrate(database, 'test', more)).toEqual({ fromVersion: 5, toVersion: 5, applied: [] })
+    expect(migrate(database, 'test', more)).toEqual({ fromVersion: 5, toVersion: 6, applied: ['sixth'] })
+    expect(migrate(database, 'test', more)).toEqual({ fromVersion: 6, toVersion: 6, applied: [] })
   })
 
   it('one that fails leaves the store as it was', () => {
     const database = connect(':memory:', { busyWaitMs: 0 })
     migrate(database, 'test')
-    const broken = [...more, { version: 6, name: 'broken', sql: 'CREATE TABLE added (x ANY) STRICT' }]
+    const broken = [...more, { version: 7, name: 'broken', sql: 'CREATE TABLE added (x ANY) STRICT' }]
     expect(errorOf(() => migrate(database, 'test', broken)).message).toContain('already exists')
-    expect(migrate(database, 'test', more).fromVersion).toBe(4)
+    expect(migrate(database, 'test', more).fromVersion).toBe(5)
   })
 
   it('are numbered from 1 without gaps', () => {

@@ -1,13 +1,22 @@
 /** What people, and the engine on their behalf, do to items: to be called inside a transaction. */
 import { parseItemId } from '../../core/ids.ts'
 import { type ItemState, isEndState } from '../../core/item-state.ts'
-import type { CancelOrder, DiscardOrder, OperatorOrder, OperatorReceipt, ReplayOrder, ResolveOrder } from '../port.ts'
+import type {
+  CancelOrder,
+  DiscardOrder,
+  NewTurn,
+  OperatorOrder,
+  OperatorReceipt,
+  ReplayOrder,
+  ResolveOrder,
+} from '../port.ts'
 import { type Refusal, whyNoCancel, whyNoDiscard, whyNoReplay, whyNoResolve } from '../refusals.ts'
 import { type Database, prepare } from './connection.ts'
-import type { Dependents } from './dependents.ts'
+import type { EndedItem } from './dependents.ts'
 import type { Effects } from './effects.ts'
 import { ITEMS_OF_RUNS } from './item-numbers.ts'
 import type { Tally } from './tally.ts'
+import type { Turns } from './turns.ts'
 
 export interface Operators {
   replay(order: ReplayOrder, nowMs: number): OperatorReceipt
@@ -18,6 +27,8 @@ export interface Operators {
 
 interface ItemRow {
   itemId: string
+  tenant: string
+  entity: number | null
   no: number
   run: number
   book: number
@@ -34,13 +45,15 @@ const NO_DEAD_LETTER = 'fingerprint = NULL, summary = NULL, hint = NULL, cause =
 
 export function prepareOperators(
   database: Database,
-  parts: { readonly dependents: Dependents; readonly effects: Effects; readonly tally: Tally },
+  parts: { readonly effects: Effects; readonly tally: Tally; readonly turns: Turns },
 ): Operators {
-  const { dependents, effects, tally } = parts
+  const { effects, tally, turns } = parts
   const select = prepare<ItemRow>(
     database,
-    `SELECT ? AS itemId, i.no, i.run, i.book, i.state, i.replays, i.edits, i.optional, i.dependents, i.summary, i.reason
-     FROM runs r CROSS JOIN items i ON ${ITEMS_OF_RUNS} WHERE r.id = ? AND i.step = ?`,
+    `SELECT ? AS itemId, i.no, i.run, i.book, i.state, i.replays, i.edits, i.optional, i.dependents, i.summary, i.reason,
+       i.entity, f.tenant
+     FROM runs r CROSS JOIN items i ON ${ITEMS_OF_RUNS} CROSS JOIN flows f ON f.id = r.flow
+     WHERE r.id = ? AND i.step = ?`,
   )
   const requeue = prepare(
     database,
@@ -48,6 +61,15 @@ export function prepareOperators(
        edits = edits + ?, replays = replays + 1, memo = NULL, attempts_before_budget = attempts, ${NO_DEAD_LETTER}
      WHERE no = ?`,
   )
+  /** Instead, where it takes a new place: from there it is given its turn. */
+  const waitForTurn = prepare(
+    database,
+    `UPDATE items SET state = 'waiting', unmet = 1, not_before_ms = ?, due_at_ms = NULL, updated_at_ms = ?,
+       budget_from_ms = ?, edits = edits + ?, replays = replays + 1, memo = NULL, attempts_before_budget = attempts,
+       ${NO_DEAD_LETTER}
+     WHERE no = ?`,
+  )
+  const selectState = prepare<{ state: ItemState }>(database, 'SELECT state FROM items WHERE no = ?')
   const end = prepare(
     database,
     `UPDATE items SET state = ?, reason = ?, ended_at_ms = ?, updated_at_ms = ?, output = ?, external_id = ?,
@@ -84,8 +106,13 @@ export function prepareOperators(
 
   function moved(row: ItemRow, state: ItemState, nowMs: number): OperatorReceipt {
     tally.move(row.book, row.state, state)
-    if (isEndState(state)) dependents.followUp({ ...row, optional: row.optional === 1 }, state, nowMs)
-    return { outcome: 'done', itemId: row.itemId, state }
+    if (!isEndState(state) && row.entity === null) return { outcome: 'done', itemId: row.itemId, state }
+    const { state: became } = turns.follow(placed(row), state, nowMs)
+    return { outcome: 'done', itemId: row.itemId, state: became }
+  }
+
+  function placed(row: ItemRow): EndedItem {
+    return { ...row, optional: row.optional === 1 }
   }
 
   function replayRow(row: ItemRow, order: ReplayOrder, nowMs: number): OperatorReceipt {
@@ -93,9 +120,19 @@ export function prepareOperators(
     if (edited) insertEdit.run(row.no, row.edits + 1, row.replays + 1, order.by, nowMs, order.editedInput)
     if (row.state === 'unknown_outcome') effects.endAllOf(row.itemId, 'not_done')
     note(row, 'replay', order, nowMs, `was ${row.state}: ${row.summary ?? row.reason ?? ''}`)
+    const turn = order.turn ?? turns.passed(placed(row))
+    if (turn) return rejoin(row, order, turn, nowMs)
     const reason = `replayed by ${order.by}${edited ? ', with an edited payload' : ''}`
     requeue.run(order.dueAtMs, nowMs, nowMs, reason, edited ? 1 : 0, row.no)
     return moved(row, 'queued', nowMs)
+  }
+
+  function rejoin(row: ItemRow, order: ReplayOrder, turn: NewTurn, nowMs: number): OperatorReceipt {
+    turns.leave(placed(row), nowMs)
+    waitForTurn.run(order.dueAtMs, nowMs, nowMs, order.editedInput === undefined ? 0 : 1, row.no)
+    tally.move(row.book, row.state, 'waiting')
+    turns.join(placed(row), row.tenant, turn, nowMs)
+    return { outcome: 'done', itemId: row.itemId, state: selectState.get(row.no)?.state ?? 'waiting' }
   }
 
   function endRow(

@@ -5,6 +5,7 @@ import { toSummary } from '../item-rows.ts'
 import { type KeptSuccess, keptSuccess } from '../kept-success.ts'
 import type { ItemFilter, ItemRecord, ItemSummary, Page, PageOf, RunRecord } from '../port.ts'
 import { type EditRow, type OperationRow, type RecordRow, type RunRow, toRecord, toRun } from '../record-rows.ts'
+import { type TurnRow, toTurn } from '../turns.ts'
 import type { Attempts } from './attempts.ts'
 import { type Database, prepare } from './connection.ts'
 import { hotItemsFor, itemConditions } from './filter.ts'
@@ -51,6 +52,16 @@ export function prepareReading(database: Database, attempts: Attempts): Reading 
     database,
     'SELECT what, by, at_ms, note FROM operations WHERE item = ? ORDER BY id',
   )
+  const selectTurn = prepare<TurnRow>(
+    database,
+    `SELECT e.series, e.name AS entity, p.rule, p.standing, r.id AS before_run, b.step AS before_step,
+       (SELECT count(*) FROM places w WHERE w.entity = p.entity AND w.place > p.place AND w.standing = 'waits') AS behind
+     FROM places p JOIN entities e ON e.id = p.entity
+     LEFT JOIN items b ON b.no = (SELECT f.item FROM places f WHERE f.entity = p.entity AND f.place < p.place
+       AND f.standing <> 'passed' ORDER BY f.place DESC LIMIT 1)
+     LEFT JOIN runs r ON r.no = b.run
+     WHERE p.item = ?`,
+  )
   const selectDependents = prepare<{ step: string }>(
     database,
     `WITH RECURSIVE below (step) AS (
@@ -76,6 +87,7 @@ export function prepareReading(database: Database, attempts: Attempts): Reading 
       operations: selectOperations.all(row.no),
       attempts: [...attempts.of(row.no), ...(kept ? [kept] : [])],
       dependents: selectDependents.all(row.run, row.no).map((dependent) => dependent.step),
+      turn: toTurn(selectTurn.get(row.no)),
     })
   }
 

@@ -40,6 +40,12 @@ export function prepareRetain(database: Database, failures: Failures, tally: Tal
     'DELETE FROM job_members WHERE job IN (SELECT id FROM jobs WHERE ended_at_ms < ?)',
     'DELETE FROM jobs WHERE ended_at_ms < ?',
   ].map((sql) => prepare(database, sql))
+  /** As long as a run of its items is kept, what is older is known as such. */
+  const deleteEntities = prepare(
+    database,
+    `DELETE FROM entities WHERE id IN (SELECT e.id FROM entities e WHERE e.updated_at_ms < ?
+       AND NOT EXISTS (SELECT 1 FROM items i WHERE i.entity = e.id) LIMIT ?)`,
+  )
 
   function forget(run: number, itemCount: number): void {
     const end = run + itemCount
@@ -54,6 +60,7 @@ export function prepareRetain(database: Database, failures: Failures, tally: Tal
     const ended = selectEnded.all(endedBeforeMs, limit)
     for (const { no, item_count } of ended) forget(no, item_count)
     for (const deletion of jobDeletions) deletion.run(endedBeforeMs)
+    deleteEntities.run(endedBeforeMs, limit)
     return { runs: ended.length, effects: deleteEffects.run(nowMs, limit).changes }
   }
 }

@@ -5,25 +5,25 @@ import { isKeptWithItem } from '../kept-success.ts'
 import type { SettledState, Settlement, SettleReceipt } from '../port.ts'
 import type { Attempts } from './attempts.ts'
 import { type Database, prepare } from './connection.ts'
-import type { Dependents } from './dependents.ts'
 import type { Effects } from './effects.ts'
 import { ITEMS_OF_RUNS } from './item-numbers.ts'
 import type { KnownLease, KnownLeases } from './known-leases.ts'
 import type { Lanes } from './lanes.ts'
 import type { Leases } from './leases.ts'
 import type { Tally } from './tally.ts'
+import type { Turns } from './turns.ts'
 
 export type Settle = (settlements: readonly Settlement[], nowMs: number) => SettleReceipt[]
 
 export interface SettleParts {
   readonly database: Database
   readonly attempts: Attempts
-  readonly dependents: Dependents
   readonly effects: Effects
   readonly known: KnownLeases
   readonly lanes: Lanes
   readonly leases: Leases
   readonly tally: Tally
+  readonly turns: Turns
 }
 
 interface LeasedRow {
@@ -35,6 +35,7 @@ interface LeasedRow {
   slow_lane_tries: number
   optional: number
   dependents: string | null
+  entity: number | null
   fingerprint: string | null
   memo: string | null
   cancel_reason: string | null
@@ -47,11 +48,11 @@ const LEASE_LOST: SettleReceipt = { outcome: 'lease_lost' }
 const FENCE = 'no = ? AND lease_token = ? AND lease = ?'
 
 export function prepareSettle(parts: SettleParts): Settle {
-  const { database, attempts, dependents, effects, known, lanes, leases, tally } = parts
+  const { database, attempts, effects, known, lanes, leases, tally, turns } = parts
   const selectLeased = prepare<LeasedRow>(
     database,
-    `SELECT i.no, i.run, i.lease, i.book, i.recorded, i.slow_lane_tries, i.optional, i.dependents, i.fingerprint,
-       i.memo, i.cancel_reason
+    `SELECT i.no, i.run, i.lease, i.book, i.recorded, i.slow_lane_tries, i.optional, i.dependents, i.entity,
+       i.fingerprint, i.memo, i.cancel_reason
      FROM runs r CROSS JOIN items i ON ${ITEMS_OF_RUNS}
      WHERE r.id = ? AND i.step = ? AND i.lease_token = ? AND i.lease IS NOT NULL`,
   )
@@ -157,8 +158,10 @@ export function prepareSettle(parts: SettleParts): Settle {
     }
     if (effect) effects.end(effect, settlement.tenant, itemId)
     if (gate) lanes.closeGate(gate)
-    if (lease.dependents === null) return { outcome: 'settled', state: to.state, queued: NOTHING }
-    return { outcome: 'settled', state: to.state, queued: dependents.followUp({ ...lease, itemId }, to.state, nowMs) }
+    if (lease.dependents === null && lease.entity === null) {
+      return { outcome: 'settled', state: to.state, queued: NOTHING }
+    }
+    return { outcome: 'settled', ...turns.follow({ ...lease, itemId }, to.state, nowMs) }
   }
 
   function lookUp({ itemId, token }: Settlement): { lease: KnownLease; cancelReason: string | null } | undefined {
@@ -175,6 +178,7 @@ export function prepareSettle(parts: SettleParts): Settle {
       slowLaneTries: row.slow_lane_tries,
       optional: row.optional === 1,
       dependents: row.dependents,
+      entity: row.entity,
       isDeadLetter: row.fingerprint !== null,
       memo: row.memo,
     }

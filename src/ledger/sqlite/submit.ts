@@ -1,8 +1,11 @@
+import { itemId } from '../../core/ids.ts'
 import { dependentsOf, idTaken } from '../new-runs.ts'
-import type { NewItem, NewRun, SubmitReceipt } from '../port.ts'
+import type { NewItem, NewRun, SubmitReceipt, SupersededItem } from '../port.ts'
+import { unmetOf } from '../turns.ts'
 import { type Database, prepare } from './connection.ts'
 import type { Names } from './names.ts'
 import type { Tally } from './tally.ts'
+import type { Turns } from './turns.ts'
 
 /** About what the columns of a lease and of an end take that a new item does not have yet; see `items.room`. */
 const ROOM_FOR_A_LIFE_BYTES = 28
@@ -14,7 +17,13 @@ export interface Submit {
   forgetNumbers(): void
 }
 
-export function prepareSubmit(database: Database, names: Names, tally: Tally): Submit {
+export interface SubmitParts {
+  readonly names: Names
+  readonly tally: Tally
+  readonly turns: Turns
+}
+
+export function prepareSubmit(database: Database, { names, tally, turns }: SubmitParts): Submit {
   const selectNext = prepare<{ next: number }>(database, 'SELECT coalesce(max(no), 0) + 1 AS next FROM items')
   const insertRun = prepare(
     database,
@@ -51,11 +60,32 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
     const book = names.book(run.batch, run.pipeline)
     const flow = names.flow(run.tenant, run.pipeline)
     if (!insertRow(nextNumber, flow, book, run)) return receiptOfKnown(run, flow)
-    const only = run.items.length === 1 ? run.items[0] : undefined
-    if (only) insertOne(nextNumber, book, run, only)
-    else insertItems(nextNumber, book, run)
+    const no = nextNumber
     nextNumber += run.items.length
+    const only = run.items.length === 1 ? run.items[0] : undefined
+    if (only && !only.turn) insertOne(no, book, run, only)
+    else if (insertItems(no, book, run)) {
+      const superseded = takePlaces(no, book, run)
+      if (superseded.length > 0) return { outcome: 'accepted', runId: run.id, superseded }
+    }
     return { outcome: 'accepted', runId: run.id }
+  }
+
+  function takePlaces(no: number, book: number, run: NewRun): SupersededItem[] {
+    return run.items.flatMap(({ step, turn, optional }, position) => {
+      if (!turn) return []
+      const dependents = dependentsText(step, run.items)
+      const item = {
+        itemId: itemId(run.id, step),
+        no: no + position,
+        run: no,
+        book,
+        entity: null,
+        dependents,
+        optional,
+      }
+      return turns.join(item, run.tenant, turn, run.createdAtMs)
+    })
   }
 
   /** False where its key, or its id, is known. */
@@ -78,9 +108,13 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
     tally.accept(book, 'queued', 1)
   }
 
-  function insertItems(no: number, book: number, run: NewRun): void {
+  /** True where some of them take places in the order of their entities. */
+  function insertItems(no: number, book: number, run: NewRun): boolean {
+    let ordered = false
     for (const [position, item] of run.items.entries()) {
-      const waits = item.after.length > 0
+      const unmet = unmetOf(item)
+      const waits = unmet > 0
+      ordered ||= item.turn !== undefined
       const state = waits ? 'waiting' : 'queued'
       insertItem.run(
         no + position,
@@ -91,14 +125,15 @@ export function prepareSubmit(database: Database, names: Names, tally: Tally): S
         state,
         waits ? null : item.dueAtMs,
         item.optional ? 1 : 0,
-        item.after.length,
+        unmet,
         run.createdAtMs,
         waits && item.dueAtMs > run.createdAtMs ? item.dueAtMs : null,
-        waits ? JSON.stringify(item.after) : null,
+        item.after.length > 0 ? JSON.stringify(item.after) : null,
         dependentsText(item.step, run.items),
       )
       tally.accept(book, state, 1)
     }
+    return ordered
   }
 
   function receiptOfKnown(run: NewRun, flow: number): SubmitReceipt {

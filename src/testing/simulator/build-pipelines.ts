@@ -10,6 +10,7 @@ import {
   type RequestStep,
   type StepContext,
 } from '../../engine/pipeline.ts'
+import type { AcceptedRecord } from '../../engine/step-order.ts'
 import { type CodeHooks, codeStep } from './code-step.ts'
 import { effectKeyOf, type RecordInput } from './record-input.ts'
 import type { PipelinePlan, Scenario, StepKind, StepPlan } from './scenario.ts'
@@ -33,6 +34,7 @@ function buildPipeline(seed: string, plan: PipelinePlan, hooks: CodeHooks): AnyP
     const common = {
       after: step.after,
       optional: step.optional,
+      ...orderOf(step),
       ...(step.maxAttempts !== undefined && { maxAttempts: step.maxAttempts }),
       ...(step.maxAgeMs !== undefined && { maxAge: step.maxAgeMs }),
     }
@@ -40,6 +42,14 @@ function buildPipeline(seed: string, plan: PipelinePlan, hooks: CodeHooks): AnyP
       ? pipeline.step(step.name, { ...codeStep(seed, step, hooks), ...common })
       : pipeline.step(step.name, { ...requestStep(step, step.kind), ...common })
   }, empty)
+}
+
+function orderOf({ order }: StepPlan) {
+  if (order === undefined) return {}
+  // A record without a subject, or a version, becomes a dead letter that says so.
+  const by = ({ input }: AcceptedRecord<RecordInput>) => input.subject ?? ''
+  if (order !== 'supersede') return { order: { by, afterDeadLetter: order } }
+  return { supersede: { by, version: ({ input }: AcceptedRecord<RecordInput>) => input.version ?? Number.NaN } }
 }
 
 type CodeKind = Extract<StepKind, `code_${string}`>

@@ -4,7 +4,7 @@
  */
 
 import type { EventName, HoldfastEvent } from '../../core/events.ts'
-import type { OperatorReceipt, Settlement } from '../../ledger/port.ts'
+import type { OperatorReceipt, Settlement, SupersededItem } from '../../ledger/port.ts'
 import type { DisturbanceKind } from '../network/disturbance.ts'
 import { itemIdsOf } from './checks/calls.ts'
 import type { Fact, StoreFact } from './fact.ts'
@@ -97,6 +97,8 @@ function countShapes(scenario: Scenario, count: Count): void {
     count('shape: fan-in', steps.filter(({ after }) => after.length > 1).length)
     count('shape: optional step', steps.filter(({ optional }) => optional).length)
   }
+  const orders = scenario.pipelines.flatMap(({ steps }) => steps.flatMap(({ order }) => order ?? []))
+  for (const order of orders) count(`order: steps that ${order}`)
   const records = scenario.submissions.flatMap((submission) => submission.records)
   count('shape: tenant of its own', records.filter(({ tenant }) => tenant !== undefined).length)
   count('shape: record that an API refuses', records.filter(({ refusedBy }) => refusedBy !== undefined).length)
@@ -142,10 +144,16 @@ function countStore(fact: StoreFact, count: Count): void {
   switch (fact.method) {
     case 'settle':
       for (const settlement of fact.request[0]) countLook(settlement, count)
-      for (const { outcome } of fact.result) count(`settle: ${outcome}`)
+      for (const receipt of fact.result) {
+        count(`settle: ${receipt.outcome}`)
+        if (receipt.outcome === 'settled' && receipt.state === 'superseded') count('order: not tried again')
+      }
       return
     case 'submit':
-      for (const { outcome } of fact.result) count(`submit: ${outcome}`)
+      for (const receipt of fact.result) {
+        count(`submit: ${receipt.outcome}`)
+        if (receipt.outcome === 'accepted') countSuperseded(receipt, count)
+      }
       return
     case 'beginEffects':
       for (const { outcome } of fact.result) count(`effect: ${outcome}`)
@@ -169,6 +177,13 @@ function countStore(fact: StoreFact, count: Count): void {
       countReceipts(fact.method, fact.result, count)
       break
   }
+}
+
+function countSuperseded(
+  { runId, superseded = [] }: { runId: string; superseded?: readonly SupersededItem[] },
+  count: Count,
+) {
+  for (const { itemId } of superseded) count(itemId.startsWith(runId) ? 'order: came too late' : 'order: replaced')
 }
 
 function countReceipts(method: string, receipts: readonly OperatorReceipt[], count: Count): void {
@@ -336,6 +351,8 @@ export const REQUIRED_COVERAGE: readonly string[] = [
   ...Object.keys(OPERATIONS).map((what) => `operation: ${what}, done`),
   ...['crashed', 'stopped'].map((how) => `process: ${how}`),
   ...['threw', 'returned', 'looked'].map((what) => `code: ${what}`),
+  ...['continue', 'hold', 'supersede'].map((order) => `order: steps that ${order}`),
+  ...['came too late', 'replaced', 'not tried again'].map((end) => `order: ${end}`),
   'cancel: marked',
   'lease: taken over',
   'shared call: several records',

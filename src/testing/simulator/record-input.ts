@@ -7,15 +7,19 @@ export type RecordInput = {
   readonly id: string
   readonly entity: string
   readonly variant?: number
+  readonly subject?: string
+  readonly version?: number
   readonly refusedBy?: readonly string[]
   readonly padding?: string
 }
 
-export function inputOf({ id, entity, variant, refusedBy, padding }: RecordPlan): RecordInput {
+export function inputOf({ id, entity, variant, subject, version, refusedBy, padding }: RecordPlan): RecordInput {
   return {
     id,
     entity,
     ...(variant !== undefined && { variant }),
+    ...(subject !== undefined && { subject }),
+    ...(version !== undefined && { version }),
     ...(refusedBy && { refusedBy }),
     ...(padding !== undefined && { padding: 'x'.repeat(padding) }),
   }

@@ -54,6 +54,8 @@ export interface StepPlan {
   readonly api: string
   readonly after: readonly string[]
   readonly optional: boolean
+  /** By the subjects of its records; `supersede` also by their versions. */
+  readonly order?: 'continue' | 'hold' | 'supersede'
   readonly maxAttempts?: number
   readonly maxAgeMs?: number
   /** Code steps: how long one try takes, and its limit. */
@@ -121,6 +123,10 @@ export interface RecordPlan {
   readonly entity: string
   /** Content of `post_operation` requests. Records with the same entity and other variants contradict each other. */
   readonly variant?: number
+  /** Whose record it is: what steps with an order go by. */
+  readonly subject?: string
+  /** Missing: such steps cannot tell what is newer. */
+  readonly version?: number
   /** Steps whose API will refuse this record's data (422) until an operator edits it. */
   readonly refusedBy?: readonly string[]
   /** Bytes of padding in the input. */

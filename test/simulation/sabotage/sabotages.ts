@@ -128,4 +128,18 @@ export const SABOTAGES: readonly Sabotage[] = [
     check: 'limits are kept',
     seed: 9,
   },
+  {
+    name: 'a new item does not wait for its turn',
+    file: 'src/ledger/turns.ts',
+    changes: [{ from: 'item.after.length + (item.turn ? 1 : 0)', to: 'item.after.length' }],
+    check: 'order is kept',
+    seed: 31,
+  },
+  {
+    name: 'an older value that comes late is taken for a new one',
+    file: 'src/ledger/turns.ts',
+    changes: [{ from: 'isOlderVersion(version, newest)', to: 'isOlderVersion(newest, newest)' }],
+    check: 'order is kept',
+    seed: 31,
+  },
 ]

@@ -47,6 +47,11 @@ export const eventsFollowTheStore: CheckFactory = ({ violated, followItems }) =>
   const claimed = new Map<string, number>()
   followItems({
     claimed: (item, { fact, claimed: { token } }) => void claimed.set(`${fact.process} ${item.itemId}`, token),
+    moved(item, _from, fact) {
+      // By a newer value, which somebody else may have brought.
+      if (item.state === 'superseded' && fact.kind === 'store')
+        settled.set(`${fact.process} ${item.itemId}`, item.state)
+    },
     settled(item, { receipt, fact }) {
       if (receipt.outcome === 'settled') settled.set(`${fact.process} ${item.itemId}`, receipt.state)
     },

@@ -13,6 +13,7 @@ import { oneSettlementPerLease } from './leases.ts'
 import { limitsAreKept } from './limits.ts'
 import { everythingEnds } from './liveness.ts'
 import { workersKeepLooking } from './looking.ts'
+import { orderIsKept } from './order.ts'
 import { retriedOnlyWhenSafe } from './retries.ts'
 import { secretsNeverLeave } from './secrets.ts'
 import { nothingStarves } from './starvation.ts'
@@ -35,6 +36,7 @@ export const ALL_CHECKS: readonly CheckFactory[] = [
   limitsAreKept,
   nothingStarves,
   workersKeepLooking,
+  orderIsKept,
   everythingEnds,
   eventsFollowTheStore,
   explainAgrees,

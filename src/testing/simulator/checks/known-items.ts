@@ -9,13 +9,16 @@ import type {
   ItemCounters,
   NewItem,
   NewRun,
+  NewTurn,
   OperatorReceipt,
   Settlement,
   SettleReceipt,
+  SupersededItem,
   WakeRequest,
 } from '../../../ledger/port.ts'
 import type { Fact, LedgerMethod } from '../fact.ts'
 import type { Scenario, StepPlan } from '../scenario.ts'
+import { createKnownTurns, type KnownTurns } from './known-turns.ts'
 
 export type StoreFactOf<Method extends LedgerMethod> = Extract<Fact, { kind: 'store'; method: Method }>
 
@@ -40,6 +43,8 @@ export interface KnownItem {
   readonly optional: boolean
   /** Undefined where the scenario knows no such step. */
   readonly plan: StepPlan | undefined
+  /** Whose turn it takes; another one when it is replayed with other data. */
+  turn: NewTurn | undefined
   /** What its effect is named at the API. */
   readonly operation: string
   state: ItemState
@@ -85,6 +90,7 @@ export interface KnownItems {
   get(id: string): KnownItem | undefined
   all(): Iterable<KnownItem>
   ofRun(runId: string): readonly KnownItem[]
+  readonly turns: Pick<KnownTurns, 'of' | 'before'>
 }
 
 /** One account for all who need it: each fact is worked through once. */
@@ -99,17 +105,41 @@ export function createItemAccount(scenario: Scenario): ItemAccount {
   const items = new Map<string, KnownItem>()
   const runs = new Map<string, KnownItem[]>()
   const released = new Set<KnownItem>()
+  /** Of the fact under way. */
+  let now: { readonly fact: Fact; readonly nowMs: number } | undefined
+  const turns = createKnownTurns({
+    release: (item) => {
+      if (now && isReady(item)) move(item, 'queued', now.fact, now.nowMs)
+    },
+    supersede(item) {
+      if (!now) return
+      move(item, 'superseded', now.fact)
+      followUp(item, now.fact, now.nowMs)
+    },
+  })
   const steps = new Map(
     scenario.pipelines.flatMap(({ name, steps }) => steps.map((step) => [`${name} ${step.name}`, step])),
   )
 
-  function accept(run: NewRun, fact: Fact): void {
+  function accept(run: NewRun, superseded: readonly SupersededItem[], fact: Fact): void {
     const ofRun = run.items.map((planned) => newItem(run, planned, steps.get(`${run.pipeline} ${planned.step}`), fact))
     runs.set(run.id, ofRun)
     for (const item of ofRun) {
       items.set(item.itemId, item)
       for (const tell of told.accepted) tell(item, run)
     }
+    for (const item of ofRun) {
+      if (item.turn && item.state === 'waiting') {
+        const ended = superseded.some((other) => other.itemId === item.itemId)
+        turns.join(item, item.turn, run.createdAtMs, ended)
+      }
+    }
+  }
+
+  /** All that it waited for is done, and it is its turn. */
+  function isReady(item: KnownItem): boolean {
+    const done = new Set((runs.get(item.runId) ?? []).filter((other) => released.has(other)).map(({ step }) => step))
+    return item.state === 'waiting' && item.after.every((step) => done.has(step)) && !turns.waits(item)
   }
 
   function move(item: KnownItem, to: ItemState, fact: Fact, dueAtMs?: number): void {
@@ -130,21 +160,19 @@ export function createItemAccount(scenario: Scenario): ItemAccount {
   function followUp(item: KnownItem, fact: Fact, nowMs: number): void {
     if (!isEndState(item.state) && item.state !== 'dead_lettered') return
     if (item.state === 'succeeded' || item.state === 'skipped' || item.optional) release(item, fact, nowMs)
-    else if (item.state === 'cancelled' || item.state === 'discarded') takeAlong(item, item.state, fact)
+    else if (isEndState(item.state)) takeAlong(item, item.state, fact)
   }
 
   function release(item: KnownItem, fact: Fact, nowMs: number): void {
     released.add(item)
-    const done = new Set((runs.get(item.runId) ?? []).filter((other) => released.has(other)).map(({ step }) => step))
-    for (const next of waitingFor(item)) {
-      if (next.after.every((step) => done.has(step))) move(next, 'queued', fact, nowMs)
-    }
+    for (const next of waitingFor(item)) if (isReady(next)) move(next, 'queued', fact, nowMs)
   }
 
   function takeAlong(item: KnownItem, state: ItemState, fact: Fact): void {
     for (const next of waitingFor(item)) {
       if (next.state !== 'waiting') continue
       move(next, state, fact)
+      turns.changed(next)
       takeAlong(next, state, fact)
     }
   }
@@ -178,10 +206,14 @@ export function createItemAccount(scenario: Scenario): ItemAccount {
     if (receipt.outcome === 'settled') {
       item.lease = undefined
       add(item, { attempts: settlement.attempt?.counts ? 1 : 0, deferrals: settlement.deferral ? 1 : 0 })
-      move(item, receipt.state, fact, receipt.state === settlement.to.state ? dueOf(settlement, nowMs) : undefined)
+      // What is superseded would have been tried again.
+      const state = receipt.state === 'superseded' ? settlement.to.state : receipt.state
+      move(item, state, fact, state === settlement.to.state ? dueOf(settlement, nowMs) : undefined)
     }
     for (const tell of told.settled) tell(item, { settlement, receipt, fact, lease })
-    if (receipt.outcome === 'settled') followUp(item, fact, nowMs)
+    if (receipt.outcome !== 'settled') return
+    turns.changed(item)
+    followUp(item, fact, nowMs)
   }
 
   function operate(receipt: OperatorReceipt, fact: StoreFactOf<'replay' | 'discard' | 'cancel' | 'resolve'>): void {
@@ -189,10 +221,26 @@ export function createItemAccount(scenario: Scenario): ItemAccount {
     if (!item || receipt.outcome !== 'done') return
     const from = item.state
     const nowMs = fact.request[1]
-    if (fact.method === 'replay') add(item, { replays: 1 })
-    move(item, receipt.state, fact, fact.method === 'replay' ? replayDue(fact, receipt.itemId) : undefined)
+    if (fact.method === 'replay') replay(item, receipt.state, fact)
+    else move(item, receipt.state, fact)
     for (const tell of told.operated) tell(item, from, fact)
+    turns.changed(item)
     followUp(item, fact, nowMs)
+  }
+
+  function replay(item: KnownItem, became: ItemState, fact: StoreFactOf<'replay'>): void {
+    add(item, { replays: 1 })
+    const order = fact.request[0].find(({ itemId }) => itemId === item.itemId)
+    const turn = order?.turn ?? (turns.of(item)?.standing === 'passed' ? item.turn : undefined)
+    if (!turn) {
+      move(item, 'queued', fact, order?.dueAtMs)
+      return
+    }
+    turns.leave(item)
+    item.turn = turn
+    // What it waited for was done before it was tried.
+    move(item, 'waiting', fact)
+    turns.join(item, turn, fact.request[1], became === 'superseded')
   }
 
   function wake({ lane, endpoint, what }: WakeRequest): void {
@@ -214,11 +262,15 @@ export function createItemAccount(scenario: Scenario): ItemAccount {
 
   function observe(fact: Fact): void {
     if (fact.kind !== 'store' || fact.result === undefined) return
+    now = { fact, nowMs: fact.atMs }
     switch (fact.method) {
+      case 'retain':
+        turns.retain(fact.request[0].endedBeforeMs)
+        return
       case 'submit':
         for (const [index, receipt] of fact.result.entries()) {
           const run = fact.request[0][index]
-          if (run && receipt.outcome === 'accepted') accept(run, fact)
+          if (run && receipt.outcome === 'accepted') accept(run, receipt.superseded ?? [], fact)
         }
         return
       case 'claim':
@@ -249,6 +301,7 @@ export function createItemAccount(scenario: Scenario): ItemAccount {
     get: (id) => items.get(id),
     all: () => items.values(),
     ofRun: (runId) => runs.get(runId) ?? [],
+    turns,
   }
   return {
     observe,
@@ -273,6 +326,7 @@ function noHandlers(): Told {
 
 function newItem(run: NewRun, planned: NewItem, plan: StepPlan | undefined, fact: Fact): KnownItem {
   const id = itemId(run.id, planned.step)
+  const waits = planned.after.length > 0 || planned.turn !== undefined
   return {
     itemId: id,
     runId: run.id,
@@ -284,10 +338,11 @@ function newItem(run: NewRun, planned: NewItem, plan: StepPlan | undefined, fact
     after: planned.after,
     optional: planned.optional,
     plan,
+    turn: planned.turn,
     operation: operationOf(id, run, plan),
-    state: planned.after.length > 0 ? 'waiting' : 'queued',
+    state: waits ? 'waiting' : 'queued',
     mayBeWoken: false,
-    dueAtMs: planned.after.length > 0 ? undefined : planned.dueAtMs,
+    dueAtMs: waits ? undefined : planned.dueAtMs,
     token: 0,
     lease: undefined,
     counters: { attempts: 0, deferrals: 0, crashes: 0, replays: 0 },
@@ -314,8 +369,4 @@ function add(item: KnownItem, more: Partial<ItemCounters>): void {
 function dueOf({ to }: Settlement, nowMs: number): number | undefined {
   if (to.state === 'queued') return nowMs
   return 'dueAtMs' in to ? to.dueAtMs : undefined
-}
-
-function replayDue(fact: StoreFactOf<'replay'>, id: string): number | undefined {
-  return fact.request[0].find((order) => order.itemId === id)?.dueAtMs
 }

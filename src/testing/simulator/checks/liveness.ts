@@ -16,6 +16,9 @@ export const everythingEnds: CheckFactory = ({ violated, followItems }) => {
     }
     if (row.state !== 'waiting') return `it is still ${row.state}: ${row.reason}`
     const item = items.get(row.itemId)
+    // Whoever is first in its order is judged by itself.
+    const [first] = item ? items.turns.before(item) : []
+    if (first) return undefined
     const needed = (item ? items.ofRun(item.runId) : []).filter(({ step }) => item?.after.includes(step))
     if (needed.some((other) => stops(other, rows.get(other.itemId)))) return undefined
     return `it waits for ${needed.map((other) => `${other.step}, ${rows.get(other.itemId)?.state}`).join('; ')}`

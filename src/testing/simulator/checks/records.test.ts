@@ -197,7 +197,7 @@ describe('explain agrees (rule 9)', () => {
     await told.settle({ ...fenceOf('r1.a'), ...failedForGood })
     return (await told.ledger.item('r1.a')) as ItemRecord
   }
-  const explain = (item: ItemRecord) => explainItem({ item, lane: undefined, undoing: [], nowMs: START_MS })
+  const explain = (item: ItemRecord) => explainItem({ item, lane: undefined, ahead: [], undoing: [], nowMs: START_MS })
 
   it('takes what the engine says', async () => {
     const item = await deadLetter()

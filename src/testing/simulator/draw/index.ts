@@ -6,6 +6,7 @@ import { withBatches } from './batches.ts'
 import { drawFrame } from './frame.ts'
 import { drawMachines } from './machines.ts'
 import { drawOperations } from './operations.ts'
+import { drawOrder } from './order.ts'
 import { drawPipelines } from './pipelines.ts'
 import { drawSubmissions } from './submissions.ts'
 import { drawTroubles } from './troubles.ts'
@@ -17,15 +18,16 @@ export function drawScenario(seed: string): Scenario {
   const apis = drawApis(seed, frame)
   const pipelines = withBatches(seed, frame, drawPipelines(seed, frame, apis))
   const submissions = drawSubmissions(seed, frame, machines, pipelines)
+  const troubles = drawTroubles(seed, frame, { machines, pipelines, submissions })
   return {
     seed,
     mood: frame.mood.name,
     busyMs: frame.busyMs,
     machines,
     apis,
-    pipelines,
-    submissions,
-    troubles: drawTroubles(seed, frame, { machines, pipelines, submissions }),
+    // Last, and by chance of its own: a world without an order is what it was before there was such a thing.
+    ...drawOrder(seed, { pipelines, submissions }),
+    troubles,
     operations: drawOperations(seed, frame, machines),
   }
 }
