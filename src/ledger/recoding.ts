@@ -3,7 +3,7 @@
 /**
  * What a stored text is. `json`: content as JSON text; `memo`: what the engine keeps with an item, JSON too; `text`: words for people;
  * `failure`: a `Failure` as JSON; `fingerprint`: a hash of content; `key`: the name of a run; `effect_key`: of an operation;
- * `derived_key`: an idempotency key, made of names; `labels`: JSON object; `details`: what an action was about, as JSON.
+ * `derived_key`: an idempotency key, made of names; `labels`: JSON object; `details`: what an action or a job is about, as JSON.
  */
 export type CellKind =
   | 'input'

@@ -40,6 +40,9 @@ const OVER_HTTP: Readonly<Record<string, string | { readonly because: string }>>
   'credentials show': 'GET /v1/credentials/{name}',
   'credentials set': 'POST /v1/credentials/{name}',
   'credentials rotate-key': 'POST /v1/credentials/rotate-key',
+  erase: 'POST /v1/erasures',
+  'keys list': { because: 'Keys are of the machines that have them: a gateway tells nobody which it has.' },
+  'keys rotate': { because: 'It needs the keys in the configuration changed first, and may run for hours.' },
   'breakers list': 'GET /v1/breakers',
   'breakers reset': 'POST /v1/breakers/{key}/reset',
   doctor: {

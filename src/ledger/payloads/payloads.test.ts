@@ -75,6 +75,7 @@ describe('D28: contents are encrypted at rest', () => {
       await ledger.failures(0),
       await ledger.lanes(),
       await ledger.actions({}, { limit: 9 }),
+      await ledger.jobs({}, { limit: 9 }),
     ])
     const notShown = ['ada.effect@example.com', 'fingerprint-of-ada']
     for (const content of CONTENTS) expect(seen.includes(content), content).toBe(!notShown.includes(content))

@@ -6,6 +6,7 @@
  */
 import type { Failure } from '../../core/failure.ts'
 import { parseItemId } from '../../core/ids.ts'
+import type { Json } from '../../core/json.ts'
 import type {
   ActionRecord,
   ClaimedItem,
@@ -13,6 +14,7 @@ import type {
   Gate,
   ItemRecord,
   ItemSummary,
+  JobRecord,
   Ledger,
   NewEffect,
   NewRun,
@@ -95,6 +97,14 @@ export function sealedLedger<Inner extends Ledger>(inner: Inner, sealing: Sealin
     async actions(filter, page) {
       const { rows, cursor } = await inner.actions(filter, page)
       return { rows: rows.map((action) => openAction(codec, action)), cursor }
+    },
+    async updateJob(change) {
+      const job = await inner.updateJob({ ...change, state: sealOwn(codec, change.state) })
+      return job && openJob(codec, job)
+    },
+    async jobs(filter, page) {
+      const { rows, cursor } = await inner.jobs(filter, page)
+      return { rows: rows.map((job) => openJob(codec, job)), cursor }
     },
     async run(runId) {
       const run = await inner.run(runId)
@@ -277,18 +287,31 @@ function sealResolve(codec: Codec, order: ResolveOrder): ResolveOrder {
 
 function sealAction(codec: Codec, action: ActionRecord): ActionRecord {
   if (!codec.encrypts) return action
-  return { ...action, reason: codec.sealText(action.reason), details: codec.sealText(JSON.stringify(action.details)) }
+  return { ...action, reason: codec.sealText(action.reason), details: sealOwn(codec, action.details) as string }
 }
 
 function openAction(codec: Codec, action: ActionRecord): ActionRecord {
-  const { details, reason } = action
-  const opened = typeof details === 'string' ? codec.openText(details) : details
-  const isOpened = typeof opened === 'string' && opened !== details
   return {
     ...action,
-    reason: codec.openText(reason),
-    details: isOpened ? (JSON.parse(opened) as ActionRecord['details']) : details,
+    reason: codec.openText(action.reason),
+    details: openOwn(codec, action.details) as ActionRecord['details'],
   }
+}
+
+/** A job's patch is content. */
+function openJob(codec: Codec, job: JobRecord): JobRecord {
+  return { ...job, state: openOwn(codec, job.state) }
+}
+
+/** What the engine keeps as JSON of its own: sealed, it is a string. */
+function sealOwn(codec: Codec, value: Json): Json {
+  return codec.encrypts ? codec.sealText(JSON.stringify(value)) : value
+}
+
+function openOwn(codec: Codec, value: Json): Json {
+  if (typeof value !== 'string') return value
+  const opened = codec.openText(value)
+  return opened === value ? value : (JSON.parse(opened) as Json)
 }
 
 function openClaimed(codec: Codec, item: ClaimedItem): ClaimedItem {

@@ -61,6 +61,7 @@ export const CONTENTS = [
   'ada.gate@example.com',
   'ada.typed@example.com',
   'ada.details@example.com',
+  'ada.patch@example.com',
   // Hashes of contents, by which everybody could try what they may be.
   'fingerprint-of-ada',
 ] as const
@@ -109,4 +110,6 @@ export async function workOn(ledger: Ledger, run: NewRun): Promise<void> {
   await ledger.recordActions([
     { ...action(1), reason: 'ada.typed@example.com asked', details: { filter: { key: 'ada.details@example.com' } } },
   ])
+  const state = { patch: { email: 'ada.patch@example.com' } }
+  await ledger.updateJob({ id: `job of ${run.id}`, fromRevision: 0, endedAtMs: START_MS, state })
 }

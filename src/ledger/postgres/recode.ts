@@ -72,6 +72,7 @@ function shelvesOf(s: string): readonly ServerShelf[] {
       `split_part(x.owner, '.', 1) = ANY($1::text[])`,
     ),
     alone('actions', ['id'], { reason: 'text', details: 'details' }),
+    alone('jobs', ['id'], { state: 'details' }),
     alone('lanes', ['lane'], { gate_reason: 'text', suspended_reason: 'text' }),
   ]
 }

@@ -102,6 +102,14 @@ const SHELVES: readonly SqliteShelf[] = [
     columns: { reason: 'text', details: 'details' },
   },
   {
+    name: 'jobs',
+    from: 'jobs x',
+    fromRuns: undefined,
+    key: ['id'],
+    runId: `''`,
+    columns: { state: 'details' },
+  },
+  {
     name: 'lanes',
     from: 'lanes x',
     fromRuns: undefined,
