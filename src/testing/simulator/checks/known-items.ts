@@ -105,6 +105,8 @@ export function createItemAccount(scenario: Scenario): ItemAccount {
   const items = new Map<string, KnownItem>()
   const runs = new Map<string, KnownItem[]>()
   const released = new Set<KnownItem>()
+  /** Of the run that is being accepted: what has not taken its place yet, and so is not to start. */
+  const withoutPlace = new Set<KnownItem>()
   /** Of the fact under way. */
   let now: { readonly fact: Fact; readonly nowMs: number } | undefined
   const turns = createKnownTurns({
@@ -128,7 +130,9 @@ export function createItemAccount(scenario: Scenario): ItemAccount {
       items.set(item.itemId, item)
       for (const tell of told.accepted) tell(item, run)
     }
+    for (const item of ofRun) if (item.turn) withoutPlace.add(item)
     for (const item of ofRun) {
+      withoutPlace.delete(item)
       if (item.turn && item.state === 'waiting') {
         const ended = superseded.some((other) => other.itemId === item.itemId)
         turns.join(item, item.turn, run.createdAtMs, ended)
@@ -139,7 +143,12 @@ export function createItemAccount(scenario: Scenario): ItemAccount {
   /** All that it waited for is done, and it is its turn. */
   function isReady(item: KnownItem): boolean {
     const done = new Set((runs.get(item.runId) ?? []).filter((other) => released.has(other)).map(({ step }) => step))
-    return item.state === 'waiting' && item.after.every((step) => done.has(step)) && !turns.waits(item)
+    return (
+      item.state === 'waiting' &&
+      !withoutPlace.has(item) &&
+      item.after.every((step) => done.has(step)) &&
+      !turns.waits(item)
+    )
   }
 
   function move(item: KnownItem, to: ItemState, fact: Fact, dueAtMs?: number): void {
