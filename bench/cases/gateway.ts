@@ -58,7 +58,7 @@ function webhooks(name: string, kind: ServerKind): Contender {
       using load = await openRawLoad(server.port, CONNECTIONS, events())
       const round = () => load.run(EVENTS_PER_ROUND)
       await measureFor(WARM_UP_MS * scale, EVENTS_PER_ROUND, round)
-      return measureFor(DURATION_MS * scale, EVENTS_PER_ROUND, round, server.cpuMs)
+      return await measureFor(DURATION_MS * scale, EVENTS_PER_ROUND, round, server.cpuMs)
     },
   }
 }

@@ -33,9 +33,11 @@ export async function openRawLoad(port: number, connections: number, make: () =>
 function sendOn(socket: Socket, next: () => Buffer | undefined): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   let text = ''
+  const ended = () => reject(new Error(`The connection ended: ${text}`))
   function send(): void {
     const request = next()
-    if (request) socket.write(request)
+    if (request && !socket.destroyed) socket.write(request)
+    else if (request) ended()
     else resolve()
   }
   function hear(piece: Buffer): void {
@@ -46,7 +48,6 @@ function sendOn(socket: Socket, next: () => Buffer | undefined): Promise<void> {
     text = ''
     send()
   }
-  const ended = () => reject(new Error(`The connection ended: ${text}`))
   socket.on('data', hear)
   socket.on('close', ended)
   send()

@@ -29,6 +29,7 @@ export interface GatewayApp {
   serve(incoming: IncomingMessage, outgoing: ServerResponse): boolean
   /** From now on nobody is let in, answers ask for their connection to be closed, streams end, and `/readyz` says so. */
   drain(): void
+  readonly inFlight: number
   /** Resolves when nothing is in flight. */
   idle(): Promise<void>
 }
@@ -58,6 +59,9 @@ export function createGatewayApp(parts: GatewayParts): GatewayApp {
       draining = true
       admission.close()
       streams.close()
+    },
+    get inFlight() {
+      return admission.inFlight
     },
     idle: () => admission.idle(),
   }

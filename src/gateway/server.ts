@@ -12,6 +12,8 @@ import { problemResponse, refusal } from './problems.ts'
 export interface Gateway {
   /** `http://127.0.0.1:4180` */
   readonly url: string
+  /** Requests that are under way. */
+  readonly inFlight: number
   /** Takes no new connections, lets what is under way end for `graceMs` (default 10,000), then breaks off the rest. Idempotent. */
   stop(options?: { readonly graceMs?: number }): Promise<void>
 }
@@ -71,6 +73,9 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
 
   return {
     url: urlOf(server),
+    get inFlight() {
+      return app.inFlight
+    },
     stop({ graceMs = GRACE_MS } = {}) {
       stopping ??= stop(graceMs)
       return stopping

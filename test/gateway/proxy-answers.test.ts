@@ -4,7 +4,8 @@ import http from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { startStreamServer } from '../sdks/support/stream-server.ts'
-import { openProxy, raw, rawRequest, started, upstream } from './support/proxy-bench.ts'
+import { raw, rawRequest } from '../support/raw-http.ts'
+import { openProxy, started, upstream } from './support/proxy-bench.ts'
 
 describe('the proxy', () => {
   test('status, headers and body come back; several cookies stay several', async () => {

@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checkProxyPath, proxyTarget } from '../../src/gateway/proxy/target.ts'
-import { openProxy, raw, rawRequest, upstream } from './support/proxy-bench.ts'
+import { raw, rawRequest } from '../support/raw-http.ts'
+import { openProxy, upstream } from './support/proxy-bench.ts'
 
 const REFUSED_PATHS = [
   '/../secret',

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import http from 'node:http'
 import { describe, expect, test } from 'vitest'
 import type { DurableRequest } from '../../src/gateway/proxy/durable.ts'
-import { type Answer, answerJson, openProxy, raw, rawRequest, started, upstream } from './support/proxy-bench.ts'
+import { raw, rawRequest } from '../support/raw-http.ts'
+import { type Answer, answerJson, openProxy, started, upstream } from './support/proxy-bench.ts'
 
 const RETRY_ONCE = { retry: { maxAttempts: 1 } } as const
 

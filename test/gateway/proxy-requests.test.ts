@@ -2,7 +2,8 @@
 import http from 'node:http'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { openProxy, raw, rawRequest, started, upstream } from './support/proxy-bench.ts'
+import { raw, rawRequest } from '../support/raw-http.ts'
+import { openProxy, started, upstream } from './support/proxy-bench.ts'
 
 describe('the proxy', () => {
   test('method, path, query, headers and body arrive as they were sent', async () => {
