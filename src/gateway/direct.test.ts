@@ -106,6 +106,13 @@ describe('the proxy', () => {
     expect(api.requests.map(({ path }) => path)).toEqual(['/contacts/a%2Fb?x=%20&y'])
   })
 
+  it('what cannot be kept for later is refused as what it is: found by chance', async () => {
+    const { port } = await serving()
+    const later = ['prefer: respond-async', 'content-length: 3']
+    const answer = await raw(port, rawRequest('DELETE /proxy/crm/things', later, '<a>'))
+    expect([answer.status, JSON.parse(answer.body)]).toEqual([400, expect.objectContaining({ code: 'body_not_json' })])
+  })
+
   it.each([
     'GET /proxy/../v1/items',
     'GET /proxy/crm/../../v1/items',

@@ -46,11 +46,15 @@ export function createNodeProxy(parts: ProxyParts): NodeProxyHandler {
       return
     }
     const headers = more.decorated?.(answer.headers) ?? answer.headers
-    outgoing.writeHead(status, headers)
-    // Whoever listens to events wants to know that the stream stands, before the first of them comes.
-    if (body instanceof ReadableStream && headers['content-length'] === undefined) outgoing.flushHeaders()
-    if (body instanceof ReadableStream) await pump(body, outgoing, left.signal)
-    else outgoing.end(body)
+    if (body instanceof ReadableStream) {
+      outgoing.writeHead(status, headers)
+      // Whoever listens to events wants to know that the stream stands, before the first of them comes.
+      if (headers['content-length'] === undefined) outgoing.flushHeaders()
+      await pump(body, outgoing, left.signal)
+      return
+    }
+    if (body !== undefined) headers['content-length'] = String(Buffer.byteLength(body))
+    outgoing.writeHead(status, headers).end(body)
   }
 }
 

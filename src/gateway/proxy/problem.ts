@@ -17,20 +17,27 @@ const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   invalid_timeout: 400,
   invalid_idempotency_key: 400,
   credential_not_durable: 400,
+  body_not_json: 400,
+  body_incomplete: 400,
   unknown_integration: 404,
   method_not_allowed: 405,
+  body_too_slow: 408,
   idempotency_in_progress: 409,
   unknown_outcome: 409,
   answer_not_kept: 409,
   body_not_replayable: 413,
   body_too_large: 413,
+  payload_too_large: 413,
   unsupported_body: 413,
   idempotency_key_reused: 422,
+  invalid_input: 422,
+  key_conflict: 422,
   gate_closed: 429,
   rate_limit_reached: 429,
   concurrency_limit_reached: 429,
   quota_spent: 429,
   closed: 503,
+  overloaded: 503,
   proxy_loop: 508,
 }
 
@@ -89,8 +96,9 @@ function statusOf({ code, class: kind }: HoldfastError): number {
 }
 
 function retryAfterOf({ details, failure, code }: HoldfastError, nowMs: number): number | undefined {
-  const { untilMs, reservedUntilMs } = details
+  const { untilMs, reservedUntilMs, retryAfterMs } = details
   if (typeof untilMs === 'number' && Number.isFinite(untilMs)) return Math.max(0, untilMs - nowMs)
+  if (typeof retryAfterMs === 'number') return retryAfterMs
   if (code === 'idempotency_in_progress' && typeof reservedUntilMs === 'number') return 1000
   return failure?.retryAfterMs
 }
