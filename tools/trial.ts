@@ -1,5 +1,5 @@
 /**
- * `npm run trial`: real worker processes, killed at random moments, on a real store that is restarted under them, against a
+ * `npm run trial`: real workers, or gateways, killed at random moments, on a real store that is restarted under them, against a
  * twin that keeps its own record. See docs/testing.md.
  */
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
@@ -10,8 +10,9 @@ import { createOutput } from '../src/cli/output/output.ts'
 import { configurationError, isHoldfastError } from '../src/core/errors.ts'
 import { randomInteger } from '../src/core/random.ts'
 import { systemRandom } from '../src/system/system-random.ts'
+import { runGatewayTrial } from './trial/gateway-run.ts'
 import { runTrial } from './trial/run.ts'
-import { trialProgress, trialText } from './trial/summary.ts'
+import { gatewayTrialText, trialProgress, trialText } from './trial/summary.ts'
 
 interface Options {
   readonly items: number
@@ -20,6 +21,7 @@ interface Options {
   readonly restarts?: number
   readonly store: string
   readonly seed?: string
+  readonly gateway?: boolean
   readonly json?: boolean
 }
 
@@ -34,6 +36,7 @@ sockets and disks have a mind of their own: two trials with one seed are alike, 
 Examples:
   $ npm run trial -- --items 100000 --workers 4 --kills 200 --restarts 3
   $ npm run trial -- --store sqlite
+  $ npm run trial -- --gateway --items 50000 --workers 2 --kills 1000 --store sqlite
   $ npm run trial -- --store postgres://ada@db.example/test --restarts 0
 
 See docs/testing.md.`
@@ -41,8 +44,9 @@ See docs/testing.md.`
 function defineProgram(host: Host): Command {
   const program = new Command('npm run trial --')
     .description('Kills real workers and restarts a real database under them; then counts what was done.')
-    .option('--items <count>', 'work items, four to a record', wholeNumber(1), 10_000)
-    .option('--workers <count>', 'worker processes; one more submits', wholeNumber(1), 4)
+    .option('--gateway', 'kills `holdfast serve` under load, instead of workers')
+    .option('--items <count>', 'work items, four to a record; of a gateway: requests', wholeNumber(1), 10_000)
+    .option('--workers <count>', 'worker processes, one more submits; or gateways', wholeNumber(1), 4)
     .option('--kills <count>', 'SIGKILLs', wholeNumber(0), 20)
     .option(
       '--restarts <count>',
@@ -103,16 +107,22 @@ async function trial(options: Options, host: Host, signal: AbortSignal): Promise
   if (options.seed === undefined) output.note(`seed ${seed}`)
   const progress = trialProgress(host.stderr.isTerminal && !output.json)
   try {
-    const result = await runTrial(
-      { items, workers, kills, restarts, store, seed },
-      { clock: host.clock, onProgress: progress.show, signal },
-    )
+    const chosen = { items, workers, kills, restarts, store, seed }
+    const parts = { clock: host.clock, onProgress: progress.show, signal }
+    const look = { width: host.stdout.width, colours: output.colours }
+    const [result, text] = options.gateway
+      ? worded(await runGatewayTrial(chosen, parts), (done) => gatewayTrialText(done, look))
+      : worded(await runTrial(chosen, parts), (done) => trialText(done, look))
     progress.stop()
-    output.result(shown(result), () => trialText(result, { width: host.stdout.width, colours: output.colours }))
+    output.result(shown(result), text)
     return result.passed ? EXIT.done : EXIT.failed
   } finally {
     progress.stop()
   }
+}
+
+function worded<Result>(result: Result, text: (result: Result) => string): [result: Result, text: () => string] {
+  return [result, () => text(result)]
 }
 
 /** An address may hold a password; `place` says it without. */

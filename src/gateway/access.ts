@@ -4,6 +4,7 @@
  */
 import type { GatewaySettings, Scope } from '../config/gateway-settings.ts'
 import { configurationError, type HoldfastError } from '../core/errors.ts'
+import type { RequestHead } from './head.ts'
 import { refusal } from './problems.ts'
 import { allows, findToken } from './tokens.ts'
 
@@ -16,7 +17,7 @@ export interface Principal {
 
 export interface Access {
   /** @throws HoldfastError `token_missing`, `token_invalid`, `scope_missing`, `host_refused`, `origin_refused` */
-  authorize(request: Request, scope: Scope, from: string): Principal
+  authorize(head: RequestHead, scope: Scope): Principal
 }
 
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]']
@@ -39,20 +40,20 @@ export function assertSafe({ host, tokens }: Pick<GatewaySettings, 'host' | 'tok
 export function createAccess({ tokens, host, hosts }: Pick<GatewaySettings, 'tokens' | 'host' | 'hosts'>): Access {
   const names = new Set([...LOOPBACK_NAMES, host, ...hosts].map((name) => name.toLowerCase()))
   return {
-    authorize(request, scope, from) {
-      if (tokens.length > 0) return byToken(request, scope, from)
-      checkHost(request, names)
-      if (scope !== 'read') checkOrigin(request)
-      return { by: 'gateway:local', from }
+    authorize(head, scope) {
+      if (tokens.length > 0) return byToken(head, scope)
+      checkHost(head, names)
+      if (scope !== 'read') checkOrigin(head)
+      return { by: 'gateway:local', from: head.from }
     },
   }
 
-  function byToken(request: Request, scope: Scope, from: string): Principal {
-    const header = request.headers.get('authorization')
-    if (header === null) {
+  function byToken({ header, from }: RequestHead, scope: Scope): Principal {
+    const authorization = header('authorization')
+    if (authorization === undefined) {
       throw refusal('token_missing', 'This needs a token', 'Send `Authorization: Bearer TOKEN`.')
     }
-    const presented = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(header)?.[1]
+    const presented = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(authorization)?.[1]
     const token = presented === undefined ? undefined : findToken(tokens, presented)
     if (!token) throw refusal('token_invalid', 'The token is not known', 'Ask for a new one: `holdfast token create`.')
     if (!allows(token.scopes, scope)) throw scopeMissing(token.name, scope)
@@ -61,8 +62,8 @@ export function createAccess({ tokens, host, hosts }: Pick<GatewaySettings, 'tok
 }
 
 /** A name that resolves to this machine only for the attacked browser is not one of ours. */
-function checkHost(request: Request, names: ReadonlySet<string>): void {
-  const host = request.headers.get('host') ?? new URL(request.url).host
+function checkHost({ header }: RequestHead, names: ReadonlySet<string>): void {
+  const host = header('host') ?? ''
   const name = host.replace(/:\d+$/, '').toLowerCase()
   if (names.has(name)) return
   throw refusal(
@@ -73,20 +74,16 @@ function checkHost(request: Request, names: ReadonlySet<string>): void {
 }
 
 /** Browsers send both headers by themselves, and pages cannot change them. */
-function checkOrigin(request: Request): void {
-  const site = request.headers.get('sec-fetch-site')
-  const origin = request.headers.get('origin')
-  const isForeignSite = site !== null && site !== 'same-origin' && site !== 'none'
-  if (!isForeignSite && (origin === null || isOwn(origin, request))) return
+function checkOrigin({ header }: RequestHead): void {
+  const site = header('sec-fetch-site')
+  const origin = header('origin')
+  const isForeignSite = site !== undefined && site !== 'same-origin' && site !== 'none'
+  if (!isForeignSite && (origin === undefined || URL.parse(origin)?.host === header('host'))) return
   throw refusal(
     'origin_refused',
     'A page of another site may not do this',
     'Without a token only pages of this gateway, and programs on this machine, may change anything.',
   )
-}
-
-function isOwn(origin: string, request: Request): boolean {
-  return URL.parse(origin)?.host === (request.headers.get('host') ?? new URL(request.url).host)
 }
 
 function scopeMissing(name: string, scope: Scope): HoldfastError {

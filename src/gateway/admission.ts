@@ -2,6 +2,7 @@
 import type { GatewaySettings } from '../config/gateway-settings.ts'
 import type { RateSettings } from '../config/settings.ts'
 import type { Clock } from '../core/clock.ts'
+import { HoldfastError } from '../core/errors.ts'
 import { overloaded } from './problems.ts'
 
 export interface AdmissionParts {
@@ -12,9 +13,11 @@ export interface AdmissionParts {
 }
 
 export interface Admission {
-  /** @throws HoldfastError `overloaded`, `rate_limited`; else to be disposed when the request has ended. */
+  /** @throws HoldfastError `overloaded`, `rate_limited`, `draining`; else to be disposed when the request has ended. */
   enter(caller: string): Disposable
   readonly inFlight: number
+  /** From now on nobody is let in. */
+  close(): void
   /** Resolves when nothing is in flight. */
   idle(): Promise<void>
 }
@@ -27,6 +30,7 @@ export function createAdmission({ settings, clock, loopDelayMs }: AdmissionParts
   const buckets = createBuckets(settings.rate, clock)
   let waiting: (() => void)[] = []
   let inFlight = 0
+  let isClosed = false
 
   function leave(): void {
     inFlight -= 1
@@ -37,6 +41,7 @@ export function createAdmission({ settings, clock, loopDelayMs }: AdmissionParts
 
   return {
     enter(caller) {
+      if (isClosed) throw draining()
       const waitMs = buckets.take(caller)
       if (waitMs > 0) throw overloaded('This caller sends more than its rate', waitMs, 'rate_limited')
       if (inFlight >= settings.maxInFlight) {
@@ -55,8 +60,20 @@ export function createAdmission({ settings, clock, loopDelayMs }: AdmissionParts
     get inFlight() {
       return inFlight
     },
+    close() {
+      isClosed = true
+    },
     idle: () => (inFlight === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
   }
+}
+
+function draining(): HoldfastError {
+  return new HoldfastError({
+    code: 'draining',
+    class: 'transient',
+    message: 'The gateway is stopping',
+    hint: 'Send it again, on another connection: nothing of it was stored.',
+  })
 }
 
 /** Token buckets, as full as one period. A caller that is forgotten starts full again. */

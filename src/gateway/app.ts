@@ -1,17 +1,22 @@
 /** The gateway as one function from a request to an answer: whatever listens, or a test, calls it. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { HoldfastError, isHoldfastError } from '../core/errors.ts'
 import { createAccess } from './access.ts'
 import { createAdmission } from './admission.ts'
 import { correlationOf } from './correlation.ts'
+import { createDirectRoutes } from './direct.ts'
+import { createEntrance } from './entrance.ts'
 import { createEventStreams, type EventStreams } from './event-stream.ts'
 import { createGuard, type Env, type Guard, type RequestFacts } from './guard.ts'
+import { headOfRequest } from './head.ts'
 import { withHeaders } from './headers.ts'
+import { createReadIncoming } from './incoming-body.ts'
 import { contractOf } from './openapi.ts'
 import type { GatewayParts } from './parts.ts'
 import { jsonAnswer } from './present.ts'
 import { problemResponse, statusOf } from './problems.ts'
-import { routesOf } from './route.ts'
+import { type Reading, routesOf } from './route.ts'
 import { addErasing } from './routes/erasing.ts'
 import { addEvents } from './routes/events.ts'
 import { addExport } from './routes/export.ts'
@@ -23,30 +28,45 @@ import { addProbes } from './routes/probes.ts'
 import { addSubmitting } from './routes/submitting.ts'
 
 export interface GatewayApp {
-  /** @param from the caller's network address. Never throws. */
+  /** All but webhooks and the proxy. @param from the caller's network address. Never throws. */
   fetch(request: Request, from: string): Promise<Response>
-  /** From now on answers ask for their connection to be closed; streams end; `/readyz` says so. */
+  /** Webhooks and the proxy. False: it is for `fetch`. */
+  serve(incoming: IncomingMessage, outgoing: ServerResponse): boolean
+  /** From now on nobody is let in, answers ask for their connection to be closed, streams end, and `/readyz` says so. */
   drain(): void
+  readonly inFlight: number
   /** Resolves when nothing is in flight. */
   idle(): Promise<void>
 }
 
+/** Of all bodies that are arriving. */
+const MAX_ARRIVING_BYTES = 256 * 1024 * 1024
+
 export function createGatewayApp(parts: GatewayParts): GatewayApp {
   const { settings, clock, loopDelayMs } = parts
   const admission = createAdmission({ settings, clock, loopDelayMs })
-  const guard = createGuard(createAccess(settings), admission)
+  const entrance = createEntrance(createAccess(settings), admission)
+  const buffers = { bytes: 0, maxBytes: Math.max(MAX_ARRIVING_BYTES, 4 * parts.maxPayloadBytes) }
+  const reading = { clock, arrivalMs: settings.arrivalMs, buffers }
   const streams = createEventStreams(clock)
-  let isDraining = false
-  const app = createRoutes(parts, guard, streams, () => isDraining)
+  let draining = false
+  const isDraining = () => draining
+  const app = createRoutes(parts, createGuard(entrance), reading, streams, isDraining)
+  const direct = createDirectRoutes({ parts, entrance, readBody: createReadIncoming(reading), isDraining })
   return {
     async fetch(request, from) {
-      const { id: correlationId, isGiven: hasOwnCorrelation } = correlationOf(request.headers, parts.newId)
-      const facts: RequestFacts = { from, correlationId, hasOwnCorrelation }
-      return withHeaders(await app.fetch(request, facts), correlationId, isDraining)
+      const { id: correlationId, isGiven } = correlationOf(headOfRequest(request, from), parts.newId)
+      const facts: RequestFacts = { from, correlationId, hasOwnCorrelation: isGiven }
+      return withHeaders(await app.fetch(request, facts), correlationId, draining)
     },
+    serve: direct.serve,
     drain() {
-      isDraining = true
+      draining = true
+      admission.close()
       streams.close()
+    },
+    get inFlight() {
+      return admission.inFlight
     },
     idle: () => admission.idle(),
   }
@@ -55,11 +75,12 @@ export function createGatewayApp(parts: GatewayParts): GatewayApp {
 function createRoutes(
   parts: GatewayParts,
   guard: Guard,
+  reading: Reading,
   streams: EventStreams,
   isDraining: () => boolean,
 ): OpenAPIHono<Env> {
   const app = new OpenAPIHono<Env>()
-  const add = routesOf(app, parts, guard)
+  const add = routesOf(app, parts, guard, reading)
   addSubmitting(add)
   addLooking(add)
   addOperating(add)
@@ -69,7 +90,6 @@ function createRoutes(
   addInstallation(add)
   addEvents(add, streams)
   addProbes(add, parts, isDraining)
-  addSeams(app, parts, guard)
   const contract = contractOf(app)
   app.get('/openapi.json', (context) => guard(context, { scope: 'read' }, () => jsonAnswer(contract)))
   app.notFound(({ req }) => {
@@ -80,28 +100,6 @@ function createRoutes(
     return problemResponse(error, correlationId)
   })
   return app
-}
-
-/** What is made elsewhere, and only guarded here: webhooks prove themselves by their signatures. */
-function addSeams(app: OpenAPIHono<Env>, { webhooks, proxy }: GatewayParts, guard: Guard): void {
-  if (webhooks) {
-    app.post('/webhooks/:source', (context) =>
-      guard(context, { scope: 'none' }, () => webhooks(context.req.raw, context.req.param('source'))),
-    )
-  }
-  if (proxy) {
-    app.all('/proxy/:integration/*', (context) =>
-      guard(context, { scope: 'submit' }, () => {
-        const { integration } = context.req.param()
-        return proxy(context.req.raw, integration, proxiedPath(context.req.raw.url), context.env.correlationId)
-      }),
-    )
-  }
-}
-
-/** As it came, byte by byte: what follows on `/proxy/NAME`. */
-function proxiedPath(url: string): string {
-  return /^[a-z]+:\/\/[^/]*\/proxy\/[^/?#]*([^#]*)/i.exec(url)?.[1] ?? '/'
 }
 
 function unknownRoute(method: string, path: string): HoldfastError {

@@ -24,28 +24,40 @@ export type Reader = ReadableStreamDefaultReader<Uint8Array>
 
 /** @throws HoldfastError `payload_too_large`, `body_too_slow`, `body_incomplete`, `invalid_json`, `json_too_deep`, `dangerous_key` */
 export async function readJson(request: Request, limits: ReadLimits): Promise<Json> {
-  const declared = Number(request.headers.get('content-length') ?? 0)
-  if (declared > limits.maxBytes) throw tooLarge(limits.maxBytes)
+  if (Number(request.headers.get('content-length') ?? 0) > limits.maxBytes) throw tooLarge(limits.maxBytes)
   const deadlineMs = limits.clock.monotonicMs() + limits.arrivalMs
-  const { buffers } = limits
+  using gauge = createGauge(limits)
   const pieces: Uint8Array[] = []
-  let bytes = 0
-  try {
-    for await (const piece of piecesOf(request, limits, deadlineMs)) {
-      bytes += piece.byteLength
-      buffers.bytes += piece.byteLength
-      if (bytes > limits.maxBytes) throw tooLarge(limits.maxBytes)
-      if (buffers.bytes > buffers.maxBytes) {
-        // At once, before the stream is let go: or others that arrive meanwhile would be refused for these bytes.
-        buffers.bytes -= bytes
-        bytes = 0
-        throw overloaded('The bodies that are arriving fill the memory for them', 1000)
-      }
-      pieces.push(piece)
-    }
-    return parseJson(Buffer.concat(pieces))
-  } finally {
-    buffers.bytes -= bytes
+  for await (const piece of piecesOf(request, limits, deadlineMs)) {
+    gauge.add(piece.byteLength)
+    pieces.push(piece)
+  }
+  return parseJson(Buffer.concat(pieces))
+}
+
+/** Of one body, while it arrives. */
+export interface Gauge extends Disposable {
+  /** @throws HoldfastError `payload_too_large`, `overloaded` */
+  add(bytes: number): void
+}
+
+export function createGauge({ maxBytes, buffers }: Pick<ReadLimits, 'maxBytes' | 'buffers'>): Gauge {
+  let arrived = 0
+  function release(): void {
+    buffers.bytes -= arrived
+    arrived = 0
+  }
+  return {
+    add(bytes) {
+      arrived += bytes
+      buffers.bytes += bytes
+      if (arrived > maxBytes) throw tooLarge(maxBytes)
+      if (buffers.bytes <= buffers.maxBytes) return
+      // At once, before the stream is let go: or others that arrive meanwhile would be refused for these bytes.
+      release()
+      throw overloaded('The bodies that are arriving fill the memory for them', 1000)
+    },
+    [Symbol.dispose]: release,
   }
 }
 
@@ -72,24 +84,28 @@ export async function* piecesOf(
 
 async function withinTime<Value>(reading: Promise<Value>, waitMs: number, clock: Clock): Promise<Value> {
   const tooSlow = Promise.withResolvers<never>()
-  const timer = clock.setTimer(Math.max(0, waitMs), () =>
-    tooSlow.reject(
-      refusal(
-        'body_too_slow',
-        'The body did not arrive in time',
-        'Send it without standing still; see `gateway.arrivalTimeout`.',
-      ),
-    ),
-  )
+  const timer = clock.setTimer(Math.max(0, waitMs), () => tooSlow.reject(bodyTooSlow()))
   try {
-    return await Promise.race([reading.catch(incomplete), tooSlow.promise])
+    return await Promise.race([reading.catch(rethrowIncomplete), tooSlow.promise])
   } finally {
     timer.cancel()
   }
 }
 
-function incomplete(cause: unknown): never {
-  throw new HoldfastError({
+export function bodyTooSlow(): HoldfastError {
+  return refusal(
+    'body_too_slow',
+    'The body did not arrive in time',
+    'Send it without standing still; see `gateway.arrivalTimeout`.',
+  )
+}
+
+function rethrowIncomplete(cause: unknown): never {
+  throw bodyIncomplete(cause)
+}
+
+export function bodyIncomplete(cause: unknown): HoldfastError {
+  return new HoldfastError({
     code: 'body_incomplete',
     class: 'validation',
     message: `The body ended early: ${messageOf(cause)}`,
@@ -144,7 +160,7 @@ function assertHarmless(root: Json): void {
   }
 }
 
-function tooLarge(maxBytes: number): HoldfastError {
+export function tooLarge(maxBytes: number): HoldfastError {
   return new HoldfastError({
     code: 'payload_too_large',
     class: 'too_large',

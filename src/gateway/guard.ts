@@ -1,8 +1,8 @@
-/** What stands before every route: who asks, whether they may, and whether there is room. */
+/** The entrance, before routes that answer `Request` objects. */
 import type { Context } from 'hono'
-import type { Scope } from '../config/gateway-settings.ts'
-import type { Access, Principal } from './access.ts'
-import type { Admission } from './admission.ts'
+import type { Principal } from './access.ts'
+import type { Entrance, Guarded } from './entrance.ts'
+import { headOfRequest } from './head.ts'
 
 /** What is known of a request before its route is. */
 export interface RequestFacts {
@@ -15,40 +15,27 @@ export interface RequestFacts {
 
 export type Env = { Bindings: RequestFacts }
 
-export interface Guarded {
-  /** `none`: open to everybody. */
-  readonly scope: Scope | 'none'
-  /** `exempt`: served whatever the load, and not waited for at the end. Default `counted`. */
-  readonly load?: 'counted' | 'exempt'
-}
-
 export type Guard = (
   context: Context<Env>,
   guarded: Guarded,
   work: (principal: Principal) => Promise<Response> | Response,
 ) => Promise<Response>
 
-export function createGuard(access: Access, admission: Admission): Guard {
-  return async (context, { scope, load }, work) => {
-    const { from } = context.env
-    const request = context.req.raw
-    const principal = scope === 'none' ? { by: 'anybody', from } : access.authorize(request, scope, from)
-    if (load === 'exempt') return work(principal)
-    // Callers without a token of their own are told apart by where they are.
-    const isNamed = principal.by.startsWith('token:')
-    const admitted = admission.enter(isNamed ? principal.by : from)
+export function createGuard(entrance: Entrance): Guard {
+  return async (context, guarded, work) => {
+    const { principal, place } = entrance.enter(headOfRequest(context.req.raw, context.env.from), guarded)
     try {
-      return whenSent(await work(principal), admitted)
+      return whenSent(await work(principal), place)
     } catch (error) {
-      admitted[Symbol.dispose]()
+      place[Symbol.dispose]()
       throw error
     }
   }
 }
 
 /** A request is under way until its answer has been read, or nobody reads it any more. */
-function whenSent(response: Response, admitted: Disposable): Response {
-  const leave = () => admitted[Symbol.dispose]()
+function whenSent(response: Response, place: Disposable): Response {
+  const leave = () => place[Symbol.dispose]()
   if (!response.body || response.headers.get('content-type') === 'application/json') {
     leave()
     return response

@@ -20,3 +20,14 @@ export function withHeaders(response: Response, correlationId: string, isClosing
   if (isClosing) headers.set('connection', 'close')
   return new Response(response.body, { status: response.status, statusText: response.statusText, headers })
 }
+
+/** The same for answers that were never a `Response`; names in lower case. */
+export function allHeaders<Value extends string | string[]>(
+  headers: Readonly<Record<string, Value>>,
+  correlationId: string,
+  isClosing: boolean,
+): Record<string, Value | string> {
+  const all: Record<string, Value | string> = { ...SECURITY, ...headers, 'x-correlation-id': correlationId }
+  if (isClosing) all['connection'] = 'close'
+  return all
+}

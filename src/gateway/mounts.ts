@@ -5,17 +5,21 @@ import type { Json } from '../core/json.ts'
 import type { Holdfast } from '../engine/api.ts'
 import type { Method } from '../engine/pipeline.ts'
 import { SINGLE_STEP } from '../engine/request-plans.ts'
+import type { WebhookReceiver } from '../webhooks/receiver.ts'
 import type { GatewayParts } from './parts.ts'
 import type { AcceptedRequest, DurableRequest } from './proxy/durable.ts'
-import { createProxy } from './proxy/web.ts'
+import { createNodeProxy } from './proxy/node.ts'
 
 /** Each source has its keys prepared once; a source that is not configured is an error of the request. */
 export function webhooksOf(holdfast: Holdfast): NonNullable<GatewayParts['webhooks']> {
-  const handlers = new Map<string, (request: Request) => Promise<Response>>()
-  return (request, source) => {
-    const handler = handlers.get(source) ?? holdfast.webhookHandler(source)
-    handlers.set(source, handler)
-    return handler(request)
+  const receivers = new Map<string, WebhookReceiver>()
+  return (source) => {
+    let receiver = receivers.get(source)
+    if (!receiver) {
+      receiver = holdfast.webhookReceiver(source)
+      receivers.set(source, receiver)
+    }
+    return receiver
   }
 }
 
@@ -27,7 +31,7 @@ interface ProxyMount {
 
 export function proxyOf(holdfast: Holdfast, mount: ProxyMount): NonNullable<GatewayParts['proxy']> {
   const { clock, newId, onTrouble } = mount
-  return createProxy({
+  return createNodeProxy({
     clock,
     newId,
     forwarder: (integration) => holdfast.forwarder(integration),

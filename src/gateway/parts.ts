@@ -3,6 +3,8 @@ import type { GatewaySettings } from '../config/gateway-settings.ts'
 import type { Profile } from '../config/profile.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Holdfast } from '../engine/api.ts'
+import type { WebhookReceiver } from '../webhooks/receiver.ts'
+import type { NodeProxyHandler } from './proxy/node.ts'
 
 export interface GatewayParts {
   readonly holdfast: Holdfast
@@ -19,8 +21,11 @@ export interface GatewayParts {
   readonly loopDelayMs: () => number
   /** Errors that were not meant, for the log. */
   readonly onTrouble: (trouble: { readonly correlationId: string; readonly error: unknown }) => void
-  /** `POST /webhooks/{source}`: verifies, stores, answers. Default: there are none. */
-  readonly webhooks?: (request: Request, source: string) => Promise<Response>
-  /** `ANY /proxy/{integration}/{path}`; `path` as it came, with its query. Default: there is none. */
-  readonly proxy?: (request: Request, integration: string, path: string, correlationId: string) => Promise<Response>
+  /**
+   * Behind `POST /webhooks/{source}`. Default: there are none.
+   * @throws HoldfastError `unknown_webhook`
+   */
+  readonly webhooks?: (source: string) => WebhookReceiver
+  /** Behind `ANY /proxy/{integration}/{path}`. Default: there is none. */
+  readonly proxy?: NodeProxyHandler
 }

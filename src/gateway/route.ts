@@ -6,7 +6,8 @@ import type { Json } from '../core/json.ts'
 import type { Operations } from '../engine/api.ts'
 import type { Principal } from './access.ts'
 import { type ReadLimits, readJson } from './body.ts'
-import type { Env, Guard, Guarded } from './guard.ts'
+import type { Guarded } from './entrance.ts'
+import type { Env, Guard } from './guard.ts'
 import type { GatewayParts } from './parts.ts'
 import { problemSchema, refusal } from './problems.ts'
 
@@ -46,7 +47,7 @@ export interface Call<Params = unknown, Query = unknown, Body = unknown> {
   /** On behalf of the caller: what changes anything is written to the trail of actions. */
   readonly operations: Operations
   readonly parts: GatewayParts
-  readonly reading: Omit<ReadLimits, 'maxBytes'>
+  readonly reading: Reading
   readonly correlationId: string
   /** False: made here. */
   readonly hasOwnCorrelation: boolean
@@ -54,8 +55,8 @@ export interface Call<Params = unknown, Query = unknown, Body = unknown> {
 
 /** Of bodies that are no records: orders of operators. */
 const MAX_ORDER_BYTES = 1024 * 1024
-/** Of all bodies that are arriving. */
-const MAX_ARRIVING_BYTES = 256 * 1024 * 1024
+/** How bodies are read, of whatever size. */
+export type Reading = Omit<ReadLimits, 'maxBytes'>
 
 export type Add = <
   Params extends Fields = z.ZodObject<Record<never, never>>,
@@ -65,10 +66,7 @@ export type Add = <
   route: Route<Params, Query, Body>,
 ) => void
 
-export function routesOf(app: OpenAPIHono<Env>, parts: GatewayParts, guard: Guard): Add {
-  const { clock, settings } = parts
-  const buffers = { bytes: 0, maxBytes: Math.max(MAX_ARRIVING_BYTES, 4 * parts.maxPayloadBytes) }
-  const reading = { clock, arrivalMs: settings.arrivalMs, buffers }
+export function routesOf(app: OpenAPIHono<Env>, parts: GatewayParts, guard: Guard, reading: Reading): Add {
   return (route) => {
     describeRoute(app, route)
     const serve = async (context: Context<Env>, principal: Principal): Promise<Response> => {
@@ -96,7 +94,7 @@ export function routesOf(app: OpenAPIHono<Env>, parts: GatewayParts, guard: Guar
   }
 }
 
-async function orderOf(context: Context<Env>, maxPayloadBytes: number, reading: Call['reading']): Promise<Json> {
+async function orderOf(context: Context<Env>, maxPayloadBytes: number, reading: Reading): Promise<Json> {
   requireJson(context.req.raw)
   return readJson(context.req.raw, { ...reading, maxBytes: maxPayloadBytes + MAX_ORDER_BYTES })
 }

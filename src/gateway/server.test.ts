@@ -1,23 +1,8 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { describe, expect, it, onTestFinished } from 'vitest'
-import { systemClock } from '../system/system-clock.ts'
-import { type Gateway, startGateway } from './server.ts'
-import { type TestGatewayOptions, testGateway } from './test-kit.ts'
-
-async function serving(options: TestGatewayOptions = {}): Promise<{ gateway: Gateway; port: number }> {
-  const test = await testGateway(options)
-  const gateway = await startGateway({
-    ...test.parts,
-    settings: { ...test.parts.settings, port: 0 },
-    clock: systemClock,
-  })
-  onTestFinished(async () => {
-    await gateway.stop({ graceMs: 0 })
-    await test.finish()
-  })
-  return { gateway, port: Number(new URL(gateway.url).port) }
-}
+import { describe, expect, it } from 'vitest'
+import { startGateway } from './server.ts'
+import { serving, testGateway } from './test-kit.ts'
 
 /** Sends bytes, and gives all that comes back until the connection ends. */
 async function raw(port: number, text: string): Promise<string> {

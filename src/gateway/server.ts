@@ -1,5 +1,6 @@
 /** The gateway on a socket: slow, large and malformed requests end here; stopping lets what is under way end. */
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import { configurationError, messageOf } from '../core/errors.ts'
@@ -11,6 +12,8 @@ import { problemResponse, refusal } from './problems.ts'
 export interface Gateway {
   /** `http://127.0.0.1:4180` */
   readonly url: string
+  /** Requests that are under way. */
+  readonly inFlight: number
   /** Takes no new connections, lets what is under way end for `graceMs` (default 10,000), then breaks off the rest. Idempotent. */
   stop(options?: { readonly graceMs?: number }): Promise<void>
 }
@@ -31,17 +34,24 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
     (request, { incoming }) => app.fetch(request, (incoming as IncomingMessage).socket.remoteAddress ?? 'unknown'),
     { overrideGlobalObjects: false, errorHandler: unreadable },
   )
+  const latest = new WeakMap<Socket, Exchange>()
   const server = createServer(
     {
       // Bodies have limits of their own: a stream may take as long as it does not stand still.
       requestTimeout: 0,
-      headersTimeout: HEADERS_MS,
+      headersTimeout: Math.min(HEADERS_MS, settings.arrivalMs),
       maxHeaderSize: HEADER_BYTES,
-      connectionsCheckingInterval: CHECK_CONNECTIONS_MS,
+      connectionsCheckingInterval: Math.min(CHECK_CONNECTIONS_MS, settings.arrivalMs),
       requireHostHeader: true,
     },
-    (incoming, outgoing) => void listener(incoming, outgoing),
+    (incoming, outgoing) => {
+      latest.set(incoming.socket, { incoming, outgoing })
+      if (!app.serve(incoming, outgoing)) void listener(incoming, outgoing)
+    },
   )
+  server.setTimeout(settings.arrivalMs, (socket) => {
+    if (standsStill(socket, latest.get(socket))) socket.destroy()
+  })
   server.maxHeadersCount = MOST_HEADERS
   server.maxConnections = MOST_CONNECTIONS
   server.on('clientError', answerMalformed)
@@ -63,11 +73,31 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
 
   return {
     url: urlOf(server),
+    get inFlight() {
+      return app.inFlight
+    },
     stop({ graceMs = GRACE_MS } = {}) {
       stopping ??= stop(graceMs)
       return stopping
     },
   }
+}
+
+/** The newest of a connection. */
+interface Exchange {
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+}
+
+/**
+ * Of a connection on which no byte has moved for a while: it is idle, or its other side does not send the body it began, or
+ * does not read. Where only our answer is waited for, it may take as long as it takes.
+ */
+function standsStill(socket: Socket, exchange: Exchange | undefined): boolean {
+  if (!exchange || exchange.outgoing.writableFinished) return true
+  // What has arrived and is not read waits for us, not for the sender.
+  const { complete, readableLength } = exchange.incoming
+  return socket.writableLength > 0 || (!complete && readableLength === 0)
 }
 
 async function listen(server: Server, { host, port }: { readonly host: string; readonly port: number }): Promise<void> {

@@ -1,11 +1,15 @@
 /** A gateway over a real engine and store, on virtual time, called as a function. For tests. */
+import { onTestFinished } from 'vitest'
 import { type TestEngine, type TestEngineOptions, testEngine } from '../../test/support/engine.ts'
 import type { GatewaySettings } from '../config/gateway-settings.ts'
 import { gatewaySettings } from '../config/schema-gateway.ts'
 import { newId } from '../core/ids.ts'
 import { seededRandom } from '../core/random.ts'
+import { systemClock } from '../system/system-clock.ts'
 import { createGatewayApp, type GatewayApp } from './app.ts'
+import { proxyOf, webhooksOf } from './mounts.ts'
 import type { GatewayParts } from './parts.ts'
+import { type Gateway, startGateway } from './server.ts'
 
 export interface TestGateway extends TestEngine {
   readonly app: GatewayApp
@@ -78,4 +82,27 @@ export async function testGateway(options: TestGatewayOptions = {}): Promise<Tes
       }
     },
   }
+}
+
+export interface ServingGateway extends TestGateway {
+  readonly gateway: Gateway
+  readonly port: number
+}
+
+/** The same behind a socket, with webhooks and the proxy, until the test has ended. Limits of time are real. */
+export async function serving(options: TestGatewayOptions = {}): Promise<ServingGateway> {
+  const test = await testGateway(options)
+  const { parts, hf } = test
+  const gateway = await startGateway({
+    webhooks: webhooksOf(hf),
+    proxy: proxyOf(hf, parts),
+    ...parts,
+    settings: { ...parts.settings, port: 0 },
+    clock: systemClock,
+  })
+  onTestFinished(async () => {
+    await gateway.stop({ graceMs: 0 })
+    await test.finish()
+  })
+  return { ...test, gateway, port: Number(new URL(gateway.url).port) }
 }

@@ -21,18 +21,25 @@ const ORDINARY_ID = /^[\x21-\x7e]{1,200}$/
 
 export function eventsOf(request: ReadRequest, facts: EventFacts): WebhookEvent[] {
   const { json, value } = payloadOf(request)
-  if (!facts.batch || !Array.isArray(value)) return [eventOf(request, facts, json, value, sha256Of(request.body))]
+  if (!facts.batch || !Array.isArray(value)) return [eventOf(request, facts, json, value, () => sha256Of(request.body))]
   const seen = new Map<string, number>()
   return value.map((element: unknown) => {
     const text = toJson(element)
-    return eventOf(request, facts, text, element, occurrence(seen, sha256Hex(text)))
+    const digest = occurrence(seen, sha256Hex(text))
+    return eventOf(request, facts, text, element, () => digest)
   })
 }
 
-function eventOf(request: ReadRequest, facts: EventFacts, json: string, value: unknown, digest: string): WebhookEvent {
+function eventOf(
+  request: ReadRequest,
+  facts: EventFacts,
+  json: string,
+  value: unknown,
+  digest: () => string,
+): WebhookEvent {
   const id = facts.id.map((parts) => joined(request, parts, value)).find((found) => found !== undefined)
   const type = facts.type.map((place) => read(request, place, value)).find((found) => found !== undefined)
-  return { id: id === undefined ? `sha256:${digest}` : ordinary(id), type: type?.slice(0, 200), json, value }
+  return { id: id === undefined ? `sha256:${digest()}` : ordinary(id), type: type?.slice(0, 200), json, value }
 }
 
 /** Twins in one batch that have no id are two events; a redelivery has them in the same order. */

@@ -8,7 +8,7 @@ import { messageOf } from '../core/errors.ts'
 import type { EventBus } from '../core/events.ts'
 import { toJson } from '../core/json.ts'
 import { redactHeaders, redactText } from '../policy/redact.ts'
-import { readBody } from './body.ts'
+import { type ReadBody, readBody } from './body.ts'
 import type { WebhookEvent } from './event.ts'
 import { type PlainAnswer, problemAnswer, toResponse } from './problem.ts'
 import { allHeaders, type WebhookRequest } from './request.ts'
@@ -22,6 +22,8 @@ export interface WebhookReceiver {
   readonly maxBodyBytes: number
   /** A request that was read already, raw: for servers that have no use for `Request` objects. */
   receive(request: WebhookRequest): Promise<PlainAnswer>
+  /** The same for one whose body was not read yet: it is, where its head does not refuse it already. Throws what `read` throws. */
+  receiveFrom(head: Omit<WebhookRequest, 'body'>, read: (maxBytes: number) => Promise<ReadBody>): Promise<PlainAnswer>
   /** @throws HoldfastError `body_already_read` */
   handle(request: Request): Promise<Response>
 }
@@ -126,15 +128,19 @@ export function createReceiver(parts: ReceiverParts): WebhookReceiver {
     }
   }
 
-  async function handle(request: Request): Promise<Response> {
-    if (request.method !== 'POST') return toResponse(refuse('method', METHOD_NOT_ALLOWED))
-    const body = await readBody(request, maxBodyBytes)
-    if (!body.ok) return toResponse(refuse(body.why, body.why === 'too_large' ? TOO_LARGE : INCOMPLETE))
-    const { method, url, headers } = request
-    return toResponse(await receive({ method, url, headers, body: body.bytes }))
+  const receiveFrom: WebhookReceiver['receiveFrom'] = async (head, read) => {
+    if (head.method !== 'POST') return refuse('method', METHOD_NOT_ALLOWED)
+    const body = await read(maxBodyBytes)
+    if (!body.ok) return refuse(body.why, body.why === 'too_large' ? TOO_LARGE : INCOMPLETE)
+    const { method, url, headers } = head
+    return receive({ method, url, headers, body: body.bytes })
   }
 
-  return { source, maxBodyBytes, receive, handle }
+  async function handle(request: Request): Promise<Response> {
+    return toResponse(await receiveFrom(request, (maxBytes) => readBody(request, maxBytes)))
+  }
+
+  return { source, maxBodyBytes, receive, receiveFrom, handle }
 }
 
 function incoming(

@@ -24,11 +24,20 @@ export function readRequest(request: WebhookRequest): ReadRequest {
   if (headers instanceof Headers) {
     return { method, url, body, header: (name) => headers.get(name) ?? undefined }
   }
-  const byName = new Map<string, string>()
-  for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) byName.set(name.toLowerCase(), typeof value === 'string' ? value : value.join(', '))
+  // Servers give names in lower case: only where one is not found so, all of them are looked through, once.
+  let byName: ReadonlyMap<string, string> | undefined
+  return {
+    method,
+    url,
+    body,
+    header(name) {
+      const lower = name.toLowerCase()
+      const value = Object.hasOwn(headers, lower) ? headers[lower] : undefined
+      if (typeof value === 'string') return value
+      byName ??= new Map(Object.entries(allHeaders(headers)))
+      return byName.get(lower)
+    },
   }
-  return { method, url, body, header: (name) => byName.get(name.toLowerCase()) }
 }
 
 /** All headers by their name in lower case. */

@@ -3,16 +3,8 @@ import { once } from 'node:events'
 import http from 'node:http'
 import { describe, expect, test } from 'vitest'
 import type { DurableRequest } from '../../src/gateway/proxy/durable.ts'
-import {
-  ADAPTERS,
-  type Answer,
-  answerJson,
-  openProxy,
-  raw,
-  rawRequest,
-  started,
-  upstream,
-} from './support/proxy-bench.ts'
+import { raw, rawRequest } from '../support/raw-http.ts'
+import { type Answer, answerJson, openProxy, started, upstream } from './support/proxy-bench.ts'
 
 const RETRY_ONCE = { retry: { maxAttempts: 1 } } as const
 
@@ -30,9 +22,9 @@ async function abandonedPort(): Promise<string> {
 
 const silent: Answer = () => {}
 
-describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
+describe('the proxy', () => {
   test('502: the API cannot be reached', async () => {
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: await abandonedPort() } })
+    await using proxy = await openProxy({ crm: { baseUrl: await abandonedPort() } })
     const { status, headers, body } = await problem(fetch(`${proxy.url}/proxy/crm/x`))
     expect(status).toBe(502)
     expect(body).toMatchObject({
@@ -50,7 +42,7 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
 
   test('rule 3, 504: a write without an answer is made once, and may have happened', async () => {
     await using api = await upstream(silent)
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: api.url, timeouts: { headers: '100ms' } } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url, timeouts: { headers: '100ms' } } })
     const { status, body } = await problem(fetch(`${proxy.url}/proxy/crm/x`, { method: 'POST', body: '{}' }))
     expect(status).toBe(504)
     expect(body).toMatchObject({ code: 'timeout_headers', certainty: 'maybe_applied', attempts: 1 })
@@ -63,7 +55,7 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
     ['prefer', 'wait=1'],
   ])('%s: %s ends the waiting', async (name, value) => {
     await using api = await upstream(silent)
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const { status, body } = await problem(fetch(`${proxy.url}/proxy/crm/x`, { headers: { [name]: value } }))
     expect(status).toBe(504)
     expect(body).toMatchObject({ code: 'timeout_total' })
@@ -72,7 +64,7 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
   test('503 with Retry-After: the breaker is open', async () => {
     await using api = await upstream((_request, response) => response.writeHead(500).end())
     const breaker = { consecutiveFailures: 1, minimumCalls: 1 }
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: api.url, breaker, ...RETRY_ONCE } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url, breaker, ...RETRY_ONCE } })
     const failed = await fetch(`${proxy.url}/proxy/crm/x`)
     expect(failed.status).toBe(500)
     expect(failed.headers.get('x-holdfast-rule')).toContain('500')
@@ -89,7 +81,7 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
     await using api = await upstream((_request, response) =>
       response.writeHead(429, { 'retry-after': '600' }).end('slow'),
     )
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const first = await fetch(`${proxy.url}/proxy/crm/x`)
     expect([first.status, await first.text(), first.headers.get('retry-after')]).toEqual([429, 'slow', '600'])
     const headers = { 'x-holdfast-timeout': '1s' }
@@ -102,7 +94,7 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
 
   test('an error answer is the answer, once it is final', async () => {
     await using api = await upstream((_request, response) => answerJson(response, { message: 'no such field' }, 422))
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const answer = await fetch(`${proxy.url}/proxy/crm/x`, { method: 'POST', body: '{}' })
     expect([answer.status, await answer.json()]).toEqual([422, { message: 'no such field' }])
     expect(answer.headers.get('x-should-retry')).toBe('false')
@@ -118,7 +110,7 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
     ['GET /proxy/crm/x', ['via: 1.1 holdfast, 1.1 holdfast, 1.0 other, 1.1 holdfast'], 508, 'proxy_loop'],
   ] as const)('%s %j: %d %s', async (line, headers, status, code) => {
     await using api = await upstream()
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const answer = await raw(proxy.port, rawRequest(line, headers))
     expect(answer.status).toBe(status)
     expect(answer.body).toContain(`"code":"${code}"`)
@@ -134,7 +126,7 @@ describe('Idempotency-Key', () => {
 
   test('R089: the second call gets the stored answer, and nothing is sent', async () => {
     await using api = await upstream(created)
-    await using proxy = await openProxy('node', { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const answers = []
     for (const key of ['k1', '"k1"']) {
       const answer = await fetch(`${proxy.url}/proxy/crm/things`, post('1', key))
@@ -157,7 +149,7 @@ describe('Idempotency-Key', () => {
 
   test('D17, 422: the same key with other content, or elsewhere', async () => {
     await using api = await upstream(created)
-    await using proxy = await openProxy('node', { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     await fetch(`${proxy.url}/proxy/crm/things`, post('1'))
     for (const [path, body] of [
       ['things', '2'],
@@ -171,7 +163,7 @@ describe('Idempotency-Key', () => {
 
   test('keys of one caller are not those of another', async () => {
     await using api = await upstream(created)
-    await using proxy = await openProxy('node', { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     for (const authorization of ['Bearer one', 'Bearer other']) {
       const { headers, ...rest } = post('1')
       const answer = await fetch(`${proxy.url}/proxy/crm/things`, { ...rest, headers: { ...headers, authorization } })
@@ -183,7 +175,7 @@ describe('Idempotency-Key', () => {
   test('409: the first call is under way', async () => {
     const server = http.createServer()
     await using api = await started(server)
-    await using proxy = await openProxy('node', { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const first = fetch(`${proxy.url}/proxy/crm/things`, post('1'))
     const [, response] = (await once(server, 'request')) as [http.IncomingMessage, http.ServerResponse]
     const second = await problem(fetch(`${proxy.url}/proxy/crm/things`, post('1')))
@@ -195,7 +187,7 @@ describe('Idempotency-Key', () => {
 
   test('rule 3: a write whose answer was lost is not made again under its key', async () => {
     await using api = await upstream((request) => request.socket.destroy())
-    await using proxy = await openProxy('node', { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const first = await problem(fetch(`${proxy.url}/proxy/crm/things`, post('1')))
     expect([first.status, first.body['certainty']]).toEqual([502, 'maybe_applied'])
     const second = await problem(fetch(`${proxy.url}/proxy/crm/things`, post('1')))
@@ -208,14 +200,14 @@ describe('Idempotency-Key', () => {
       if (api.seen.length === 1) answerJson(response, { message: 'bad' }, 400)
       else created(request, response, echo)
     })
-    await using proxy = await openProxy('node', { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     expect((await fetch(`${proxy.url}/proxy/crm/things`, post('1'))).status).toBe(400)
     expect((await fetch(`${proxy.url}/proxy/crm/things`, post('1'))).status).toBe(201)
   })
 
   test('a key alone does not make a repeat safe: only an endpoint that honours keys does', async () => {
     await using api = await upstream((_request, response) => response.writeHead(500).end())
-    await using proxy = await openProxy('node', {
+    await using proxy = await openProxy({
       plain: { baseUrl: api.url },
       keyed: { baseUrl: api.url, endpoints: { 'POST /things': { idempotency: { key: 'Idempotency-Key' } } } },
     })
@@ -229,7 +221,7 @@ describe('Idempotency-Key', () => {
   test('a long answer comes whole, and is not kept; a long body cannot be named', async () => {
     const long = 'x'.repeat(3_000_000)
     await using api = await upstream((_request, response) => response.writeHead(200).end(long))
-    await using proxy = await openProxy('node', { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const first = await fetch(`${proxy.url}/proxy/crm/things`, post('1'))
     expect(await first.text()).toBe(long)
     const second = await problem(fetch(`${proxy.url}/proxy/crm/things`, post('1')))
@@ -251,7 +243,6 @@ describe('Prefer: respond-async', () => {
     const submitted: DurableRequest[] = []
     await using api = await upstream()
     await using proxy = await openProxy(
-      'node',
       { crm: { baseUrl: api.url } },
       {
         callersCredential: () => true,
@@ -281,7 +272,7 @@ describe('Prefer: respond-async', () => {
 
   test('RFC 7240: where it cannot be followed, the call is made at once', async () => {
     await using api = await upstream()
-    await using proxy = await openProxy('node', { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const answer = await fetch(`${proxy.url}/proxy/crm/things`, asked)
     expect(answer.status).toBe(200)
     expect(answer.headers.has('preference-applied')).toBe(false)

@@ -2,12 +2,13 @@
 import http from 'node:http'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { ADAPTERS, openProxy, raw, rawRequest, started, upstream } from './support/proxy-bench.ts'
+import { raw, rawRequest } from '../support/raw-http.ts'
+import { openProxy, started, upstream } from './support/proxy-bench.ts'
 
-describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
+describe('the proxy', () => {
   test('method, path, query, headers and body arrive as they were sent', async () => {
     await using api = await upstream()
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: `${api.url}/base` } })
+    await using proxy = await openProxy({ crm: { baseUrl: `${api.url}/base` } })
     const path = "/a%2Fb/c%20d;x=1/%7B?q=a+b%20c&q='x'&empty=&path=/../b"
     const headers = [
       'content-type: text/x-odd; a=b',
@@ -34,7 +35,7 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
 
   test('RFC 9110, 7.6.1: headers of the connection, and those it names, stay here', async () => {
     await using api = await upstream()
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const own = ['te: trailers', 'keep-alive: timeout=5', 'x-own-hop: 1', 'proxy-authorization: Basic eA==']
     const ours = ['x-holdfast-timeout: 5s', 'x-forwarded-for: 10.0.0.1', 'forwarded: for=10.0.0.1', 'x-keep: yes']
     const head = rawRequest('GET /proxy/crm/x', [...own, ...ours, 'upgrade: websocket'])
@@ -56,7 +57,7 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
 
   test('rule 7: the credential for Holdfast goes no further; that of the integration goes with the call', async () => {
     await using api = await upstream()
-    await using proxy = await openProxy(adapter, {
+    await using proxy = await openProxy({
       bearer: { baseUrl: api.url, auth: { type: 'bearer', token: 'the-real-token' } },
       keyed: { baseUrl: api.url, auth: { type: 'header', name: 'X-Api-Key', value: 'the-real-key' } },
     })
@@ -77,7 +78,6 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
     await using api = await upstream()
     const integration = { baseUrl: api.url, auth: { type: 'bearer', token: 'the-real-token' } } as const
     await using proxy = await openProxy(
-      adapter,
       { open: integration, closed: integration },
       { callersCredential: (name) => name === 'open' },
     )
@@ -93,7 +93,7 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
       read = echo.body.length
       response.writeHead(503).end()
     })
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const piece = Buffer.alloc(256 * 1024, 'x')
     const body = Readable.toWeb(Readable.from(Array.from({ length: 24 }, () => piece)))
     const length = String(piece.length * 24)
@@ -113,7 +113,7 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
       response.writeHead(413, { 'content-type': 'text/plain', connection: 'close' }).end('too long')
     })
     await using api = await started(server)
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const piece = Buffer.alloc(64 * 1024, 'x')
     const body = Readable.toWeb(Readable.from(Array.from({ length: 100 }, () => piece)))
     const answer = await fetch(`${proxy.url}/proxy/crm/upload`, {
@@ -130,7 +130,7 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
     await using api = await upstream((_request, response, echo) => {
       response.writeHead(api.seen.length < 3 ? 503 : 200, { 'content-type': 'text/plain' }).end(echo.body)
     })
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const answer = await fetch(`${proxy.url}/proxy/crm/x`, { method: 'PUT', body: 'hello' })
     expect(await answer.text()).toBe('hello')
     expect(answer.headers.get('x-holdfast-attempts')).toBe('3')
@@ -139,7 +139,7 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
 
   test('an upload in chunks of unknown length arrives', async () => {
     await using api = await upstream()
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const head = rawRequest('POST /proxy/crm/x', ['transfer-encoding: chunked', 'trailer: x-sum'])
     await raw(proxy.port, `${head}5\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n`)
     expect(api.seen[0]?.body).toBe('hello')
@@ -148,7 +148,7 @@ describe.each(ADAPTERS)('the proxy on %s', (adapter) => {
 
   test('traces and correlation go on', async () => {
     await using api = await upstream()
-    await using proxy = await openProxy(adapter, { crm: { baseUrl: api.url } })
+    await using proxy = await openProxy({ crm: { baseUrl: api.url } })
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
     const headers = { traceparent, 'x-correlation-id': 'order-7' }
     const answer = await fetch(`${proxy.url}/proxy/crm/x`, { headers })

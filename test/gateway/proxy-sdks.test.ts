@@ -94,7 +94,7 @@ async function openTwinProxy(api: Api) {
   const basePath = new URL(profile?.baseUrl ?? '').pathname.replace(/\/$/, '')
   const auth = { type: 'bearer', token: 'the-real-credential' } as const
   const integration = { ...integrations[api], auth, baseUrl: twin.url + basePath }
-  const proxy = await openProxy('node', { [api]: integration })
+  const proxy = await openProxy({ [api]: integration })
   return {
     ...{ twin, proxy, keyed, readRoute, writeRoute },
     ...CLIENTS[api](proxy),
@@ -145,7 +145,7 @@ describe.each(Object.keys(CLIENTS) as Api[])('%s', (api) => {
 test('answers of a model come piece by piece through the proxy', async () => {
   await using api = await startStreamServer()
   const auth = { type: 'bearer', token: 'sk-real' } as const
-  await using proxy = await openProxy('node', { openai: { profile: 'openai', auth, baseUrl: api.url } })
+  await using proxy = await openProxy({ openai: { profile: 'openai', auth, baseUrl: api.url } })
   const client = new OpenAI({ apiKey: 'hf_token', baseURL: `${proxy.url}/proxy/openai/v1` })
   const messages = [{ role: 'user' as const, content: 'Why?' }]
   const event = (text: string) => `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: text } }] })}\n\n`

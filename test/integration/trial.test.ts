@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../src/core/random.ts'
 import { systemClock } from '../../src/system/system-clock.ts'
+import { runGatewayTrial } from '../../tools/trial/gateway-run.ts'
 import { runTrial } from '../../tools/trial/run.ts'
 import { emailOf, judgeTwin, startWorld } from '../../tools/trial/world.ts'
 import { openWorkshop } from '../support/workshop.ts'
@@ -28,6 +29,28 @@ describe('rule 2, rule 3: four workers, killed again and again', () => {
       // It was a trial: somebody died with work in hand, and the network was bad.
       expect(result.counters.crashes).toBeGreaterThan(0)
       expect(result.twin.faults).toBeGreaterThan(0)
+    },
+  )
+})
+
+describe('rule 1, rule 2, issue 6: gateways under load, killed again and again', () => {
+  test.each([
+    { store: 'postgres', items: 150, workers: 3, kills: 3, restarts: 1 },
+    { store: 'sqlite', items: 240, workers: 2, kills: 5, restarts: 0 },
+  ])(
+    '$store: $workers gateways, $kills SIGKILLs, $restarts restarts of the database: what was answered 2xx is there, once',
+    { timeout: TIMEOUT_MS },
+    async (trial) => {
+      const result = await runGatewayTrial({ ...trial, seed: 'small' }, { clock: systemClock })
+      expect(result.problems).toEqual([])
+      // Of six requests one is a stream of five records, and one a call that is passed on.
+      const records = (trial.items / 6) * 9
+      expect(result).toMatchObject({
+        passed: true,
+        killed: trial.kills,
+        promised: (trial.items / 6) * 10,
+        balance: { accepted: records, balanced: true, states: { succeeded: records } },
+      })
     },
   )
 })

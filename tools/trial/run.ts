@@ -145,7 +145,7 @@ async function onPlace(
 }
 
 /** Others do the work: this process only looks. */
-async function drained(hf: Holdfast, items: number, clock: Clock, watch: Watch): Promise<void> {
+export async function drained(hf: Holdfast, items: number, clock: Clock, watch: Watch): Promise<void> {
   for (;;) {
     const { states } = await hf.operations.balance()
     if (states.succeeded === items) return

@@ -4,29 +4,53 @@ import type { Colours } from '../../src/cli/output/colours.ts'
 import { table } from '../../src/cli/output/table.ts'
 import { formatCount } from '../../src/cli/output/time.ts'
 import { formatDuration } from '../../src/core/duration.ts'
+import type { GatewayTrialResult } from './gateway-run.ts'
 import type { Progress, TrialResult } from './run.ts'
 
-export function trialText(result: TrialResult, look: { readonly width: number; readonly colours: Colours }): string {
-  const { colours } = look
+interface Look {
+  readonly width: number
+  readonly colours: Colours
+}
+
+export function trialText(result: TrialResult, look: Look): string {
+  return textOf(rowsOf(result), result, look)
+}
+
+export function gatewayTrialText(result: GatewayTrialResult, look: Look): string {
+  const { balance, gateways } = result
+  const rows: Row[] = [
+    ['requests', formatCount(result.items), 'webhooks, records, streams, durable requests, the proxy'],
+    ['answered 2xx', formatCount(result.promised), `records; ${formatCount(result.passedOn)} of them calls passed on`],
+    ['not answered', formatCount(result.unanswered), 'requests; each was sent again'],
+    ['accepted', formatCount(balance.accepted)],
+    ['succeeded', formatCount(balance.states.succeeded)],
+    ['gateways killed', formatCount(result.killed), `SIGKILL; ${formatCount(gateways.killedEarly)} while they started`],
+    ['database restarts', formatCount(result.restarted)],
+    ['audits', formatCount(result.audits), 'of the whole store; all but the last while everything went on'],
+  ]
+  return textOf(rows, result, look, '--gateway ')
+}
+
+type Result = Pick<
+  TrialResult,
+  'items' | 'workers' | 'kills' | 'restarts' | 'seed' | 'store' | 'passed' | 'problems' | 'place' | 'tookMs'
+>
+
+function textOf(rows: readonly Row[], result: Result, { width, colours }: Look, words = ''): string {
   const facts = table(
     [
       { title: 'what', value: ([what]: Row) => what },
       { title: 'count', value: ([, count]: Row) => count, align: 'right' },
       { title: '', value: ([, , note]: Row) => note ?? '', flexible: true },
     ],
-    rowsOf(result),
-    { width: look.width, heading: colours.dim },
+    rows,
+    { width, heading: colours.dim },
   )
   const verdict = result.passed
     ? colours.good('0 lost, 0 duplicates, balanced')
     : [colours.bad('FAILED'), ...result.problems.map((problem) => `  ${problem}`)].join('\n')
-  const again = `npm run trial -- ${commandOf(result)}`
-  return [
-    facts,
-    '',
-    `on ${result.place}, in ${formatDuration(result.tookMs)}; again: ${colours.accent(again)}`,
-    verdict,
-  ].join('\n')
+  const again = colours.accent(`npm run trial -- ${words}${commandOf(result)}`)
+  return [facts, '', `on ${result.place}, in ${formatDuration(result.tookMs)}; again: ${again}`, verdict].join('\n')
 }
 
 type Row = readonly [what: string, count: string, note?: string]
@@ -53,7 +77,7 @@ function rowsOf(result: TrialResult): Row[] {
   ]
 }
 
-function commandOf({ items, workers, kills, restarts, seed, store }: TrialResult): string {
+function commandOf({ items, workers, kills, restarts, seed, store }: Result): string {
   const where = store.includes('://') ? `'${store.replace(/^(\w+:\/\/[^/@:]*):[^@]*@/, '$1:PASSWORD@')}'` : store
   return `--items ${items} --workers ${workers} --kills ${kills} --restarts ${restarts} --store ${where} --seed ${seed}`
 }

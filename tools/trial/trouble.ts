@@ -1,8 +1,8 @@
 /** What happens to the processes and the store of a trial, and when. */
 import type { Clock } from '../../src/core/clock.ts'
 import { type Random, randomInteger } from '../../src/core/random.ts'
-import type { Children } from './children.ts'
 import type { RestartMode, TrialPlace } from './place.ts'
+import type { Places } from './places.ts'
 import type { Auditor } from './verdict.ts'
 import type { Watch } from './watch.ts'
 
@@ -17,7 +17,7 @@ export interface TroubleParts {
   readonly clock: Clock
   readonly random: Random
   readonly watch: Watch
-  readonly children: Children
+  readonly children: Pick<Places, 'kill'>
   readonly place: TrialPlace
   readonly auditor: Auditor
   readonly items: number

@@ -1,7 +1,9 @@
 /** The proxy on a server of `node:http`, without the detour over Web-standard objects. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
+import { originOf } from '../head.ts'
 import { createProxyCore, type ProxyParts, type ProxyRequest, REPLAYABLE_BODY_BYTES } from './proxy.ts'
+import type { AnswerHeaders } from './response-headers.ts'
 import type { ProxyTarget } from './target.ts'
 
 export type NodeProxyHandler = (
@@ -13,6 +15,10 @@ export type NodeProxyHandler = (
     readonly caller?: string
     /** Default: the caller's own, or a new one. */
     readonly correlationId?: string
+    /** What is to be answered, with what stands on all answers. Default: as it is. */
+    readonly decorated?: (headers: AnswerHeaders) => AnswerHeaders
+    /** Reads a body that is known to be short. Default: for as long as it takes. */
+    readonly readBody?: (incoming: IncomingMessage, maxBytes: number) => Promise<Uint8Array>
   },
 ) => Promise<void>
 
@@ -24,38 +30,51 @@ export function createNodeProxy(parts: ProxyParts): NodeProxyHandler {
     outgoing.once('close', () => {
       if (!outgoing.writableFinished) left.abort(new DOMException('The caller has left', 'AbortError'))
     })
-    const { status, headers, body } = await proxy({
+    const answer = await proxy({
       method: incoming.method ?? 'GET',
       ...target,
       caller: more.caller,
       correlationId: more.correlationId,
       headers: incoming.headers as ProxyRequest['headers'],
-      body: () => bodyOf(incoming),
+      body: () => bodyOf(incoming, more.readBody ?? readWhole),
       origin: originOf(incoming),
       signal: left.signal,
     })
+    const { status, body } = answer
     if (outgoing.destroyed) {
       if (body instanceof ReadableStream) await body.cancel().catch(() => {})
       return
     }
-    outgoing.writeHead(status, headers)
-    // Whoever listens to events wants to know that the stream stands, before the first of them comes.
-    if (body instanceof ReadableStream && headers['content-length'] === undefined) outgoing.flushHeaders()
-    if (body instanceof ReadableStream) await pump(body, outgoing, left.signal)
-    else outgoing.end(body)
+    const headers = more.decorated?.(answer.headers) ?? answer.headers
+    if (body instanceof ReadableStream) {
+      outgoing.writeHead(status, headers)
+      // Whoever listens to events wants to know that the stream stands, before the first of them comes.
+      if (headers['content-length'] === undefined) outgoing.flushHeaders()
+      await pump(body, outgoing, left.signal)
+      return
+    }
+    if (body !== undefined) headers['content-length'] = String(Buffer.byteLength(body))
+    outgoing.writeHead(status, headers).end(body)
   }
 }
 
-async function bodyOf(incoming: IncomingMessage): Promise<Uint8Array | ReadableStream<Uint8Array> | undefined> {
+async function bodyOf(
+  incoming: IncomingMessage,
+  read: (incoming: IncomingMessage, maxBytes: number) => Promise<Uint8Array>,
+): Promise<Uint8Array | ReadableStream<Uint8Array> | undefined> {
   const length = incoming.headers['content-length']
   if (length === undefined && incoming.headers['transfer-encoding'] === undefined) return undefined
   if (length === '0') return undefined
   if (length === undefined || Number(length) > REPLAYABLE_BODY_BYTES) {
     return Readable.toWeb(incoming) as ReadableStream<Uint8Array>
   }
+  return read(incoming, REPLAYABLE_BODY_BYTES)
+}
+
+async function readWhole(incoming: IncomingMessage): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   for await (const chunk of incoming as AsyncIterable<Uint8Array>) chunks.push(chunk)
-  return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)
+  return Buffer.concat(chunks)
 }
 
 /** Piece by piece, at the pace of the slower side. */
@@ -86,9 +105,4 @@ function drained(outgoing: ServerResponse): Promise<void> {
     outgoing.on('close', go)
     if (outgoing.destroyed) go()
   })
-}
-
-function originOf({ headers, socket }: IncomingMessage): string {
-  const scheme = 'encrypted' in socket ? 'https' : 'http'
-  return `${scheme}://${headers.host ?? 'localhost'}`
 }

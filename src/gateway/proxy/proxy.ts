@@ -1,4 +1,4 @@
-/** `ANY /proxy/{integration}/{path}`: one resilient call, and its answer. Free of any server: see `web.ts` and `node.ts`. */
+/** `ANY /proxy/{integration}/{path}`: one resilient call, and its answer. Free of any server: see `node.ts`. */
 
 import { DO_NOT_RETRY_HEADERS, WITHOUT_BODY } from '../../client/fetch-response.ts'
 import type { Forwarded, Forwarder, ForwardRequest } from '../../client/forward.ts'

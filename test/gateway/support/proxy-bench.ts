@@ -1,19 +1,15 @@
 /** A gateway that is nothing but the proxy, on a real socket, before a real server. */
 import { once } from 'node:events'
 import http from 'node:http'
-import net, { type AddressInfo } from 'node:net'
-import { getRequestListener } from '@hono/node-server'
+import type net from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { newId } from '../../../src/core/ids.ts'
 import { createNodeProxy } from '../../../src/gateway/proxy/node.ts'
 import type { ProxyParts } from '../../../src/gateway/proxy/proxy.ts'
 import { hostTarget, proxyTarget } from '../../../src/gateway/proxy/target.ts'
-import { createProxy } from '../../../src/gateway/proxy/web.ts'
 import { type ConfigInput, type Holdfast, holdfast } from '../../../src/index.ts'
 import { systemClock } from '../../../src/system/system-clock.ts'
 import { systemRandom } from '../../../src/system/system-random.ts'
-
-export const ADAPTERS = ['node', 'web'] as const
-export type Adapter = (typeof ADAPTERS)[number]
 
 export interface ProxyBench extends AsyncDisposable {
   readonly hf: Holdfast
@@ -32,7 +28,6 @@ const FAST = {
 } as const
 
 export async function openProxy(
-  adapter: Adapter,
   integrations: NonNullable<ConfigInput['integrations']>,
   more: Partial<ProxyParts> = {},
 ): Promise<ProxyBench> {
@@ -46,7 +41,7 @@ export async function openProxy(
     onTrouble: (error) => troubles.push(error),
     ...more,
   }
-  const server = http.createServer(listener(adapter, parts))
+  const server = http.createServer(listener(parts))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -63,24 +58,14 @@ export async function openProxy(
   }
 }
 
-function listener(adapter: Adapter, parts: ProxyParts): http.RequestListener {
-  const targetOf = ({ url = '', headers }: http.IncomingMessage) =>
-    hostTarget(headers.host, 'api.localhost', url) ?? proxyTarget(url)
-  if (adapter === 'node') {
-    const proxy = createNodeProxy(parts)
-    return (incoming, outgoing) => {
-      const target = targetOf(incoming)
-      if (target) void proxy(incoming, outgoing, target, callerOf(incoming))
-      else outgoing.writeHead(404).end('no route')
-    }
+function listener(parts: ProxyParts): http.RequestListener {
+  const proxy = createNodeProxy(parts)
+  return (incoming, outgoing) => {
+    const { url = '', headers } = incoming
+    const target = hostTarget(headers.host, 'api.localhost', url) ?? proxyTarget(url)
+    if (target) void proxy(incoming, outgoing, target, callerOf(incoming))
+    else outgoing.writeHead(404).end('no route')
   }
-  const proxy = createProxy(parts)
-  return getRequestListener(async (request, env) => {
-    const target = targetOf((env as { incoming: http.IncomingMessage }).incoming)
-    if (!target) return new Response('no route', { status: 404 })
-    const more = { ...callerOf((env as { incoming: http.IncomingMessage }).incoming), base: target.base }
-    return proxy(request, target.integration, target.path, undefined, more)
-  })
 }
 
 function callerOf({ headers }: http.IncomingMessage): { caller?: string } {
@@ -147,30 +132,4 @@ export async function started(server: http.Server | net.Server): Promise<{ url: 
       for (const socket of sockets) socket.destroy()
     },
   }
-}
-
-export interface RawAnswer {
-  readonly status: number
-  readonly head: string
-  readonly body: string
-}
-
-/** Sends bytes as they are, which no client of good manners would, and reads until the connection closes. */
-export async function raw(port: number, text: string): Promise<RawAnswer> {
-  const socket = net.connect(port, '127.0.0.1')
-  const chunks: Buffer[] = []
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
-  // A server that has had enough resets the connection: what it said before is the answer.
-  socket.on('error', () => {})
-  const closed = new Promise((resolve) => socket.once('close', resolve))
-  socket.write(text, 'latin1')
-  await closed
-  const all = Buffer.concat(chunks).toString('latin1')
-  const end = all.indexOf('\r\n\r\n')
-  return { status: Number(all.slice(9, 12)), head: all.slice(0, end), body: all.slice(end + 4) }
-}
-
-/** A request line and headers that end the connection after the answer. */
-export function rawRequest(line: string, headers: readonly string[] = []): string {
-  return `${line} HTTP/1.1\r\n${['host: 127.0.0.1', 'connection: close', ...headers].join('\r\n')}\r\n\r\n`
 }

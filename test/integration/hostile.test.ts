@@ -1,0 +1,26 @@
+/** Hostile requests for a real gateway, a few of those that `node tools/fuzz.ts` sends (docs/testing.md). */
+import { expect, test } from 'vitest'
+import { randomInteger } from '../../src/core/random.ts'
+import { systemRandom } from '../../src/system/system-random.ts'
+import { fuzz } from '../../tools/fuzz/run.ts'
+
+const TIMEOUT_MS = 240_000
+const FRESH = randomInteger(systemRandom, 1, 999_999_999)
+
+test.each([
+  ['a fixed seed', 1500, 6],
+  ['a fresh seed', 500, FRESH],
+])(
+  'issue 6: %s, %i requests, seed %i: no crash, no 5xx that is not meant, no call elsewhere, no leak',
+  {
+    timeout: TIMEOUT_MS,
+  },
+  async (_, requests, seed) => {
+    const result = await fuzz({ requests, seed })
+    expect(result.problems).toEqual([])
+    expect(result.passed).toBe(true)
+    // They got somewhere: past the parser, past the entrance, and through the proxy.
+    expect(Object.keys(result.answers)).toEqual(expect.arrayContaining(['200', '400', '404', '422']))
+    expect(result.called).toBeGreaterThan(5)
+  },
+)
