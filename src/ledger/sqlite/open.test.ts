@@ -105,7 +105,7 @@ describe('opening', () => {
     const raw = connect(path, { busyWaitMs: 0 })
     raw.exec('PRAGMA user_version = 99')
     raw.close()
-    const refused = { code: 'schema_too_new', details: { found: 99, known: 4 } }
+    const refused = { code: 'schema_too_new', details: { found: 99, known: 5 } }
     await expect(open(path)).rejects.toMatchObject(refused)
     await expect(pendingMigrations(path)).rejects.toMatchObject(refused)
   })

@@ -1,6 +1,6 @@
 /** Order per entity, and values that newer ones replace (R116). */
 export const order = {
-  version: 3,
+  version: 4,
   name: 'order',
   sql: (s: string): string => `
 -- What has an order: a product, a customer. Its row is locked by whoever gives or takes places. Kept as long as the

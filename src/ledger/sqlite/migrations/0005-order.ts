@@ -1,6 +1,6 @@
 /** Order per entity, and values that newer ones replace (R116). */
 export const order = {
-  version: 4,
+  version: 5,
   name: 'order',
   sql: `
 -- What has an order: a product, a customer. Kept as long as the runs of its items, so that an older value is known as such.
