@@ -12,7 +12,6 @@
  */
 import type { Failure } from '../core/failure.ts'
 import type { ItemState } from '../core/item-state.ts'
-import type { Json } from '../core/json.ts'
 import type { JobChange, JobFilter, JobItem, JobMember, JobRecord, JobTally } from './jobs.ts'
 import type { RecodeReceipt, RecodeScope, Rewrite } from './recoding.ts'
 import type {
@@ -40,10 +39,12 @@ import type {
   TurnRule,
   WakeRequest,
 } from './records.ts'
+import type { Gate, HealthChange, HealthReceipt, HealthRecord, LaneState, Suspension } from './shared-records.ts'
 
 export type { JobChange, JobFilter, JobItem, JobMember, JobRecord, JobTally } from './jobs.ts'
 export type { Cell, CellKind, RecodeReceipt, RecodeScope, Rewrite } from './recoding.ts'
 export type * from './records.ts'
+export type * from './shared-records.ts'
 
 export interface Ledger {
   /** What and where, for messages: `sqlite:./holdfast.db`. Never contains a password. */
@@ -405,45 +406,3 @@ export type EffectEnd =
   | { readonly key: string; readonly done: false }
 
 export type EndedEffect = EffectEnd & { readonly tenant: string; readonly owner: string }
-
-// --- lanes and health -----------------------------------------------------------------------------------------------------
-
-export interface Gate {
-  readonly lane: string
-  readonly untilMs: number
-  readonly reason: string
-}
-
-export interface Suspension {
-  readonly lane: string
-  readonly reason: string
-  readonly atMs: number
-}
-
-export interface LaneState {
-  readonly lane: string
-  readonly gateUntilMs: number
-  readonly gateReason: string
-  readonly suspended: { readonly reason: string; readonly atMs: number } | undefined
-  /** Items leased right now. */
-  readonly processing: number
-}
-
-export interface HealthRecord {
-  /** `breaker:hubspot:POST /contacts`, `limiter:...`, `credential:hubspot/default`, `latency:3:hubspot:POST /contacts` */
-  readonly key: string
-  readonly revision: number
-  readonly state: Json
-  readonly updatedAtMs: number
-}
-
-export interface HealthChange {
-  readonly key: string
-  /** The revision the change was made from; 0 for a record that does not exist yet. */
-  readonly fromRevision: number
-  readonly state: Json
-}
-
-export type HealthReceipt =
-  | { readonly applied: true; readonly key: string; readonly revision: number }
-  | { readonly applied: false; readonly key: string; readonly current: HealthRecord | undefined }
