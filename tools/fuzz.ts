@@ -16,7 +16,7 @@ interface Options {
 }
 
 const HELP = `
-Exit codes: 0 nothing broke; 1 something did; 2 wrong usage.
+Exit codes: 0 nothing broke; 1 something did; 2 wrong usage; 130 interrupted.
 
 The same seed sends the same requests. See docs/testing.md.`
 
@@ -42,19 +42,22 @@ function wholeNumber(text: string): number {
 
 async function main(words: readonly string[], host: Host): Promise<ExitCode> {
   let options: Options | undefined
+  const interruption = new AbortController()
   try {
     options = defineProgram(host)
       .parse([...words], { from: 'user' })
       .opts<Options>()
+    using _listening = host.onInterrupt(() => interruption.abort())
     const { requests, seed = randomInteger(systemRandom, 1, 999_999_999) } = options
     const output = createOutput(host, { json: options.json ?? false })
     output.note(`seed ${seed}`)
     const onProgress = (sent: number) => output.note(`${sent} of ${requests} requests`)
-    const result = await fuzz({ requests, seed }, { onProgress })
+    const result = await fuzz({ requests, seed }, { onProgress, signal: interruption.signal })
     output.result(result, () => textOf(result))
     return result.passed ? EXIT.done : EXIT.failed
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.wrongUsage
+    if (interruption.signal.aborted) return EXIT.interrupted
     printError(host, error, { json: options?.json ?? false, verbose: !isHoldfastError(error) })
     return exitCodeOf(error)
   }

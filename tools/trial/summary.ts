@@ -24,6 +24,7 @@ export function gatewayTrialText(result: GatewayTrialResult, look: Look): string
     ['not answered', formatCount(result.unanswered), 'requests; each was sent again'],
     ['accepted', formatCount(balance.accepted)],
     ['succeeded', formatCount(balance.states.succeeded)],
+    ['put back', formatCount(result.putBack), 'dead letters: five gateways were killed with them in hand'],
     ['gateways killed', formatCount(result.killed), `SIGKILL; ${formatCount(gateways.killedEarly)} while they started`],
     ['database restarts', formatCount(result.restarted)],
     ['audits', formatCount(result.audits), 'of the whole store; all but the last while everything went on'],

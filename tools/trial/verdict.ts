@@ -44,7 +44,7 @@ export function problemsOf({ accepted, states }: Balance, items: number, { lost,
   return problems
 }
 
-function openStates(states: Balance['states']): string {
+export function openStates(states: Balance['states']): string {
   return Object.entries(states)
     .filter(([state, count]) => state !== 'succeeded' && count > 0)
     .map(([state, count]) => `${state} ${count}`)
