@@ -1,4 +1,4 @@
-/** `node tools/fuzz.ts`: hostile requests for a real `holdfast serve`. See docs/testing.md. */
+/** `npm run fuzz`: hostile requests for a real `holdfast serve`. See docs/testing.md. */
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { EXIT, type ExitCode } from '../src/cli/exit-codes.ts'
 import { type Host, systemHost } from '../src/cli/host.ts'
@@ -21,7 +21,7 @@ Exit codes: 0 nothing broke; 1 something did; 2 wrong usage; 130 interrupted.
 The same seed sends the same requests. See docs/testing.md.`
 
 function defineProgram(host: Host): Command {
-  const program = new Command('node tools/fuzz.ts')
+  const program = new Command('npm run fuzz --')
     .description('Sends requests that mean harm, over sockets, to a gateway in a process of its own.')
     .option('--requests <count>', 'how many', wholeNumber, 100_000)
     .option('--seed <number>', 'default: drawn by chance, and told', wholeNumber)
@@ -70,7 +70,7 @@ function textOf({ passed, problems, answers, called, openFiles, memoryMebibytes,
     `calls that reached the API  ${called}`,
     `open files  ${openFiles.join(' -> ')}`,
     `memory, MiB  ${memoryMebibytes.join(' -> ')}`,
-    `again: node tools/fuzz.ts --requests ${requests} --seed ${seed}`,
+    `again: npm run fuzz -- --requests ${requests} --seed ${seed}`,
     passed ? 'nothing broke' : ['FAILED', ...problems].join('\n  '),
   ].join('\n')
 }

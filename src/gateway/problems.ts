@@ -199,8 +199,9 @@ export function callProblem(thrown: unknown, correlationId: string, nowMs: numbe
 }
 
 function waitOf({ details, failure, code }: HoldfastError, nowMs: number): number | undefined {
-  const { untilMs, reservedUntilMs } = details
+  const { untilMs, reservedUntilMs, retryAfterMs } = details
   if (typeof untilMs === 'number' && Number.isFinite(untilMs)) return Math.max(0, untilMs - nowMs)
+  if (typeof retryAfterMs === 'number') return retryAfterMs
   if (code === 'idempotency_in_progress' && typeof reservedUntilMs === 'number') return 1000
   return failure?.retryAfterMs
 }

@@ -1,4 +1,4 @@
-/** Hostile requests for a real gateway, a few of those that `node tools/fuzz.ts` sends (docs/testing.md). */
+/** Hostile requests for a real gateway, a few of those that `npm run fuzz` sends (docs/testing.md). */
 import { expect, test } from 'vitest'
 import { randomInteger } from '../../src/core/random.ts'
 import { systemRandom } from '../../src/system/system-random.ts'
