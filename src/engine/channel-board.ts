@@ -40,6 +40,8 @@ export interface ChannelBoard {
   /** As {@link markDirty}, where something has just become due: most likely where work came from before. */
   hint(): void
   isDirty(): boolean
+  /** The last plan asks for less than there is room for: health allows no more before what was claimed has been admitted. */
+  isRationed(): boolean
   /** When the earliest channel may be asked again; those that wait for the end of an item do not count. */
   nextDueMs(): number
 }
@@ -74,6 +76,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   /** A few that gave work lately. */
   const givers = new Map<string, Pick<Channel, 'lane' | 'endpoint'> & { misses: number }>()
   let hinted = false
+  let rationed = false
   let guessed = false
 
   async function refresh(): Promise<void> {
@@ -162,6 +165,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   function plan(capacity: number): PlannedClaim[] {
     const nowMs = clock.wallMs()
     const candidates: ClaimCandidate[] = []
+    rationed = false
     for (const channel of channels.values()) {
       if (channel.earliestDueMs > nowMs || channel.notBeforeMs > nowMs) continue
       const candidate = candidateFor(channel, capacity, nowMs)
@@ -187,6 +191,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     if (known?.channel) {
       const allowance = health.allowance(known.channel, wanted)
       limit = Math.min(wanted, allowance.limit)
+      rationed ||= limit < wanted
       if (limit <= 0) {
         channel.notBeforeMs = Math.max(nowMs + 1, allowance.retryAtMs)
         return undefined
@@ -240,6 +245,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       hinted = true
     },
     isDirty: () => dirty,
+    isRationed: () => rationed,
     nextDueMs() {
       let earliestMs = Number.POSITIVE_INFINITY
       for (const channel of channels.values()) {

@@ -104,11 +104,12 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     try {
       do again = await claimOnce()
       while (
-        // At once, so that it shares a commit with what ended meanwhile.
+        // At once, so that it shares a commit with what ended meanwhile. Not where each call decides what the next one may do.
         again &&
         !stopping &&
         places.room() > 0 &&
-        !board.isDirty()
+        !board.isDirty() &&
+        !board.isRationed()
       )
       failedTurns = 0
     } catch (error) {

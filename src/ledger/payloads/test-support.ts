@@ -66,6 +66,9 @@ export const CONTENTS = [
   'fingerprint-of-ada',
 ] as const
 
+/** What erasing a run leaves until retention takes it (docs/privacy.md). */
+export const KEPT_BY_JOBS: string = 'ada.patch@example.com'
+
 export function secretRun(parts: Partial<NewRun> = {}): NewRun {
   return newRun({ input: '{"email":"ada.in@example.com"}', inputFingerprint: 'fingerprint-of-ada', ...parts })
 }
