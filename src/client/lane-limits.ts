@@ -144,11 +144,9 @@ export function planExchange(
   const { starts, lastMs, rate, exchange, untilMs: leaseEndMs } = limit
   const beyondLease: RateState = { starts: starts.starts.filter(([startMs]) => startMs > leaseEndMs) }
   const wanted = Math.min(Math.floor(rate.limit), countInWindow(limit, nowMs) + reserveOf(limit, nowMs))
-  const next = exchangeSlots(
-    shared,
-    { holder, nowMs, untilMs: nowMs + leaseMs, starts, beyondLease, wanted, lastMs, exchange },
-    rate,
-  )
+  // Never a shorter lease than the one that is gone by here: if this is written and not heard of, the others go by this one.
+  const untilMs = Math.max(nowMs + leaseMs, leaseEndMs)
+  const next = exchangeSlots(shared, { holder, nowMs, untilMs, starts, beyondLease, wanted, lastMs, exchange }, rate)
   limit.slots = Math.min(limit.slots, next.holders[holder]?.slots ?? 0)
   return next
 }
