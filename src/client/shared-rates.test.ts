@@ -48,6 +48,18 @@ const SHORTER_LEASE: Story = {
   rests: false,
 }
 
+/** A start that is told twice went along with a slot in place of a later one. */
+const TOLD_TWICE: Story = {
+  seed: 1811022254,
+  limit: 4,
+  perMs: 1000,
+  processes: 5,
+  lossShare: 0.3,
+  slowMs: 1,
+  deaths: 0,
+  rests: false,
+}
+
 /** The store as a process far away sees it. */
 function farAway(ledger: Ledger, clock: VirtualClock, random: Random, { lossShare, slowMs }: Story) {
   let lostInARow = 0
@@ -136,7 +148,7 @@ describe('R053: limits shared over a store with trouble', () => {
         if (story.rests || story.lossShare > 0.1) return
         expect(arrivalsMs.length).toBeGreaterThanOrEqual(Math.floor((story.limit * RUN_MS) / story.perMs) * 0.4)
       }),
-      { numRuns: 40, examples: [[SHORTER_LEASE]] },
+      { numRuns: 40, examples: [[SHORTER_LEASE], [TOLD_TWICE]] },
     )
   })
 

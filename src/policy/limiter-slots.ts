@@ -187,10 +187,20 @@ function take(
   const mine = holders[holder] as SlotHolder
   const left = freeSlots(holders, rate)
   const taken = Math.min(count, Math.max(0, left))
-  const ready = Math.max(0, left - countStarts(free))
-  const [along, remaining] = split(free, Math.max(0, taken - ready))
+  const known = latestOf(free, left)
+  const ready = Math.max(0, left - countStarts(known))
+  const [along, remaining] = split(known, Math.max(0, taken - ready))
   const entry = { ...mine, slots: mine.slots + taken, starts: mergeStarts(mine.starts, along, rate) }
   return { free: remaining, holders: { ...holders, [holder]: entry } }
+}
+
+/**
+ * Of more starts than there are slots some are told twice, and nobody knows which: the latest keep all slots from being used as
+ * long as all of them together would. An earlier one must not go along with a slot in place of a later one.
+ */
+function latestOf({ starts }: RateState, slots: number): RateState {
+  const [latest] = split({ starts: starts.toReversed() }, Math.max(0, slots))
+  return { starts: latest.starts.toReversed() }
 }
 
 /** The first `count` starts, and the others. */

@@ -199,7 +199,8 @@ describe('commands that put it right', () => {
   test('breakers: that of an API nobody can reach is listed as open, and can be reset', async () => {
     await using after = await runThatLeavesDeadLetters()
     const { workshop, twin } = after
-    const retry = '{ base: 10ms, cap: 20ms, maxAttempts: 3 }'
+    // Each probe uses one, and a slow machine needs many seconds for what follows.
+    const retry = '{ base: 10ms, cap: 20ms, maxAttempts: 20 }'
     const dead = `{ baseUrl: "http://127.0.0.1:9", retry: ${retry}, breaker: { open: 1s } }`
     const config = workshop.read('holdfast.yaml')
     workshop.write('holdfast.yaml', config.replace(/crm: \{.*/, `crm: ${dead}`))
