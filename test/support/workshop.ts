@@ -68,7 +68,8 @@ export function openWorkshop(env: Readonly<Record<string, string>> = {}): Worksh
       killAll()
       await Promise.all([...processes].map(({ ended }) => ended))
       process.off('exit', killAll)
-      rmSync(folder, { recursive: true, force: true })
+      // Whoever was killed a moment ago may still be leaving files there.
+      rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
     },
   }
 }
