@@ -1,13 +1,14 @@
 /** `npm run fuzz`: hostile requests for a real `holdfast serve`. See docs/testing.md. */
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { EXIT, type ExitCode } from '../src/cli/exit-codes.ts'
-import { type Host, systemHost } from '../src/cli/host.ts'
-import { exitCodeOf, printError } from '../src/cli/output/errors.ts'
+import { systemHost } from '../src/cli/host.ts'
 import { createOutput } from '../src/cli/output/output.ts'
-import { isHoldfastError } from '../src/core/errors.ts'
 import { randomInteger } from '../src/core/random.ts'
 import { systemRandom } from '../src/system/system-random.ts'
 import { type FuzzResult, fuzz } from './fuzz/run.ts'
+import { createProgram, runProgram, wholeNumber } from './program.ts'
+
+const host = systemHost()
 
 interface Options {
   readonly requests: number
@@ -18,49 +19,27 @@ interface Options {
 const HELP = `
 Exit codes: 0 nothing broke; 1 something did; 2 wrong usage; 130 interrupted.
 
+Examples:
+  $ npm run fuzz -- --requests 8000               a few minutes
+  $ npm run fuzz -- --requests 100000 --seed 7    the same requests each time
+
 The same seed sends the same requests. See docs/testing.md.`
 
-function defineProgram(host: Host): Command {
-  const program = new Command('npm run fuzz --')
+function defineProgram(): Command {
+  return createProgram('npm run fuzz --', host, HELP)
     .description('Sends requests that mean harm, over sockets, to a gateway in a process of its own.')
-    .option('--requests <count>', 'how many', wholeNumber, 100_000)
-    .option('--seed <number>', 'default: drawn by chance, and told', wholeNumber)
-    .option('--json', 'JSON on stdout')
-    .helpOption('-h, --help', 'print help')
-    .addHelpText('after', HELP)
-    .allowExcessArguments(false)
-    .exitOverride()
-  program.configureOutput({ writeOut: (text) => host.stdout.write(text), writeErr: (text) => host.stderr.write(text) })
-  return program
+    .option('--requests <count>', 'how many', wholeNumber(1), 100_000)
+    .option('--seed <number>', 'default: drawn by chance, and told', wholeNumber(1))
 }
 
-function wholeNumber(text: string): number {
-  const number = Number(text)
-  if (/^\d{1,9}$/.test(text) && number >= 1) return number
-  throw new InvalidArgumentError('It must be a whole number, at least 1.')
-}
-
-async function main(words: readonly string[], host: Host): Promise<ExitCode> {
-  let options: Options | undefined
-  const interruption = new AbortController()
-  try {
-    options = defineProgram(host)
-      .parse([...words], { from: 'user' })
-      .opts<Options>()
-    using _listening = host.onInterrupt(() => interruption.abort())
-    const { requests, seed = randomInteger(systemRandom, 1, 999_999_999) } = options
-    const output = createOutput(host, { json: options.json ?? false })
-    output.note(`seed ${seed}`)
-    const onProgress = (sent: number) => output.note(`${sent} of ${requests} requests`)
-    const result = await fuzz({ requests, seed }, { onProgress, signal: interruption.signal })
-    output.result(result, () => textOf(result))
-    return result.passed ? EXIT.done : EXIT.failed
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.wrongUsage
-    if (interruption.signal.aborted) return EXIT.interrupted
-    printError(host, error, { json: options?.json ?? false, verbose: !isHoldfastError(error) })
-    return exitCodeOf(error)
-  }
+async function main({ requests, seed: given, json = false }: Options, signal: AbortSignal): Promise<ExitCode> {
+  const seed = given ?? randomInteger(systemRandom, 1, 999_999_999)
+  const output = createOutput(host, { json })
+  output.note(`seed ${seed}`)
+  const onProgress = (sent: number) => output.note(`${sent} of ${requests} requests`)
+  const result = await fuzz({ requests, seed }, { onProgress, signal })
+  output.result(result, () => textOf(result))
+  return result.passed ? EXIT.done : EXIT.failed
 }
 
 function textOf({ passed, problems, answers, called, openFiles, memoryMebibytes, requests, seed }: FuzzResult): string {
@@ -75,4 +54,4 @@ function textOf({ passed, problems, answers, called, openFiles, memoryMebibytes,
   ].join('\n')
 }
 
-process.exitCode = await main(process.argv.slice(2), systemHost())
+process.exitCode = await runProgram(defineProgram(), host, process.argv.slice(2), main)

