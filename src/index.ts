@@ -32,7 +32,7 @@ export {
   type StepBatch,
   type StepContext,
   type UndoContext,
-} from './engine/pipeline.ts'
+} from './engine/pipelines/pipeline.ts'
 export type { AcceptedRecord, EntityName, StepOrder, StepSupersede } from './engine/step-order.ts'
 export type {
   AuditReport,

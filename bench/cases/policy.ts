@@ -2,12 +2,12 @@
  * What the policies add to a call that succeeds at once, without a network: the price of being careful when nothing goes
  * wrong. One call at a time, the same no-op behind all.
  */
-import { makeAttempt } from '../../src/client/attempt.ts'
-import { laneName, type OutboundCall } from '../../src/client/call.ts'
-import { createDeadlines, type Deadlines, type Expirable } from '../../src/client/deadlines.ts'
-import type { Health } from '../../src/client/health.ts'
-import { createInlineCaller } from '../../src/client/inline.ts'
-import { resolveEndpoint } from '../../src/client/request.ts'
+import { makeAttempt } from '../../src/client/attempt/attempt.ts'
+import { laneName, type OutboundCall } from '../../src/client/call/call.ts'
+import { resolveEndpoint } from '../../src/client/call/request.ts'
+import type { Health } from '../../src/client/health/health.ts'
+import { createInlineCaller } from '../../src/client/inline/inline.ts'
+import { createDeadlines, type Deadlines, type Expirable } from '../../src/client/wire/deadlines.ts'
 import { systemClock as clock } from '../../src/system/system-clock.ts'
 import type { BenchCase, Contender } from '../support/bench-case.ts'
 import { inProcessClient } from '../support/in-process-client.ts'

@@ -1,8 +1,8 @@
 /** How a key goes over the wire: bare for nearly everybody, as a structured-field string for those who follow the draft (R080). */
 import { expect, test } from 'vitest'
 import { systemClock } from '../system/system-clock.ts'
-import { createFetch } from './fetch-adapter.ts'
-import { createInlineCaller } from './inline.ts'
+import { createFetch } from './fetch/fetch-adapter.ts'
+import { createInlineCaller } from './inline/inline.ts'
 import { jsonServer, testEndpoint, testIntegration, testParts } from './test-kit.ts'
 
 async function sent(quoted: boolean, key: string): Promise<{ inline: string; fetched: string }> {

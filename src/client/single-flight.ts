@@ -7,7 +7,7 @@ import type { Clock } from '../core/clock.ts'
 import { HoldfastError, isHoldfastError } from '../core/errors.ts'
 import { isJsonObject, type Json } from '../core/json.ts'
 import type { HealthRecord, Ledger } from '../ledger/port.ts'
-import { createSharedTime, type SharedTime } from './shared-time.ts'
+import { createSharedTime, type SharedTime } from './wire/shared-time.ts'
 
 export interface SingleFlightOptions {
   /** A result from this wall-clock time on is as good as a new one: when what it replaces was read. */

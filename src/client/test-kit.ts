@@ -8,13 +8,13 @@ import { createEventBus, type HoldfastEvent } from '../core/events.ts'
 import { newId } from '../core/ids.ts'
 import { seededRandom } from '../core/random.ts'
 import { openSqliteLedger } from '../ledger/sqlite/index.ts'
+import type { InlineParts } from './attempt/persistence.ts'
 import { createCipher } from './credentials/cipher.ts'
 import { createCredentials } from './credentials/credentials.ts'
-import { type SharedStatistics, shareStatistics } from './endpoint-statistics.ts'
-import { createHealth } from './health-registry.ts'
-import type { InlineParts } from './persistence.ts'
-import type { TransportRequest, TransportResult } from './transport.ts'
-import { createUndiciTransport } from './undici-transport.ts'
+import { type SharedStatistics, shareStatistics } from './health/endpoint-statistics.ts'
+import { createHealth } from './health/health-registry.ts'
+import type { TransportRequest, TransportResult } from './wire/transport.ts'
+import { createUndiciTransport } from './wire/undici-transport.ts'
 
 export interface RawRequest {
   readonly head: string

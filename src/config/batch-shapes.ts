@@ -1,6 +1,6 @@
 /**
  * How APIs take several records in one call, and how they answer for each of them: data, so that a new vendor is a new value
- * and no new code. `policy/batch-request.ts` writes calls by it, `policy/batch-answer.ts` reads answers by it.
+ * and no new code. `policy/batches/batch-request.ts` writes calls by it, `policy/batches/batch-answer.ts` reads answers by it.
  *
  * Paths are dot paths as in `errorPaths`: `context.objectWriteTraceId`; numbers are places in lists; the empty path is the
  * value itself.

@@ -1,6 +1,6 @@
 /**
  * One row of an error map (R022): what it matches, what that means, where the fact comes from. The same rows stand in profiles
- * and in the `errors` of an integration; `policy/classify-rules.ts` matches both.
+ * and in the `errors` of an integration; `policy/classify/classify-rules.ts` matches both.
  */
 import type { Certainty, FailureClass } from '../core/failure.ts'
 import type { Json } from '../core/json.ts'
@@ -11,7 +11,7 @@ export type StatusCondition = number | (typeof STATUS_FAMILIES)[number]
 
 /** A condition on the body: the value at a path is there (not null), or equals one of the values given. */
 export interface BodyCondition {
-  /** `ok`, `errors[].extensions.code`, `data.*.userErrors[]`, `error.**.code`: see `policy/json-path.ts`. */
+  /** `ok`, `errors[].extensions.code`, `data.*.userErrors[]`, `error.**.code`: see `policy/classify/json-path.ts`. */
   readonly path: string
   readonly equals?: string | number | boolean | readonly (string | number | boolean)[]
 }

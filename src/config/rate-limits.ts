@@ -1,6 +1,6 @@
 /**
  * How a vendor tells its limits, as data (R049, facts.md section 1): which header or body field holds which number, in which unit,
- * for which window. A profile lists one reading per limit; `policy/rate-limits.ts` reads an answer by them.
+ * for which window. A profile lists one reading per limit; `policy/rate-limits/rate-limits.ts` reads an answer by them.
  *
  * The IETF fields (`RateLimit`, `RateLimit-Policy`, `RateLimit-Limit/-Remaining/-Reset`), `X-RateLimit-*`, and `Retry-After` are read for
  * every API: a profile lists only what differs, and a header that one of its readings names is read by that reading alone.

@@ -84,7 +84,7 @@ export interface RateSettings {
 export interface LimitSettings {
   /** Calls at the same time per lane, over all workers. Default 5 (trap 1). */
   readonly concurrency: number
-  /** How many of them is found out, in each process: from this many up to `concurrency` (policy/adaptive-concurrency.ts). */
+  /** How many of them is found out, in each process: from this many up to `concurrency` (policy/limiter/adaptive-concurrency.ts). */
   readonly adaptive?: { readonly min: number }
   /** `100/10s`. Default none. */
   readonly rate?: RateSettings

@@ -1,8 +1,9 @@
 /** The public face of a running Holdfast: what `await holdfast(...)` gives. */
-import type { Client, ClientOptions } from '../client/client-types.ts'
+
 import type { CredentialView, KeyRotation } from '../client/credentials/operators.ts'
-import type { Forwarder } from '../client/forward.ts'
-import type { BreakerView } from '../client/health.ts'
+import type { Forwarder } from '../client/fetch/forward.ts'
+import type { BreakerView } from '../client/health/health.ts'
+import type { Client, ClientOptions } from '../client/inline/client-types.ts'
 import type { EventSource } from '../core/events.ts'
 import type { Json } from '../core/json.ts'
 import type { KeysInUse, PayloadRotation, RotateOptions } from '../ledger/payloads/open-payloads.ts'
@@ -26,26 +27,26 @@ import type {
 import type { PostgresClient } from '../ledger/postgres/driver.ts'
 import type { IdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { WebhookHandlerOptions, WebhookReceiver } from '../webhooks/receiver.ts'
-import type { EndpointStatistics, TimeoutSuggestions } from './endpoint-statistics.ts'
 import type { JobOrder, JobView } from './jobs/job.ts'
 import type { JobPlan } from './jobs/plan.ts'
-import type { Method, PipelineOf } from './pipeline.ts'
-import type { Suggestion } from './suggestions.ts'
+import type { EndpointStatistics, TimeoutSuggestions } from './operations/endpoint-statistics.ts'
+import type { Suggestion } from './operations/suggestions.ts'
+import type { Method, PipelineOf } from './pipelines/pipeline.ts'
 
-export type { CallAnswer, CallOptions, Client, ClientOptions } from '../client/client-types.ts'
-export type { Forwarded, Forwarder, ForwardRequest } from '../client/forward.ts'
+export type { Forwarded, Forwarder, ForwardRequest } from '../client/fetch/forward.ts'
+export type { CallAnswer, CallOptions, Client, ClientOptions } from '../client/inline/client-types.ts'
 export type { KeysInUse, PayloadRotation, RotateOptions } from '../ledger/payloads/open-payloads.ts'
-export type { EndpointCategory, TimeoutAdvice } from '../policy/suggest-timeouts.ts'
+export type { EndpointCategory, TimeoutAdvice } from '../policy/timeouts/suggest-timeouts.ts'
+export type { JobCounts, JobKind, JobOrder, JobPhase, JobView } from './jobs/job.ts'
+export type { JobPlan } from './jobs/plan.ts'
 export type {
   EndpointStatistics,
   LatencyFigures,
   SuggestedIntegration,
   SuggestedTimeouts,
   TimeoutSuggestions,
-} from './endpoint-statistics.ts'
-export type { JobCounts, JobKind, JobOrder, JobPhase, JobView } from './jobs/job.ts'
-export type { JobPlan } from './jobs/plan.ts'
-export type { Suggestion } from './suggestions.ts'
+} from './operations/endpoint-statistics.ts'
+export type { Suggestion } from './operations/suggestions.ts'
 
 export interface Holdfast extends AsyncDisposable {
   readonly events: EventSource

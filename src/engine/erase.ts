@@ -7,8 +7,8 @@ import { isEndState } from '../core/item-state.ts'
 import { SUBJECT_LABEL } from '../ledger/payloads/rewrites.ts'
 import type { ItemFilter, ItemSummary, Ledger, RunRecord } from '../ledger/port.ts'
 import type { EraseReport, EraseRequest } from './api.ts'
-import type { OperationsParts } from './operations.ts'
-import { undoNameOf } from './undo-pipeline.ts'
+import type { OperationsParts } from './operations/operations.ts'
+import { undoNameOf } from './pipelines/undo-pipeline.ts'
 
 const PAGE = 500
 const REASON = 'ended so that it can be erased'

@@ -5,8 +5,8 @@
  */
 import type { Clock } from '../core/clock.ts'
 import type { ClaimedItem } from '../ledger/port.ts'
-import { isBatched } from './batch-members.ts'
-import type { Catalog, StepPlan } from './catalog.ts'
+import { isBatched } from './batches/batch-members.ts'
+import type { Catalog, StepPlan } from './pipelines/catalog.ts'
 
 export interface Placeable {
   readonly item: ClaimedItem

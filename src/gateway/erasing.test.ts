@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { seededRandom } from '../core/random.ts'
-import { definePipeline } from '../engine/pipeline.ts'
+import { definePipeline } from '../engine/pipelines/pipeline.ts'
 import { testGateway } from './test-kit.ts'
 import { createToken } from './tokens.ts'
 

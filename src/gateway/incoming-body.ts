@@ -1,6 +1,6 @@
 /** Whole bodies of `node:http`, within the same limits as those of `Request` objects, at the cost of one promise each. */
 import type { IncomingMessage } from 'node:http'
-import { createDeadlines, type Expirable } from '../client/deadlines.ts'
+import { createDeadlines, type Expirable } from '../client/wire/deadlines.ts'
 import { bodyIncomplete, bodyTooSlow, createGauge, type ReadLimits, tooLarge } from './body.ts'
 
 /** @throws HoldfastError `payload_too_large`, `body_too_slow`, `body_incomplete`, `overloaded` */

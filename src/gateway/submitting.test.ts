@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { definePipeline } from '../engine/pipeline.ts'
+import { definePipeline } from '../engine/pipelines/pipeline.ts'
 import { type TestAnswer, type TestGateway, testGateway } from './test-kit.ts'
 
 const ONBOARD = definePipeline('onboard', {

@@ -1,6 +1,6 @@
 /** Dead letters by root cause, from rows that a SQL store has counted (R134). */
 import type { ItemState } from '../core/item-state.ts'
-import type { DeadLetterCause } from '../policy/dead-letter.ts'
+import type { DeadLetterCause } from '../policy/retry/dead-letter.ts'
 import type { DeadLetterGroup } from './port.ts'
 
 /** One fingerprint in one state, pipeline and endpoint. */

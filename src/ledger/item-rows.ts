@@ -1,7 +1,7 @@
 /** Items as rows of a SQL store, and as every list shows them. */
 import { itemId } from '../core/ids.ts'
 import type { ItemState } from '../core/item-state.ts'
-import type { DeadLetterCause } from '../policy/dead-letter.ts'
+import type { DeadLetterCause } from '../policy/retry/dead-letter.ts'
 import type { ItemSummary } from './port.ts'
 
 /** SQLite knows only 0 and 1. */

@@ -2,7 +2,7 @@
 import type { Failure } from '../core/failure.ts'
 import type { ItemState } from '../core/item-state.ts'
 import type { Json } from '../core/json.ts'
-import type { DeadLetterCause } from '../policy/dead-letter.ts'
+import type { DeadLetterCause } from '../policy/retry/dead-letter.ts'
 import type { NewTurn } from './port.ts'
 
 export interface ItemCounters {

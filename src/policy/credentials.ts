@@ -5,8 +5,8 @@
 import type { OAuthSettings, StoredAuthSettings } from '../config/settings.ts'
 import { isJsonObject, type Json } from '../core/json.ts'
 import type { Random } from '../core/random.ts'
-import { backoffDelayMs, withRetryAfter } from './backoff.ts'
-import { parseRetryAfter } from './retry-after.ts'
+import { parseRetryAfter } from './rate-limits/retry-after.ts'
+import { backoffDelayMs, withRetryAfter } from './retry/backoff.ts'
 
 /** What all processes know of a credential. Times are wall-clock milliseconds; 0 is never. */
 export interface CredentialState {

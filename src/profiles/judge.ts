@@ -6,8 +6,8 @@ import type { ProfileRule, RuleSample } from '../config/profile-rule.ts'
 import type { ErrorRule, IdempotencySettings, IntegrationSettings } from '../config/settings.ts'
 import type { Failure } from '../core/failure.ts'
 import type { Json } from '../core/json.ts'
-import { type AnswerFacts, classifyAnswer, defaultIdempotency } from '../policy/classify.ts'
-import { decidingRule } from '../policy/classify-answer.ts'
+import { type AnswerFacts, classifyAnswer, defaultIdempotency } from '../policy/classify/classify.ts'
+import { decidingRule } from '../policy/classify/classify-answer.ts'
 
 /** An integration that knows nothing but the profile. */
 export function settingsOfProfile(profile: Profile): IntegrationSettings {

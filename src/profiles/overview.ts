@@ -1,7 +1,7 @@
 /** Profiles as lists and tables show them. */
 import type { Profile } from '../config/profile.ts'
 import type { ErrorRule } from '../config/settings.ts'
-import { STATUS_RULES } from '../policy/default-rules.ts'
+import { STATUS_RULES } from '../policy/classify/default-rules.ts'
 
 export interface ProfileOverview {
   readonly name: string

@@ -3,14 +3,14 @@
  * it is given.
  */
 import { createCipher } from '../client/credentials/cipher.ts'
-import { createUndiciTransport } from '../client/undici-transport.ts'
+import { createUndiciTransport } from '../client/wire/undici-transport.ts'
 import type { ConfigInput } from '../config/define.ts'
 import type { LoadedConfig, StoreSettings } from '../config/loaded.ts'
 import { resolveConfig } from '../config/resolve.ts'
 import type { KeyRing } from '../core/key-ring.ts'
 import type { Holdfast } from '../engine/api.ts'
 import { createEngine, type EngineParts } from '../engine/engine.ts'
-import type { AnyPipeline } from '../engine/pipeline.ts'
+import type { AnyPipeline } from '../engine/pipelines/pipeline.ts'
 import { type OpenPayloads, openPayloads } from '../ledger/payloads/open-payloads.ts'
 import type { Ledger } from '../ledger/port.ts'
 import { openPostgresLedger } from '../ledger/postgres/index.ts'

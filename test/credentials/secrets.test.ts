@@ -1,7 +1,7 @@
 /** Rule 7: no secret and no token, configured or obtained, in anything that leaves, also where the API repeats them. */
 import { expect, test } from 'vitest'
 import type { WrittenAuth } from '../../src/config/schema-auth.ts'
-import { definePipeline } from '../../src/engine/pipeline.ts'
+import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import { createCredentialFleet, KEY, ROTATING } from '../support/credential-fleet.ts'
 
 const BASIC: WrittenAuth = { type: 'basic', user: 'crm-user', password: 'pass"word/with&odd=chars' }

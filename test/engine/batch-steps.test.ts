@@ -1,8 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { resolveConfig } from '../../src/config/resolve.ts'
-import { createCatalog } from '../../src/engine/catalog.ts'
-import { type AnyPipeline, definePipeline, type StepBatch, type StepContext } from '../../src/engine/pipeline.ts'
+import { createCatalog } from '../../src/engine/pipelines/catalog.ts'
+import {
+  type AnyPipeline,
+  definePipeline,
+  type StepBatch,
+  type StepContext,
+} from '../../src/engine/pipelines/pipeline.ts'
 import { CRM, testEngine } from '../support/engine.ts'
 
 const lead = z.object({ email: z.string() })

@@ -1,6 +1,6 @@
 /** Batches whose worker, lease or answer is lost half-way: against twins that count what was really done. */
 import { describe, expect, test } from 'vitest'
-import { definePipeline } from '../../src/engine/pipeline.ts'
+import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import { createTestbed } from '../../src/testing/testbed/testbed.ts'
 import { resource } from '../../src/testing/twin/resource.ts'
 import { refusal, route, type TwinRoute } from '../../src/testing/twin/route.ts'

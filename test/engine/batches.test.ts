@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { definePipeline, type PipelineOf } from '../../src/engine/pipeline.ts'
+import { definePipeline, type PipelineOf } from '../../src/engine/pipelines/pipeline.ts'
 import { CRM, type TestEngine, testEngine } from '../support/engine.ts'
 import type { Reply, SeenRequest } from '../support/scripted-api.ts'
 

@@ -1,6 +1,6 @@
 /** Breakers as their users meet them: durable items, callers who wait, SDKs through `fetch`, and whoever listens. */
 import { describe, expect, test } from 'vitest'
-import { definePipeline } from '../../src/engine/pipeline.ts'
+import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import { CRM, type TestEngine, testEngine } from '../support/engine.ts'
 
 const OPEN_MS = 30_000

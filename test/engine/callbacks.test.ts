@@ -3,7 +3,7 @@ import { Webhook as SvixWebhook } from 'svix'
 import { describe, expect, test } from 'vitest'
 import { createCipher } from '../../src/client/credentials/cipher.ts'
 import { seededRandom } from '../../src/core/random.ts'
-import { definePipeline } from '../../src/engine/pipeline.ts'
+import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import { type TestEngine, type TestEngineOptions, testEngine } from '../support/engine.ts'
 import type { Reply, SeenRequest } from '../support/scripted-api.ts'
 

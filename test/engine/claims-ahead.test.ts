@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Clock } from '../../src/core/clock.ts'
 import type { Worker } from '../../src/engine/api.ts'
-import { definePipeline } from '../../src/engine/pipeline.ts'
+import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import type { Ledger } from '../../src/ledger/port.ts'
 import { type TestEngine, testEngine } from '../support/engine.ts'
 

@@ -1,8 +1,8 @@
 /** Runs that are undone when a step fails for good (R029). */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { definePipeline } from '../../src/engine/pipeline.ts'
-import { decideUndo } from '../../src/engine/undo-plan.ts'
+import { decideUndo } from '../../src/engine/operations/undo-plan.ts'
+import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import type { ItemSummary } from '../../src/ledger/port.ts'
 import { createTestbed } from '../../src/testing/testbed/testbed.ts'
 import { resource } from '../../src/testing/twin/resource.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { definePipeline } from '../../src/engine/pipeline.ts'
+import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import { CRM, testEngine } from '../support/engine.ts'
 
 const lead = z.object({ email: z.string(), company: z.string().optional() })

@@ -1,6 +1,6 @@
 /** Keys of the APIs: what they protect, for how long, and what happens once one is forgotten or spent (R080-R086, D19). */
 import { describe, expect, test } from 'vitest'
-import { definePipeline } from '../../src/engine/pipeline.ts'
+import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import { CRM, type TestEngine, type TestEngineOptions, testEngine } from '../support/engine.ts'
 import type { Reply, SeenRequest } from '../support/scripted-api.ts'
 

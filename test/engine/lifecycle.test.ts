@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { ITEM_STATES, type ItemState } from '../../src/core/item-state.ts'
 import { DEFAULT_ENGINE_SETTINGS } from '../../src/engine/defaults.ts'
-import { definePipeline } from '../../src/engine/pipeline.ts'
+import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import { CRM, type TestEngine, testEngine } from '../support/engine.ts'
 import type { Reply } from '../support/scripted-api.ts'
 

@@ -1,6 +1,6 @@
 /** What an API says to a look for a lost effect holds for the whole lane, as what it says to a call does (rule 4). */
 import { describe, expect, test } from 'vitest'
-import { definePipeline, newestFirst } from '../../src/engine/pipeline.ts'
+import { definePipeline, newestFirst } from '../../src/engine/pipelines/pipeline.ts'
 import { CRM, type TestEngine, type TestEngineOptions, testEngine } from '../support/engine.ts'
 import type { Reply } from '../support/scripted-api.ts'
 

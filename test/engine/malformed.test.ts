@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { ConfigInput } from '../../src/config/define.ts'
-import { type AnyPipeline, definePipeline } from '../../src/engine/pipeline.ts'
+import { type AnyPipeline, definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import type { FaultKind } from '../../src/testing/faults/fault.ts'
 import { createTestbed, type Testbed } from '../../src/testing/testbed/testbed.ts'
 import { resource } from '../../src/testing/twin/resource.ts'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ItemState } from '../../src/core/item-state.ts'
-import { definePipeline, type PipelineOf } from '../../src/engine/pipeline.ts'
+import { definePipeline, type PipelineOf } from '../../src/engine/pipelines/pipeline.ts'
 import { type TestEngine, testEngine } from '../support/engine.ts'
 import type { Reply, SeenRequest } from '../support/scripted-api.ts'
 

@@ -1,6 +1,6 @@
 /** R051: a daily quota shared out between pipelines, with durable items: who has used its share is parked, the others go on. */
 import { expect, test } from 'vitest'
-import { definePipeline } from '../../src/engine/pipeline.ts'
+import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import { testEngine } from '../support/engine.ts'
 
 const HOUR_MS = 3_600_000

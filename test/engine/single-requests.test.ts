@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { definePipeline } from '../../src/engine/pipeline.ts'
+import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import { testEngine } from '../support/engine.ts'
 
 const SUCCEEDED = { states: { succeeded: 1 } }

@@ -1,6 +1,6 @@
 /** R018, R031: failures that no rule knows are told of, and collected with the rule that could be written. */
 import { describe, expect, test } from 'vitest'
-import { definePipeline } from '../../src/engine/pipeline.ts'
+import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import { testEngine } from '../support/engine.ts'
 
 const sync = definePipeline<{ email: string; status: number; body: object }>('sync').step('crm', {

@@ -1,7 +1,7 @@
 /** Webhooks in, through the public surface: verify, store, 200; and what becomes of every event. */
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { definePipeline } from '../../src/engine/pipeline.ts'
+import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
 import { storeBusy } from '../../src/ledger/sqlite/errors.ts'
 import { type RequestToSend, signWebhook } from '../../src/webhooks/sign.ts'
 import { type TestEngine, testEngine } from '../support/engine.ts'

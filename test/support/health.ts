@@ -1,8 +1,8 @@
 /** For tests of health: processes that share one store on virtual time, and short ways to ask and to report. */
 import { onTestFinished } from 'vitest'
-import { laneName } from '../../src/client/call.ts'
-import type { Permit } from '../../src/client/health.ts'
-import { createHealth, type HealthParts, type HealthRegistry } from '../../src/client/health-registry.ts'
+import { laneName } from '../../src/client/call/call.ts'
+import type { Permit } from '../../src/client/health/health.ts'
+import { createHealth, type HealthParts, type HealthRegistry } from '../../src/client/health/health-registry.ts'
 import { TEST_DEFAULTS, testEndpoint, testIntegration } from '../../src/client/test-kit.ts'
 import type { IntegrationSettings } from '../../src/config/settings.ts'
 import { createEventBus, type HoldfastEvent } from '../../src/core/events.ts'

@@ -1,11 +1,12 @@
 /** Vendors that count calls in different ways, callers that want more than they give, and how well that went. On virtual time. */
+
+import type { InlineParts } from '../../src/client/attempt/persistence.ts'
 import { createCredentials } from '../../src/client/credentials/credentials.ts'
-import { shareStatistics } from '../../src/client/endpoint-statistics.ts'
-import { createHealth } from '../../src/client/health-registry.ts'
-import { createInlineCaller } from '../../src/client/inline.ts'
-import type { InlineParts } from '../../src/client/persistence.ts'
+import { shareStatistics } from '../../src/client/health/endpoint-statistics.ts'
+import { createHealth } from '../../src/client/health/health-registry.ts'
+import { createInlineCaller } from '../../src/client/inline/inline.ts'
 import { testIntegration } from '../../src/client/test-kit.ts'
-import type { Transport } from '../../src/client/transport.ts'
+import type { Transport } from '../../src/client/wire/transport.ts'
 import type { IntegrationSettings } from '../../src/config/settings.ts'
 import type { HoldfastError } from '../../src/core/errors.ts'
 import { createEventBus } from '../../src/core/events.ts'

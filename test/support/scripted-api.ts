@@ -2,9 +2,9 @@
  * An API in this process: a transport whose answers a test scripts, on whatever clock the test runs. It keeps what a real
  * API keeps, its effects, so that duplicates and losses can be counted.
  */
-import type { Transport, TransportRequest, TransportResult } from '../../src/client/transport.ts'
+import type { Transport, TransportRequest, TransportResult } from '../../src/client/wire/transport.ts'
 import type { Clock } from '../../src/core/clock.ts'
-import type { NetworkFault } from '../../src/policy/classify.ts'
+import type { NetworkFault } from '../../src/policy/classify/classify.ts'
 
 export type Reply =
   | {

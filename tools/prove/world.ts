@@ -1,11 +1,11 @@
 /** One world: the real engine on virtual time, a twin for each kind of endpoint, and operations whose answers get lost. */
-import type { Transport, TransportResult } from '../../src/client/transport.ts'
+import type { Transport, TransportResult } from '../../src/client/wire/transport.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import type { WrittenIntegration, WrittenPipeline } from '../../src/config/schema.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import type { Holdfast } from '../../src/engine/api.ts'
 import { createEngine } from '../../src/engine/engine.ts'
-import type { AnyPipeline } from '../../src/engine/pipeline.ts'
+import type { AnyPipeline } from '../../src/engine/pipelines/pipeline.ts'
 import type { ItemFilter, ItemSummary } from '../../src/ledger/port.ts'
 import { openSqliteLedger } from '../../src/ledger/sqlite/index.ts'
 import type { DisturbanceKind } from '../../src/testing/network/disturbance.ts'

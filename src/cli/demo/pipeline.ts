@@ -1,6 +1,6 @@
 /** The demo's pipeline: what a team would write for its own leads. */
 import { z } from 'zod'
-import { definePipeline } from '../../engine/pipeline.ts'
+import { definePipeline } from '../../engine/pipelines/pipeline.ts'
 
 export const leadSchema = z.object({
   email: z.email(),

@@ -1,5 +1,5 @@
 /** Items, groups and breakers as tables. */
-import type { BreakerView } from '../../client/health.ts'
+import type { BreakerView } from '../../client/health/health.ts'
 import type { DeadLetterGroup, ItemSummary, LaneState } from '../../ledger/port.ts'
 import { paintState } from './balance.ts'
 import type { Output } from './output.ts'

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { AuthSettings } from '../../config/settings.ts'
 import { systemClock } from '../../system/system-clock.ts'
-import { createInlineCaller } from '../inline.ts'
+import { createInlineCaller } from '../inline/inline.ts'
 import { jsonServer, testIntegration, testParts } from '../test-kit.ts'
 
 interface Seen {

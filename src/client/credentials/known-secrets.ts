@@ -5,7 +5,7 @@
 import type { IntegrationSettings } from '../../config/settings.ts'
 import type { Failure } from '../../core/failure.ts'
 import { REDACTED, redactHeaders } from '../../policy/redact.ts'
-import type { TransportAnswer } from '../transport.ts'
+import type { TransportAnswer } from '../wire/transport.ts'
 
 /** Shorter ones stand in anything: hiding them would make every message unreadable. */
 const SHORTEST = 6

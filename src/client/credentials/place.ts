@@ -3,8 +3,8 @@ import type { AuthSettings, RequestSigner, StoredAuthSettings } from '../../conf
 import type { Clock } from '../../core/clock.ts'
 import { configurationError, messageOf } from '../../core/errors.ts'
 import { redactText } from '../../policy/redact.ts'
-import { checkHeader } from '../outgoing.ts'
-import type { TransportRequest } from '../transport.ts'
+import { checkHeader } from '../call/outgoing.ts'
+import type { TransportRequest } from '../wire/transport.ts'
 
 type Placing = Pick<StoredAuthSettings, 'sendAs' | 'name'>
 

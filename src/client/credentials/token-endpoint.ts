@@ -3,7 +3,7 @@ import type { OAuthSettings } from '../../config/settings.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Json } from '../../core/json.ts'
 import { judgeTokenAnswer, type TokenVerdict } from '../../policy/credentials.ts'
-import type { Transport, TransportRequest } from '../transport.ts'
+import type { Transport, TransportRequest } from '../wire/transport.ts'
 
 /** `lost`: it was sent, and what became of it nobody knows. */
 export type TokenResult = TokenVerdict | { readonly kind: 'lost'; readonly code: string }

@@ -1,7 +1,7 @@
 /** Takes orders to tell somebody how a run ended: checked with the record, stored before it is acknowledged. */
-import { laneName } from '../../client/call.ts'
+import { laneName } from '../../client/call/call.ts'
+import { checkPath, resolveEndpoint } from '../../client/call/request.ts'
 import type { Cipher } from '../../client/credentials/cipher.ts'
-import { checkPath, resolveEndpoint } from '../../client/request.ts'
 import { type CallbackSettings, callbackIntegrationOf } from '../../config/callbacks.ts'
 import type { IntegrationSettings } from '../../config/settings.ts'
 import type { Clock } from '../../core/clock.ts'

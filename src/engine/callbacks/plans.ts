@@ -3,9 +3,9 @@
  * needs a person. Each looks at the run from time to time, which uses no attempt, and is sent once what it waits for is so.
  * Nothing has to notice the end: so it cannot be missed, whoever brings it about, and whoever is killed.
  */
-import { laneName } from '../../client/call.ts'
+import { laneName } from '../../client/call/call.ts'
+import { resolveEndpoint } from '../../client/call/request.ts'
 import type { Cipher } from '../../client/credentials/cipher.ts'
-import { resolveEndpoint } from '../../client/request.ts'
 import type { CallbackSettings } from '../../config/callbacks.ts'
 import type { EndpointSettings, IntegrationSettings } from '../../config/settings.ts'
 import type { Clock } from '../../core/clock.ts'
@@ -14,9 +14,9 @@ import type { Json } from '../../core/json.ts'
 import type { ClaimedItem, ItemRecord, Ledger, RunRecord } from '../../ledger/port.ts'
 import { redactJson } from '../../policy/redact.ts'
 import { signWebhook } from '../../webhooks/sign.ts'
-import type { Readiness, RequestPlan } from '../catalog.ts'
-import type { StepContext } from '../pipeline.ts'
-import { planRequestTo } from '../request-plans.ts'
+import type { Readiness, RequestPlan } from '../pipelines/catalog.ts'
+import type { StepContext } from '../pipelines/pipeline.ts'
+import { planRequestTo } from '../pipelines/request-plans.ts'
 import { eventOf, type RunStanding, standingOf } from './event.ts'
 
 /** No pipeline of a user can have this name: a colon is not part of names. */

@@ -2,7 +2,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { configurationError, HoldfastError } from '../../core/errors.ts'
 import type { JobRecord, Ledger, Page, PageOf } from '../../ledger/port.ts'
-import { targetOf } from '../audit-trail.ts'
+import { targetOf } from '../operations/audit-trail.ts'
 import { type JobCounts, type JobOrder, type JobState, type JobView, NO_COUNTS, stateOf, viewOf } from './job.ts'
 import { selectedFor } from './plan.ts'
 import { changeOf, countMembers } from './runner.ts'

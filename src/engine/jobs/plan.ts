@@ -3,9 +3,9 @@ import type { IntegrationSettings } from '../../config/settings.ts'
 import type { Json } from '../../core/json.ts'
 import type { ItemSummary, Ledger } from '../../ledger/port.ts'
 import { whyNoCancel, whyNoDiscard } from '../../ledger/refusals.ts'
-import type { EndpointStatistics } from '../endpoint-statistics.ts'
-import { SAMPLES, sampleEdit, whyNotReplayed } from '../replay.ts'
-import { ACTIONABLE, CANCELLABLE, selectItems } from '../selection.ts'
+import type { EndpointStatistics } from '../operations/endpoint-statistics.ts'
+import { SAMPLES, sampleEdit, whyNotReplayed } from '../operations/replay.ts'
+import { ACTIONABLE, CANCELLABLE, selectItems } from '../operations/selection.ts'
 import type { JobOrder } from './job.ts'
 
 export interface JobPlan {

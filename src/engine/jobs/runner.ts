@@ -7,8 +7,8 @@ import { messageOf } from '../../core/errors.ts'
 import type { EventBus } from '../../core/events.ts'
 import type { Json } from '../../core/json.ts'
 import type { JobItem, JobRecord, Ledger, OperatorReceipt } from '../../ledger/port.ts'
-import type { Catalog } from '../catalog.ts'
-import { editedBy } from '../replay.ts'
+import { editedBy } from '../operations/replay.ts'
+import type { Catalog } from '../pipelines/catalog.ts'
 import {
   addCounts,
   countsOf,

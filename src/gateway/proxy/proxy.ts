@@ -1,8 +1,8 @@
 /** `ANY /proxy/{integration}/{path}`: one resilient call, and its answer. Free of any server: see `node.ts`. */
 
-import { DO_NOT_RETRY_HEADERS, WITHOUT_BODY } from '../../client/fetch-response.ts'
-import type { Forwarded, Forwarder, ForwardRequest } from '../../client/forward.ts'
-import { prebuffer } from '../../client/prebuffer.ts'
+import { DO_NOT_RETRY_HEADERS, WITHOUT_BODY } from '../../client/fetch/fetch-response.ts'
+import type { Forwarded, Forwarder, ForwardRequest } from '../../client/fetch/forward.ts'
+import { prebuffer } from '../../client/fetch/prebuffer.ts'
 import type { Clock } from '../../core/clock.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { callProblem } from '../problems.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Transport, TransportRequest, TransportResult } from '../../client/transport.ts'
+import type { Transport, TransportRequest, TransportResult } from '../../client/wire/transport.ts'
 import { seededRandom } from '../../core/random.ts'
 import { resource } from '../twin/resource.ts'
 import { route } from '../twin/route.ts'

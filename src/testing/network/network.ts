@@ -1,7 +1,7 @@
 /** Twins that are reached without sockets: the network, in this process and on its clock. */
-import { createDeadlines } from '../../client/deadlines.ts'
-import { Exchange, refusalOf } from '../../client/exchange.ts'
-import type { Transport, TransportRequest, TransportResult } from '../../client/transport.ts'
+import { createDeadlines } from '../../client/wire/deadlines.ts'
+import { Exchange, refusalOf } from '../../client/wire/exchange.ts'
+import type { Transport, TransportRequest, TransportResult } from '../../client/wire/transport.ts'
 import type { Clock } from '../../core/clock.ts'
 import { type Random, randomBetween, seededRandom } from '../../core/random.ts'
 import { createFaultyCore, type FaultyService } from '../faults/faulty-service.ts'

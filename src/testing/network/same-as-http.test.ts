@@ -3,10 +3,10 @@
  * happens to a twin behind a socket. Each scene is played twice, and all that later decisions look at is compared.
  */
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Transport, TransportRequest, TransportResult } from '../../client/transport.ts'
-import { createUndiciTransport } from '../../client/undici-transport.ts'
+import type { Transport, TransportRequest, TransportResult } from '../../client/wire/transport.ts'
+import { createUndiciTransport } from '../../client/wire/undici-transport.ts'
 import { seededRandom } from '../../core/random.ts'
-import { classifyNetworkFault } from '../../policy/classify.ts'
+import { classifyNetworkFault } from '../../policy/classify/classify.ts'
 import { systemClock } from '../../system/system-clock.ts'
 import type { Fault, FaultKind } from '../faults/fault.ts'
 import type { FaultyService } from '../faults/faulty-service.ts'

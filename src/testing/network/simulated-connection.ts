@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
-import type { Exchange } from '../../client/exchange.ts'
-import type { TransportRequest } from '../../client/transport.ts'
+import type { Exchange } from '../../client/wire/exchange.ts'
+import type { TransportRequest } from '../../client/wire/transport.ts'
 import type { Clock, Timer } from '../../core/clock.ts'
 import { type Fate, UNDISTURBED } from './disturbance.ts'
 import { type AnswerFate, type Peer, type Segment, type SimulatedRequest, SimulatedWire } from './simulated-wire.ts'

@@ -1,5 +1,5 @@
 /** The vendors of a simulated world: their twins on the simulated network, and what goes wrong with either. */
-import type { Transport } from '../../client/transport.ts'
+import type { Transport } from '../../client/wire/transport.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Random } from '../../core/random.ts'
 import type { FaultInput } from '../faults/fault.ts'

@@ -1,6 +1,6 @@
 /** From a scenario to the pipelines that one simulated process runs. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Answer } from '../../client/call.ts'
+import type { Answer } from '../../client/call/call.ts'
 import { isJsonObject } from '../../core/json.ts'
 import {
   type AnyPipeline,
@@ -9,7 +9,7 @@ import {
   type Pipeline,
   type RequestStep,
   type StepContext,
-} from '../../engine/pipeline.ts'
+} from '../../engine/pipelines/pipeline.ts'
 import type { AcceptedRecord } from '../../engine/step-order.ts'
 import { type CodeHooks, codeStep } from './code-step.ts'
 import { effectKeyOf, type RecordInput } from './record-input.ts'

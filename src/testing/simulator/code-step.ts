@@ -1,7 +1,7 @@
 /** A code step of a simulated pipeline: takes its time, acts once, and now and then throws or never comes back. */
 import type { Clock } from '../../core/clock.ts'
 import { type Random, randomBetween, seededRandom } from '../../core/random.ts'
-import type { CodeContext, CodeStep, Reconciliation } from '../../engine/pipeline.ts'
+import type { CodeContext, CodeStep, Reconciliation } from '../../engine/pipelines/pipeline.ts'
 import type { RecordInput } from './record-input.ts'
 import type { StepPlan } from './scenario.ts'
 

@@ -1,5 +1,5 @@
 /** The network as one process sees it: what leaves is noted when its first byte does, what arrives when the process hears of it. */
-import type { Transport, TransportRequest, TransportResult } from '../../client/transport.ts'
+import type { Transport, TransportRequest, TransportResult } from '../../client/wire/transport.ts'
 import type { FactBody } from './fact.ts'
 import type { ProcessGate } from './process-gate.ts'
 import { type BatchRecord, CALL_HEADER } from './twin-batches.ts'

@@ -1,10 +1,10 @@
 /** One simulated process: the real engine, everything it touches handed in, and a border at which it can freeze and die. */
-import type { Transport } from '../../client/transport.ts'
+import type { Transport } from '../../client/wire/transport.ts'
 import type { IntegrationSettings } from '../../config/settings.ts'
 import { seededRandom } from '../../core/random.ts'
 import type { Holdfast } from '../../engine/api.ts'
 import { createEngine } from '../../engine/engine.ts'
-import type { AnyPipeline } from '../../engine/pipeline.ts'
+import type { AnyPipeline } from '../../engine/pipelines/pipeline.ts'
 import type { Ledger } from '../../ledger/port.ts'
 import type { VirtualClock } from '../virtual-clock.ts'
 import type { FactBody } from './fact.ts'

@@ -1,5 +1,5 @@
 /** Somebody who looks at a simulated world and explains it, and never works: no workers, and nothing goes wrong for them. */
-import type { Transport } from '../../client/transport.ts'
+import type { Transport } from '../../client/wire/transport.ts'
 import type { IntegrationSettings } from '../../config/settings.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Random } from '../../core/random.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ConfigInput } from '../../config/define.ts'
-import { definePipeline } from '../../engine/pipeline.ts'
+import { definePipeline } from '../../engine/pipelines/pipeline.ts'
 import { resource } from '../twin/resource.ts'
 import { createTestbed } from './testbed.ts'
 

@@ -1,7 +1,7 @@
 /** How a vendor answers for each record of one call: the inverse of `readBatchAnswer` in `policy/`, by the same data. */
 import type { BatchShape, RecordError, RecordList } from '../../config/batch-shapes.ts'
 import { isJsonObject, type Json } from '../../core/json.ts'
-import { valueAt } from '../../policy/batch-answer.ts'
+import { valueAt } from '../../policy/batches/batch-answer.ts'
 import { graphqlRecords } from './graphql.ts'
 import { writeAt } from './write-at.ts'
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { HoldfastError } from '../../core/errors.ts'
 import { seededRandom } from '../../core/random.ts'
-import { definePipeline } from '../../engine/pipeline.ts'
+import { definePipeline } from '../../engine/pipelines/pipeline.ts'
 import { createTestbed } from '../testbed/testbed.ts'
 import { startTwin } from '../twin/twin.ts'
 import { createVirtualClock } from '../virtual-clock.ts'

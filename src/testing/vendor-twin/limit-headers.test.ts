@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type RateLimitReading, RESET_UNITS } from '../../config/rate-limits.ts'
 import type { Json } from '../../core/json.ts'
-import { readRateLimits } from '../../policy/rate-limits.ts'
+import { readRateLimits } from '../../policy/rate-limits/rate-limits.ts'
 import { BUILT_IN_PROFILES } from '../../profiles/index.ts'
 import { type LimitState, limitHeaders, limitInBody } from './limit-headers.ts'
 

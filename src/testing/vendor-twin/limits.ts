@@ -3,7 +3,7 @@ import { parseRate } from '../../config/quantities.ts'
 import type { RateLimitReading, RateLimitWindow } from '../../config/rate-limits.ts'
 import type { WrittenRate } from '../../config/schema-parts.ts'
 import type { Clock } from '../../core/clock.ts'
-import { LEAST_SKEW_MS, windowEnd } from '../../policy/rate-limit-times.ts'
+import { LEAST_SKEW_MS, windowEnd } from '../../policy/rate-limits/rate-limit-times.ts'
 import type { ArrivedRequest } from '../twin/options.ts'
 import type { LimitState } from './limit-headers.ts'
 

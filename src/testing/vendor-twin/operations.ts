@@ -6,7 +6,7 @@ import type { EndpointSettings, IntegrationSettings } from '../../config/setting
 import { type Duration, formatDuration } from '../../core/duration.ts'
 import { isJsonObject, type Json, sha256Hex } from '../../core/json.ts'
 import { seededRandom } from '../../core/random.ts'
-import { valueAt } from '../../policy/batch-answer.ts'
+import { valueAt } from '../../policy/batches/batch-answer.ts'
 import type { RecordStore } from '../twin/record-store.ts'
 import type { TwinRequest } from '../twin/request.ts'
 import { refusal, route, type TwinResponse, type TwinRoute } from '../twin/route.ts'

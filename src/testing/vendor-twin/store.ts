@@ -1,6 +1,6 @@
 /** What is behind a vendor twin: records by path, for whatever paths are asked for. */
 import { canonicalJson, isJsonObject, type Json, sha256Hex } from '../../core/json.ts'
-import { valueAt } from '../../policy/batch-answer.ts'
+import { valueAt } from '../../policy/batches/batch-answer.ts'
 import type { Collection, RecordStore, TwinRecord } from '../twin/record-store.ts'
 import type { TwinRequest } from '../twin/request.ts'
 import { nounOf, type VendorLook } from './looks.ts'

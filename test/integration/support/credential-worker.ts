@@ -1,6 +1,6 @@
 /** A process that calls an API with tokens, when it is told to: `{ storePath, url, key }` is its first argument. */
 import { createCipher } from '../../../src/client/credentials/cipher.ts'
-import { createUndiciTransport } from '../../../src/client/undici-transport.ts'
+import { createUndiciTransport } from '../../../src/client/wire/undici-transport.ts'
 import { resolveConfig } from '../../../src/config/resolve.ts'
 import type { Holdfast } from '../../../src/engine/api.ts'
 import { createEngine } from '../../../src/engine/engine.ts'

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { ConfigInput } from '../../../src/config/define.ts'
 import type { Random } from '../../../src/core/random.ts'
-import { definePipeline } from '../../../src/engine/pipeline.ts'
+import { definePipeline } from '../../../src/engine/pipelines/pipeline.ts'
 import { systemClock } from '../../../src/system/system-clock.ts'
 import type { FaultRule } from '../../../src/testing/faults/fault.ts'
 import type { TwinRequest } from '../../../src/testing/twin/request.ts'

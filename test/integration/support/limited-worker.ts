@@ -1,6 +1,6 @@
 /** A worker under a rate limit, as a process of its own: its orders are its first argument. */
 import type { Holdfast } from '../../../src/engine/api.ts'
-import { definePipeline } from '../../../src/engine/pipeline.ts'
+import { definePipeline } from '../../../src/engine/pipelines/pipeline.ts'
 import { holdfast } from '../../../src/index.ts'
 
 export interface LimitedOrders {

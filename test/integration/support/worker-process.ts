@@ -3,12 +3,12 @@
  * Started by `startWorkerProcess`.
  */
 
-import { createUndiciTransport } from '../../../src/client/undici-transport.ts'
+import { createUndiciTransport } from '../../../src/client/wire/undici-transport.ts'
 import { resolveConfig } from '../../../src/config/resolve.ts'
 import type { EventOf, EventSource } from '../../../src/core/events.ts'
 import type { Holdfast } from '../../../src/engine/api.ts'
 import { createEngine } from '../../../src/engine/engine.ts'
-import type { AnyPipeline } from '../../../src/engine/pipeline.ts'
+import type { AnyPipeline } from '../../../src/engine/pipelines/pipeline.ts'
 import { openSqliteLedger } from '../../../src/ledger/sqlite/index.ts'
 import { systemClock } from '../../../src/system/system-clock.ts'
 import { systemRandom } from '../../../src/system/system-random.ts'

@@ -1,6 +1,6 @@
 /** One machine's process: the engine with everything real, on the store and the twins that it is told. Started by `real-world.ts`. */
 import { flushCompileCache } from 'node:module'
-import { createUndiciTransport } from '../../../src/client/undici-transport.ts'
+import { createUndiciTransport } from '../../../src/client/wire/undici-transport.ts'
 import { resolveConfig } from '../../../src/config/resolve.ts'
 import type { Holdfast } from '../../../src/engine/api.ts'
 import { createEngine } from '../../../src/engine/engine.ts'

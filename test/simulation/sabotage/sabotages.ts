@@ -27,7 +27,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     name: 'an unsafe POST is retried after a lost answer',
-    file: 'src/policy/retry.ts',
+    file: 'src/policy/retry/retry.ts',
     changes: [
       { from: "if (failure.certainty !== 'not_sent' && (!repeatable || failure.keySpent))", to: 'if (!failure)' },
     ],
@@ -36,14 +36,14 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     name: 'a wake-up is lost: the timer of the next due time is not set again',
-    file: 'src/engine/worker.ts',
+    file: 'src/engine/worker/worker.ts',
     changes: [{ from: 'timer = undefined\n    turnMissed = false', to: 'turnMissed = false' }],
     check: 'workers keep looking',
     seed: 5,
   },
   {
     name: 'an item succeeds before its effect is there',
-    file: 'src/engine/execute-request.ts',
+    file: 'src/engine/execution/execute-request.ts',
     changes: [
       {
         from: 'const result = await makeAttempt(call, parts.attempt)',
@@ -55,7 +55,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     name: 'a refusal by a breaker is counted as an attempt',
-    file: 'src/engine/verdict.ts',
+    file: 'src/engine/execution/verdict.ts',
     changes: [
       {
         from: "return { ...fence(item), to: { state: 'parked', dueAtMs: untilMs, reason }, deferral: true }",
@@ -67,28 +67,28 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     name: 'the lease of a probe is forgotten',
-    file: 'src/policy/breaker.ts',
+    file: 'src/policy/breaker/breaker.ts',
     changes: [{ from: "phase: 'half_open', probes, changedAtMs", to: "phase: 'half_open', probes: [], changedAtMs" }],
     check: 'breakers are kept',
     seed: 101,
   },
   {
     name: 'a Retry-After is shortened',
-    file: 'src/policy/backoff.ts',
+    file: 'src/policy/retry/backoff.ts',
     changes: [{ from: 'Math.max(0, retryAfterMs)', to: 'Math.max(0, retryAfterMs / 2)' }],
     check: 'gates are obeyed',
     seed: 3,
   },
   {
     name: 'a whole lane is released at once after an outage',
-    file: 'src/policy/breaker.ts',
+    file: 'src/policy/breaker/breaker.ts',
     changes: [{ from: "rampMs(settings) > 0 ? 'ramping' : 'closed'", to: "'closed'" }],
     check: 'breakers are kept',
     seed: 104,
   },
   {
     name: 'an exception in the worker loop is swallowed',
-    file: 'src/engine/worker.ts',
+    file: 'src/engine/worker/worker.ts',
     changes: [{ from: '} catch (error) {\n      reportBroken(claim, error)', to: '} catch {\n      return' }],
     check: 'everything ends, or needs a person',
     seed: 77,
@@ -107,7 +107,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     name: 'a call counts from when it was decided on, not from when it is surely there',
-    file: 'src/client/lane-limits.ts',
+    file: 'src/client/health/lane-limits.ts',
     changes: [
       {
         from: 'settleStarts(limit, Math.min(nowMs, startedMs + deliveryMs(limit.rate)), 1)',
@@ -123,7 +123,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     name: 'what a process that is gone may have started is forgotten',
-    file: 'src/policy/limiter-slots.ts',
+    file: 'src/policy/limiter/limiter-slots.ts',
     changes: [{ from: 'return uncertain > 0 ?', to: 'return uncertain > rate.limit ?' }],
     check: 'limits are kept',
     seed: 9,

@@ -1,7 +1,7 @@
 /** Checks of what is kept: against a real ledger where they look into it, and with a word of it bent where they must see that. */
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Failure } from '../../../core/failure.ts'
-import { explainItem } from '../../../engine/explain.ts'
+import { explainItem } from '../../../engine/operations/explain.ts'
 import type { ItemRecord, Ledger, Settlement } from '../../../ledger/port.ts'
 import { openSqliteLedger } from '../../../ledger/sqlite/index.ts'
 import { createVirtualClock } from '../../virtual-clock.ts'

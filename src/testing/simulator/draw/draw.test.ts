@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { resolveConfig } from '../../../config/resolve.ts'
 import { seededRandom } from '../../../core/random.ts'
-import { createCatalog } from '../../../engine/catalog.ts'
+import { createCatalog } from '../../../engine/pipelines/catalog.ts'
 import { createVirtualClock } from '../../virtual-clock.ts'
 import { buildPipelines } from '../build-pipelines.ts'
 import type { Scenario, TroublePlan } from '../scenario.ts'

@@ -1,0 +1,362 @@
+/**
+ * What this worker believes about the channels (lane + endpoint): what is due when, what is under way, what not to ask for
+ * yet. Beliefs may be late; the ledger decides. A channel that was asked and gave nothing is left alone for a moment, so
+ * that a wrong belief never becomes a busy loop.
+ */
+import type { Health, HealthChannel } from '../../client/health/health.ts'
+import type { Clock } from '../../core/clock.ts'
+import type { ClaimedItem, Ledger, Settlement, SettleReceipt } from '../../ledger/port.ts'
+import { isBatched } from '../batches/batch-members.ts'
+import type { EngineSettings } from '../defaults.ts'
+import type { Catalog, StepPlan } from '../pipelines/catalog.ts'
+import { afterTurn, type ClaimCandidate, type PlannedClaim, planClaims } from './claim-plan.ts'
+
+interface Channel {
+  readonly lane: string
+  readonly endpoint: string
+  earliestDueMs: number
+  /** Whole calls that need not wait for more company; `undefined`: nobody waits. */
+  fullCalls: number | undefined
+  /** Not asked before this: it gave nothing, or health said no. */
+  notBeforeMs: number
+  /** How often in a row it promised work and gave none. */
+  disappointments: number
+  /** Nobody said that it holds anything: it gave work before, and something has become due somewhere. */
+  isGuess: boolean
+  /** This worker has as much of its lane as it may: the end of a call, not a time, is what it waits for. */
+  isFull: boolean
+}
+
+export interface ChannelBoard {
+  /** Asks the ledger what is due, where something may have changed. */
+  refresh(): Promise<void>
+  plan(capacity: number): PlannedClaim[]
+  claimed(plan: readonly PlannedClaim[], items: readonly ClaimedItem[]): void
+  /** A call of this lane, with one item or several. */
+  started(lane: string): void
+  ended(lane: string): void
+  settled(item: ClaimedItem, settlement: Settlement, receipt: SettleReceipt): void
+  markDirty(): void
+  /** As {@link markDirty}, where something has just become due: most likely where work came from before. */
+  hint(): void
+  isDirty(): boolean
+  /** The last plan asks for less than there is room for: health allows no more before what was claimed has been admitted. */
+  isRationed(): boolean
+  /** When the earliest channel may be asked again; those that wait for the end of an item do not count. */
+  nextDueMs(): number
+}
+
+export interface BoardParts {
+  readonly ledger: Ledger
+  readonly catalog: Catalog
+  readonly health: Health
+  readonly clock: Clock
+  readonly settings: EngineSettings
+  readonly onlyLanes: ReadonlySet<string> | undefined
+}
+
+/**
+ * The rest of a channel that promised work and gave none: its places may be taken by others, for as long as a lost lease lasts. It
+ * doubles up to the poll, which asks anyway; a wake-up ends it.
+ */
+const FIRST_REST_MS = 25
+
+/** Channels that are asked on a hint. */
+const MOST_GIVERS = 8
+/** In a row: a hint may come when what it tells of is already taken. */
+const MOST_MISSES = 2
+
+export function createChannelBoard(parts: BoardParts): ChannelBoard {
+  const { ledger, clock, health } = parts
+  const healthOf = createHealthLookup(parts.catalog)
+  const laneInFlight = new Map<string, number>()
+  /** In the order of their turns. */
+  let channels = new Map<string, Channel>()
+  let dirty = true
+  /** A few that gave work lately. */
+  const givers = new Map<string, Pick<Channel, 'lane' | 'endpoint'> & { misses: number }>()
+  let hinted = false
+  let rationed = false
+  let guessed = false
+
+  async function refresh(): Promise<void> {
+    if (!dirty) return
+    // Never twice in a row: work elsewhere must not go unseen.
+    guessed = hinted && !guessed && givers.size > 0
+    hinted = false
+    if (guessed) {
+      // The store is asked afterwards: one round trip less until the work begins.
+      guess()
+      return
+    }
+    dirty = false
+    const due = new Map<string, Channel>()
+    for (const { lane, endpoint, earliestDueMs } of await ledger.channels()) {
+      if (parts.onlyLanes && !parts.onlyLanes.has(lane)) continue
+      const key = channelKey(lane, endpoint)
+      const { notBeforeMs = 0, disappointments = 0 } = channels.get(key) ?? {}
+      due.set(key, {
+        lane,
+        endpoint,
+        earliestDueMs,
+        fullCalls: undefined,
+        notBeforeMs,
+        disappointments,
+        isGuess: false,
+        isFull: false,
+      })
+    }
+    // Who is there already keeps its turn; who is new has the last.
+    const fresh = new Map<string, Channel>()
+    for (const key of [...channels.keys(), ...due.keys()]) {
+      const channel = due.get(key)
+      if (channel) fresh.set(key, channel)
+    }
+    await linger([...fresh.values()])
+    channels = fresh
+  }
+
+  function guess(): void {
+    const nowMs = clock.wallMs()
+    for (const [key, { lane, endpoint }] of givers) {
+      const known = channels.get(key)
+      if (known && known.earliestDueMs <= nowMs) continue
+      const { notBeforeMs = 0, disappointments = 0 } = known ?? {}
+      const guessed = { lane, endpoint, earliestDueMs: nowMs, fullCalls: undefined, notBeforeMs, disappointments }
+      channels.set(key, { ...guessed, isGuess: true, isFull: false })
+    }
+  }
+
+  function remember(key: string, gave: number): void {
+    const giver = givers.get(key)
+    if (giver) {
+      giver.misses = gave > 0 ? 0 : giver.misses + 1
+      if (giver.misses > MOST_MISSES) givers.delete(key)
+      return
+    }
+    const channel = channels.get(key)
+    if (gave === 0 || !channel || givers.size >= MOST_GIVERS) return
+    const { lane, endpoint } = channel
+    // What waits for company is not asked for before the store has been.
+    if ((healthOf(lane, endpoint)?.lingerMs ?? 0) === 0) givers.set(key, { lane, endpoint, misses: 0 })
+  }
+
+  /**
+   * Items that share calls wait for company, in the store: no lease, no worker, nothing to lose in a crash. The oldest waits no
+   * longer than its linger; what fills whole calls does not wait at all.
+   */
+  async function linger(fresh: readonly Channel[]): Promise<void> {
+    const nowMs = clock.wallMs()
+    const lingering = fresh.flatMap((channel) => {
+      const { lingerMs = 0, itemsPerCall = 1, plan } = healthOf(channel.lane, channel.endpoint) ?? {}
+      const waits = lingerMs > 0 && channel.earliestDueMs + lingerMs > nowMs
+      return waits ? [{ channel, lingerMs, itemsPerCall, atMost: itemsPerCall * (plan?.concurrency ?? 1) }] : []
+    })
+    if (lingering.length === 0) return
+    const asked = lingering.map(({ channel: { lane, endpoint }, atMost }) => ({ lane, endpoint, atMost }))
+    const due = await ledger.countDue(asked, nowMs)
+    for (const [index, { channel, lingerMs, itemsPerCall }] of lingering.entries()) {
+      const fullCalls = Math.floor((due[index] ?? 0) / itemsPerCall)
+      if (fullCalls > 0) channel.fullCalls = fullCalls
+      else channel.earliestDueMs += lingerMs
+    }
+  }
+
+  function plan(capacity: number): PlannedClaim[] {
+    const nowMs = clock.wallMs()
+    const candidates: ClaimCandidate[] = []
+    rationed = false
+    for (const channel of channels.values()) {
+      if (channel.earliestDueMs > nowMs || channel.notBeforeMs > nowMs) continue
+      const candidate = candidateFor(channel, capacity, nowMs)
+      if (candidate) candidates.push(candidate)
+    }
+    const planned = planClaims(candidates, capacity)
+    if (planned.length > 0 && channels.size > 1) {
+      const order = afterTurn([...channels.values()], planned)
+      channels = new Map(order.map((channel) => [channelKey(channel.lane, channel.endpoint), channel]))
+    }
+    return planned
+  }
+
+  function candidateFor(channel: Channel, capacity: number, nowMs: number): ClaimCandidate | undefined {
+    const { lane, endpoint } = channel
+    const known = healthOf(lane, endpoint)
+    const laneConcurrency = known?.plan.concurrency ?? UNKNOWN_LANE_CONCURRENCY
+    const inFlight = laneInFlight.get(lane) ?? 0
+    channel.isFull = inFlight >= laneConcurrency
+    if (channel.isFull) return undefined
+    const wanted = Math.min(capacity, laneConcurrency - inFlight, channel.fullCalls ?? Number.POSITIVE_INFINITY)
+    let limit = wanted
+    if (known?.channel) {
+      const allowance = health.allowance(known.channel, wanted)
+      limit = Math.min(wanted, allowance.limit)
+      rationed ||= limit < wanted
+      if (limit <= 0) {
+        channel.notBeforeMs = Math.max(nowMs + 1, allowance.retryAtMs)
+        return undefined
+      }
+    }
+    const { itemsPerCall = 1, laneItemsPerCall = 1 } = known ?? {}
+    return { lane, endpoint, limit, laneConcurrency, laneInFlight: inFlight, itemsPerCall, laneItemsPerCall }
+  }
+
+  function claimed(planned: readonly PlannedClaim[], items: readonly ClaimedItem[]): void {
+    const counts = countByChannel(items)
+    const nowMs = clock.wallMs()
+    for (const { lane, endpoint, limit } of planned) {
+      const key = channelKey(lane, endpoint)
+      const got = counts.get(key) ?? 0
+      const channel = channels.get(key)
+      remember(key, got)
+      if (channel && got > 0) channel.disappointments = 0
+      // Who was taken left others behind, who may have to wait.
+      if (channel?.fullCalls !== undefined) dirty = true
+      if (got >= limit) continue
+      // It ran dry, or the store knows of a gate, a suspension or other workers: look again before asking again.
+      dirty = true
+      if (channel?.isGuess && got === 0) channels.delete(key)
+      else if (channel && got === 0) channel.notBeforeMs = nowMs + restMs(channel, parts.settings.pollMs)
+    }
+  }
+
+  function markDirty(): void {
+    dirty = true
+    // A closer look is wanted now; health answers anew.
+    for (const channel of channels.values()) channel.notBeforeMs = Math.min(channel.notBeforeMs, clock.wallMs())
+  }
+
+  return {
+    refresh,
+    plan,
+    claimed,
+    started(lane) {
+      add(laneInFlight, lane, 1)
+    },
+    ended(lane) {
+      add(laneInFlight, lane, -1)
+    },
+    settled(_item, settlement, receipt) {
+      if (receipt.outcome === 'settled' && (receipt.queued.length > 0 || isBackSoon(settlement))) dirty = true
+    },
+    markDirty,
+    hint() {
+      markDirty()
+      hinted = true
+    },
+    isDirty: () => dirty,
+    isRationed: () => rationed,
+    nextDueMs() {
+      let earliestMs = Number.POSITIVE_INFINITY
+      for (const channel of channels.values()) {
+        if (channel.isFull) continue
+        earliestMs = Math.min(earliestMs, Math.max(channel.earliestDueMs, channel.notBeforeMs))
+      }
+      return earliestMs
+    },
+  }
+}
+
+function restMs(channel: Channel, pollMs: number): number {
+  const restMs = FIRST_REST_MS * 2 ** Math.min(channel.disappointments, 20)
+  channel.disappointments += 1
+  return Math.min(restMs, Math.max(pollMs, FIRST_REST_MS))
+}
+
+/** Lanes whose steps nobody here knows still move: their items are looked at, and held with a reason. */
+const UNKNOWN_LANE_CONCURRENCY = 5
+
+interface KnownChannel {
+  readonly plan: StepPlan
+  readonly channel: HealthChannel | undefined
+  readonly lingerMs: number
+  readonly itemsPerCall: number
+  readonly laneItemsPerCall: number
+}
+
+/** Which settings rule a channel. Lanes carry the tenant in their name, so each is resolved once and remembered. */
+function createHealthLookup(catalog: Catalog): (lane: string, endpoint: string) => KnownChannel | undefined {
+  const remembered = new Map<string, KnownChannel | undefined>()
+  const plans = [...catalog.pipelines.keys()].flatMap((name) => catalog.plansOf(name))
+
+  function plansOfLane(lane: string, endpoint: string): readonly StepPlan[] {
+    const ofLane = plans.filter((plan) => isLaneOf(plan, lane))
+    if (ofLane.some((plan) => plan.endpointName === endpoint)) return ofLane
+    const single = catalog.planOfChannel(lane, endpoint)
+    return single ? [...ofLane, single] : ofLane
+  }
+
+  return (lane, endpoint) => {
+    const key = channelKey(lane, endpoint)
+    if (remembered.has(key)) return remembered.get(key)
+    const known = knownChannel(plansOfLane(lane, endpoint), lane, endpoint)
+    if (remembered.size > REMEMBERED_CHANNELS) remembered.clear()
+    remembered.set(key, known)
+    return known
+  }
+}
+
+const REMEMBERED_CHANNELS = 10_000
+
+/** Steps of several pipelines may share a channel; then the largest batch of them rules how many items make a call. */
+function knownChannel(ofLane: readonly StepPlan[], lane: string, endpoint: string): KnownChannel | undefined {
+  const ofChannel = ofLane.filter((plan) => plan.endpointName === endpoint)
+  const [plan] = ofChannel
+  if (!plan) return undefined
+  const lingers = ofChannel.map((other) => (isBatched(other) ? other.batch.lingerMs : 0))
+  return {
+    plan,
+    channel: healthChannelOf(plan, lane, endpoint),
+    lingerMs: Math.min(...lingers),
+    itemsPerCall: mostPerCall(ofChannel),
+    laneItemsPerCall: mostPerCall(ofLane),
+  }
+}
+
+function mostPerCall(plans: readonly StepPlan[]): number {
+  return Math.max(...plans.map((plan) => (isBatched(plan) ? plan.batch.size : 1)))
+}
+
+function isLaneOf(plan: StepPlan, lane: string): boolean {
+  const shared = plan.laneFor('default')
+  return lane === shared || lane.startsWith(`${shared}/`)
+}
+
+function healthChannelOf(plan: StepPlan, lane: string, endpoint: string): HealthChannel | undefined {
+  if (plan.kind !== 'request') return undefined
+  const shared = plan.laneFor('default')
+  return {
+    integration: plan.integration,
+    endpoint,
+    breaker: plan.endpoint.breaker,
+    lane,
+    tenant: lane === shared ? 'default' : lane.slice(shared.length + 1),
+  }
+}
+
+function isBackSoon(settlement: Settlement): boolean {
+  return settlement.to.state === 'retrying' || settlement.to.state === 'queued'
+}
+
+function channelKey(lane: string, endpoint: string): string {
+  return `${lane} ${endpoint}`
+}
+
+function add(counts: Map<string, number>, key: string, by: number): void {
+  const next = (counts.get(key) ?? 0) + by
+  if (next <= 0) counts.delete(key)
+  else counts.set(key, next)
+}
+
+/** Items of one channel come one after the other, mostly: a key is made for each change, not for each item. */
+function countByChannel(items: readonly ClaimedItem[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  let from = 0
+  for (const [index, { lane, endpoint }] of items.entries()) {
+    const next = items[index + 1]
+    if (next?.lane === lane && next.endpoint === endpoint) continue
+    add(counts, channelKey(lane, endpoint), index + 1 - from)
+    from = index + 1
+  }
+  return counts
+}
