@@ -40,7 +40,7 @@ async function main({ operations, seed: given, json = false }: Options, signal: 
   const seed = given ?? String(randomInteger(systemRandom, 1, 1_000_000_000))
   const output = createOutput(host, { json })
   if (given === undefined) output.note(`seed ${seed}`)
-  const progress = proofProgress(host.stderr.isTerminal && !json, operations)
+  const progress = await proofProgress(host.stderr.isTerminal && !json, operations)
   try {
     const { clock } = host
     const result = await prove({ operations, seed }, { clock, signal, onWorld: progress.show })

@@ -97,7 +97,7 @@ async function campaign(options: Options, pool: Pool, output: Output, signal: Ab
   const from = options.fresh ? randomInteger(systemRandom, 1, 1_000_000_000) : options.from
   const seeds = Array.from({ length: options.seeds }, (_, index) => String(from + index))
   if (options.fresh) output.note(`seeds ${from} to ${from + options.seeds - 1}`)
-  const progress = campaignProgress(host.stderr.isTerminal && !output.json, options.seeds)
+  const progress = await campaignProgress(host.stderr.isTerminal && !output.json, options.seeds)
   const result = await runCampaign(
     { seeds, twice: options.twice === true, bail: options.bail ?? false },
     { pool, clock: host.clock, signal, onSeed: progress.show },

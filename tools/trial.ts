@@ -70,7 +70,7 @@ async function trial(options: Options, signal: AbortSignal): Promise<ExitCode> {
   const seed = options.seed ?? String(randomInteger(systemRandom, 1, 1_000_000_000))
   const output = createOutput(host, { json: options.json ?? false })
   if (options.seed === undefined) output.note(`seed ${seed}`)
-  const progress = trialProgress(host.stderr.isTerminal && !output.json)
+  const progress = await trialProgress(host.stderr.isTerminal && !output.json)
   try {
     const chosen = { items, workers, kills, restarts, store, seed }
     const parts = { clock: host.clock, onProgress: progress.show, signal }

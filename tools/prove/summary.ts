@@ -1,5 +1,5 @@
 /** What a person reads while the proof goes on, and at its end. */
-import { SingleBar } from 'cli-progress'
+import { openBar } from '../../src/cli/output/bar.ts'
 import type { Colours } from '../../src/cli/output/colours.ts'
 import { table } from '../../src/cli/output/table.ts'
 import { formatCount } from '../../src/cli/output/time.ts'
@@ -47,28 +47,19 @@ export interface ProofProgress {
   stop(): void
 }
 
-export function proofProgress(isTerminal: boolean, operations: number): ProofProgress {
+/** A bar on a terminal, nothing in a pipe. */
+export async function proofProgress(isTerminal: boolean, operations: number): Promise<ProofProgress> {
   if (!isTerminal) return { show() {}, stop() {} }
-  const bar = new SingleBar({
-    format: '{bar} {value}/{total} operations | {text}',
-    stream: process.stderr,
-    barsize: 20,
-    hideCursor: false,
-    clearOnComplete: true,
-    gracefulExit: false,
-  })
-  bar.start(operations, 0, { text: '' })
-  let stopped = false
+  const bar = await openBar('{bar} {value}/{total} operations | {text}')
   return {
-    show({ kinds, done }) {
-      const count = (value: (row: Row) => number) => formatCount(kinds.reduce((sum, row) => sum + value(row), 0))
-      const lost = count((row) => row.lost.length)
-      const doubled = count((row) => row.doubled.length)
-      bar.update(done, { text: `${count((row) => row.answersLost)} answers lost: ${lost} lost, ${doubled} doubled` })
-    },
-    stop() {
-      if (!stopped) bar.stop()
-      stopped = true
-    },
+    show: (sofar) => bar.show(sofar.done, operations, { text: progressText(sofar) }),
+    stop: bar.stop,
   }
+}
+
+function progressText({ kinds }: ProofResult): string {
+  const count = (value: (row: Row) => number) => formatCount(kinds.reduce((sum, row) => sum + value(row), 0))
+  const lost = count((row) => row.lost.length)
+  const doubled = count((row) => row.doubled.length)
+  return `${count((row) => row.answersLost)} answers lost: ${lost} lost, ${doubled} doubled`
 }

@@ -1,5 +1,5 @@
 /** How far it is: a bar on a terminal, nothing in a pipe. On stderr. */
-import { SingleBar } from 'cli-progress'
+import { openBar } from '../../src/cli/output/bar.ts'
 import { formatCount } from '../../src/cli/output/time.ts'
 import { formatDuration } from '../../src/core/duration.ts'
 import type { CampaignResult } from './campaign.ts'
@@ -12,32 +12,12 @@ export interface CampaignProgress {
 
 const SILENT: CampaignProgress = { show() {}, stop() {} }
 
-export function campaignProgress(isTerminal: boolean, seeds: number): CampaignProgress {
-  return isTerminal ? createBar(seeds) : SILENT
-}
-
-function createBar(seeds: number): CampaignProgress {
-  const bar = new SingleBar({
-    format: '{bar} {value}/{total} seeds | {text}',
-    stream: process.stderr,
-    barsize: 20,
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
-    hideCursor: false,
-    clearOnComplete: true,
-    stopOnComplete: false,
-    gracefulExit: false,
-    linewrap: false,
-    fps: 4,
-  })
-  bar.start(seeds, 0, { text: '' })
-  let stopped = false
+export async function campaignProgress(isTerminal: boolean, seeds: number): Promise<CampaignProgress> {
+  if (!isTerminal) return SILENT
+  const bar = await openBar('{bar} {value}/{total} seeds | {text}')
   return {
-    show: (sofar) => bar.update(sofar.seeds, { text: progressText(sofar) }),
-    stop() {
-      if (!stopped) bar.stop()
-      stopped = true
-    },
+    show: (sofar) => bar.show(sofar.seeds, seeds, { text: progressText(sofar) }),
+    stop: bar.stop,
   }
 }
 

@@ -1,5 +1,5 @@
 /** What a person reads while a trial goes on, and at its end. */
-import { SingleBar } from 'cli-progress'
+import { openBar } from '../../src/cli/output/bar.ts'
 import type { Colours } from '../../src/cli/output/colours.ts'
 import { table } from '../../src/cli/output/table.ts'
 import { formatCount } from '../../src/cli/output/time.ts'
@@ -90,31 +90,13 @@ export interface TrialProgress {
 }
 
 /** A bar on a terminal, nothing in a pipe. */
-export function trialProgress(isTerminal: boolean): TrialProgress {
+export async function trialProgress(isTerminal: boolean): Promise<TrialProgress> {
   if (!isTerminal) return { show() {}, stop() {} }
-  const bar = new SingleBar({
-    format: '{bar} {value}/{total} effects | {kills} kills, {restarts} restarts, {audits} audits in balance',
-    stream: process.stderr,
-    barsize: 20,
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
-    hideCursor: false,
-    clearOnComplete: true,
-    stopOnComplete: false,
-    gracefulExit: false,
-    linewrap: false,
-    fps: 4,
-  })
-  let isShown = false
+  const bar = await openBar(
+    '{bar} {value}/{total} effects | {kills} kills, {restarts} restarts, {audits} audits in balance',
+  )
   return {
-    show({ done, items, kills, restarts, audits }) {
-      if (!isShown) bar.start(items, 0, { kills, restarts, audits })
-      isShown = true
-      bar.update(done, { kills, restarts, audits })
-    },
-    stop() {
-      if (isShown) bar.stop()
-      isShown = false
-    },
+    show: ({ done, items, kills, restarts, audits }) => bar.show(done, items, { kills, restarts, audits }),
+    stop: bar.stop,
   }
 }

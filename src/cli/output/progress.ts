@@ -2,6 +2,7 @@
 import type { Clock, Timer } from '../../core/clock.ts'
 import type { Balance } from '../../ledger/port.ts'
 import type { Host } from '../host.ts'
+import { openBar } from './bar.ts'
 import { formatCount } from './time.ts'
 
 export interface Done {
@@ -30,12 +31,12 @@ const LINE_EVERY_MS = 5000
 /** Asks for the facts again and again until stopped. */
 export async function showProgress(host: Host, facts: () => Promise<Done>): Promise<Progress> {
   const { isTerminal } = host.stderr
-  const bar = isTerminal ? await createBar() : undefined
+  const bar = isTerminal ? await openBar('{bar} {percentage}% | {text}') : undefined
   const everyMs = isTerminal ? BAR_EVERY_MS : LINE_EVERY_MS
   const ticking = tick(host.clock, everyMs, async () => {
-    const current = await facts()
-    if (bar) bar.show(current)
-    else host.stderr.write(`${current.text}\n`)
+    const { done, total, text } = await facts()
+    if (bar) bar.show(done, total, { text })
+    else host.stderr.write(`${text}\n`)
   })
   return {
     stop() {
@@ -67,35 +68,6 @@ export function wordProgress({ readShare, isReading, records, balance }: Progres
 function endedCount({ states }: Balance): number {
   const { succeeded, skipped, superseded, cancelled, discarded } = states
   return succeeded + skipped + superseded + cancelled + discarded
-}
-
-async function createBar() {
-  const { SingleBar } = await import('cli-progress')
-  const bar = new SingleBar({
-    format: '{bar} {percentage}% | {text}',
-    stream: process.stderr,
-    barsize: 24,
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
-    hideCursor: false,
-    clearOnComplete: true,
-    stopOnComplete: false,
-    gracefulExit: false,
-    linewrap: false,
-  })
-  let started = false
-  return {
-    show({ done, total, text }: Done): void {
-      const whole = Math.max(1, total)
-      if (!started) bar.start(whole, 0, { text })
-      started = true
-      bar.setTotal(whole)
-      bar.update(done, { text })
-    },
-    stop(): void {
-      if (started) bar.stop()
-    },
-  }
 }
 
 /** Calls `work` at once and then again `everyMs` after it ended. What it throws ends the ticking, never the run. */
