@@ -111,6 +111,13 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     KEEP,
     () => import('./commands/erase.ts'),
   ),
+  entry(
+    'callbacks',
+    'callbacks',
+    'addresses of callbacks that are gone: enable',
+    REPAIR,
+    () => import('./commands/callbacks.ts'),
+  ),
   entry('breakers', 'breakers', 'circuit breakers: reset', REPAIR, () => import('./commands/breakers.ts')),
   entry('doctor', 'doctor', 'check this installation', KEEP, () => import('./commands/doctor.ts')),
   entry(

@@ -27,6 +27,7 @@ import type {
 import type { PostgresClient } from '../ledger/postgres/driver.ts'
 import type { IdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { WebhookHandlerOptions, WebhookReceiver } from '../webhooks/receiver.ts'
+import type { DisabledAddress } from './callbacks/disabled-addresses.ts'
 import type { JobOrder, JobView } from './jobs/job.ts'
 import type { JobPlan } from './jobs/plan.ts'
 import type { EndpointStatistics, TimeoutSuggestions } from './operations/endpoint-statistics.ts'
@@ -37,6 +38,7 @@ export type { Forwarded, Forwarder, ForwardRequest } from '../client/fetch/forwa
 export type { CallAnswer, CallOptions, Client, ClientOptions } from '../client/inline/client-types.ts'
 export type { KeysInUse, PayloadRotation, RotateOptions } from '../ledger/payloads/open-payloads.ts'
 export type { EndpointCategory, TimeoutAdvice } from '../policy/timeouts/suggest-timeouts.ts'
+export type { DisabledAddress } from './callbacks/disabled-addresses.ts'
 export type { JobCounts, JobKind, JobOrder, JobPhase, JobView } from './jobs/job.ts'
 export type { JobPlan } from './jobs/plan.ts'
 export type {
@@ -249,6 +251,13 @@ export interface Operations {
   setCredential(name: string, secret: string): Promise<string[]>
   /** Encrypts everything that is stored of credentials with the present key. */
   rotateCredentialKey(): Promise<KeyRotation>
+  /** Addresses of callbacks that answered 410: what is to be told there is a dead letter. The oldest first. */
+  disabledAddresses(): Promise<readonly DisabledAddress[]>
+  /**
+   * Lets callbacks be sent there again; those that ended meanwhile are to be replayed. `undefined`: it was not disabled.
+   * @param named as {@link disabledAddresses} names it, or its URL
+   */
+  enableAddress(named: string): Promise<DisabledAddress | undefined>
   breakers(): Promise<BreakerView[]>
   resetBreaker(key: string): Promise<boolean>
   /** Forgets ended runs older than `maxAgeMs`; counts stay in the balance. */

@@ -279,6 +279,15 @@ export const breaker = z
   .looseObject({ key: z.string(), phase: z.enum(['closed', 'open', 'half_open', 'ramping']), reason: z.string() })
   .openapi('Breaker')
 
+export const disabledAddress = z
+  .object({
+    address: z.string().describe('Names the URL, which may be a secret.'),
+    integration: z.string(),
+    sinceMs: atMs,
+    itemId: z.string().describe('The callback that was answered with 410; its input has the URL.'),
+  })
+  .openapi('DisabledAddress')
+
 export const integration = z
   .object({
     name: z.string(),

@@ -43,6 +43,8 @@ const OVER_HTTP: Readonly<Record<string, string | { readonly because: string }>>
   erase: 'POST /v1/erasures',
   'keys list': { because: 'Keys are of the machines that have them: a gateway tells nobody which it has.' },
   'keys rotate': { because: 'It needs the keys in the configuration changed first, and may run for hours.' },
+  'callbacks list': 'GET /v1/callbacks/disabled',
+  'callbacks enable': 'POST /v1/callbacks/{address}/enable',
   'breakers list': 'GET /v1/breakers',
   'breakers reset': 'POST /v1/breakers/{key}/reset',
   doctor: {

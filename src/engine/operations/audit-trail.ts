@@ -8,6 +8,7 @@ import { type Json, toJson } from '../../core/json.ts'
 import type { Payloads } from '../../ledger/payloads/open-payloads.ts'
 import type { ActionRecord, Ledger, OperatorReceipt } from '../../ledger/port.ts'
 import type { Actor, EraseRequest, Operations, Selection } from '../api.ts'
+import { addressNamed } from '../callbacks/disabled-addresses.ts'
 
 export interface TrailParts {
   readonly ledger: Pick<Ledger, 'recordActions'>
@@ -95,6 +96,11 @@ export function onBehalfOf(operations: Operations, parts: TrailParts, actor: Act
         refused: report.refused.length,
         scrubbed: report.scrubbed,
       }))
+    },
+    enableAddress(named) {
+      const address = addressNamed(named)
+      const outcome = (enabled: unknown) => ({ known: enabled !== undefined })
+      return act({ what: 'enable_callback', target: address }, operations.enableAddress, [address], outcome)
     },
     resetBreaker: (key) =>
       act({ what: 'reset_breaker', target: key }, operations.resetBreaker, [key], (known) => ({ known })),

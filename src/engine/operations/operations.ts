@@ -12,6 +12,7 @@ import { toJson } from '../../core/json.ts'
 import type { Payloads } from '../../ledger/payloads/open-payloads.ts'
 import type { ItemRecord, Ledger, OperatorReceipt } from '../../ledger/port.ts'
 import type { IntegrationView, Operations, Selection } from '../api.ts'
+import { addressNamed, type DisabledAddresses } from '../callbacks/disabled-addresses.ts'
 import { erase } from '../erase.ts'
 import type { JobDesk } from '../jobs/desk.ts'
 import { planJob } from '../jobs/plan.ts'
@@ -30,6 +31,7 @@ export interface OperationsParts {
   readonly catalog: Catalog
   readonly health: Health
   readonly credentials: CredentialDesk
+  readonly disabledAddresses: DisabledAddresses
   readonly statistics: Pick<SharedStatistics, 'read'>
   readonly jobs: JobDesk
   readonly clock: Clock
@@ -112,6 +114,8 @@ export function createOperations(parts: OperationsParts): Operations {
       return resume(parts, integration.name)
     },
     rotateCredentialKey: () => parts.credentials.rotateKey(),
+    disabledAddresses: () => parts.disabledAddresses.list(),
+    enableAddress: (named) => parts.disabledAddresses.enable(addressNamed(named)),
     async breakers() {
       await health.sync()
       return health.breakers()

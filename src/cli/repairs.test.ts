@@ -1,0 +1,72 @@
+/** Commands that put things right, one after the other, as a person would give them: real store, real API. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type CommandLine, commandLine } from '../../test/support/command-line.ts'
+import { openWorkshop, type Workshop } from '../../test/support/workshop.ts'
+import { loadConfig } from '../config/load.ts'
+import { openHoldfast } from '../system/open.ts'
+
+const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
+
+let workshop: Workshop
+let holdfast: CommandLine
+let answer: (request: IncomingMessage) => number
+const server = createServer((request, response) => {
+  request.resume()
+  response.writeHead(answer(request), { 'content-type': 'application/json' }).end('{}')
+})
+
+beforeEach(async () => {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const api = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  answer = () => 200
+  workshop = openWorkshop()
+  workshop.write(
+    'holdfast.yaml',
+    `
+integrations:
+  crm: { baseUrl: "${api}" }
+pipelines:
+  onboard:
+    steps:
+      create: { integration: crm, request: { method: PUT, path: "/contacts/{id}", params: { id: "{{ input.id }}" }, body: "{{ input }}" } }
+callbacks: { hosts: ["${api}"], secret: "${SECRET}" }
+`,
+  )
+  workshop.write('records.jsonl', ['{"id":"a"}', '{"id":"b"}', '{"id":"c"}'].join('\n'))
+  holdfast = commandLine(workshop.folder)
+})
+afterEach(async () => {
+  await workshop[Symbol.asyncDispose]()
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+})
+
+test('issue 6: an address of callbacks that is gone: told while working, by status and doctor, and enabled again', async () => {
+  const hf = await openHoldfast(await loadConfig({ directory: workshop.folder, env: {}, profiles: [] }))
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  await hf.submit('onboard', { id: 'a' }, { callback: { url: `${origin}/secret-place` } })
+  await hf.close()
+  answer = ({ method }) => (method === 'POST' ? 410 : 200)
+  const worked = await holdfast('worker', '--until-idle')
+  expect(worked.stderr).toMatch(/callback\.http\.127\.0\.0\.1_\d+: the address [0-9a-f]{16} answered 410 Gone at/)
+
+  const list = await holdfast('callbacks')
+  expect(list.code).toBe(3)
+  const { disabled } = list.json() as { disabled: { address: string; itemId: string }[] }
+  expect(disabled).toHaveLength(1)
+  expect((await holdfast('status', '--no-json')).stdout).toContain('1 address of callbacks answered 410')
+  expect((await holdfast('doctor', '--no-json')).stdout).toMatch(/attention callbacks: disabled.*[0-9a-f]{16}/)
+  const shown = (await holdfast('callbacks', '--no-json')).stdout
+  expect(shown).toContain(disabled[0]?.itemId)
+  expect(shown).not.toContain('secret-place')
+
+  const enabled = await holdfast('callbacks', 'enable', `${origin}/secret-place`)
+  expect([enabled.code, enabled.json()]).toEqual([0, { enabled: disabled[0] }])
+  expect((await holdfast('callbacks', '--no-json')).stdout).toContain('No address of a callback is disabled.')
+  const again = await holdfast('callbacks', 'enable', disabled[0]?.address ?? '')
+  expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('address_not_disabled')])
+}, 60_000)
