@@ -45,6 +45,32 @@ afterEach(async () => {
   await new Promise((resolve) => server.close(resolve))
 })
 
+test('issue 6: many dead letters are discarded by a job: plan, run, its story; or it is left to workers, and cancelled', async () => {
+  answer = () => 422
+  expect((await holdfast('run', 'onboard', '--input', 'records.jsonl', '--key', 'id')).code).toBe(3)
+  const all = ['dlq', 'discard', '--all', '--reason', 'test records']
+  const plan = await holdfast(...all, '--dry-run')
+  expect(plan.json()).toMatchObject({ dryRun: true, selected: 3, ready: 3, discarded: 0, groups: [{ count: 3 }] })
+  expect((await holdfast(...all, '--dry-run', '--no-json')).stdout).toContain('Would discard 3 of 3 items.')
+  const unsure = await holdfast(...all)
+  expect([unsure.code, unsure.stderr]).toEqual([2, expect.stringContaining('add --yes to discard 3 items')])
+
+  const left = await holdfast(...all, '--yes', '--no-wait')
+  const { job } = left.json() as { job: { id: string } }
+  expect(left.json()).toMatchObject({ job: { what: 'discard', phase: 'running', counts: { waiting: 3 } } })
+  const cancelled = await holdfast('jobs', 'cancel', job.id, '--reason', 'not yet')
+  expect(cancelled.json()).toMatchObject({ phase: 'cancelled', counts: { waiting: 3, succeeded: 0 } })
+  expect((await holdfast('status')).json()).toMatchObject({ balance: { states: { dead_lettered: 3 } } })
+
+  const done = await holdfast(...all, '--yes')
+  expect([done.code, done.json()]).toMatchObject([
+    0,
+    { selected: 3, discarded: 3, refused: [], job: { phase: 'done', reason: 'test records', by: 'cli:ada' } },
+  ])
+  expect((await holdfast('jobs', '--no-json')).stdout).toMatch(/discard .* done .*3 discarded of 3/)
+  expect((await holdfast('status')).json()).toMatchObject({ balance: { states: { discarded: 3 } } })
+}, 60_000)
+
 test('issue 6: an address of callbacks that is gone: told while working, by status and doctor, and enabled again', async () => {
   const hf = await openHoldfast(await loadConfig({ directory: workshop.folder, env: {}, profiles: [] }))
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -230,6 +230,11 @@ export interface Operations {
   /** The items of a job after a position (from 1), with how each is now. */
   jobItems(jobId: string, request?: { readonly after?: number; readonly limit?: number }): Promise<JobItem[]>
   /**
+   * Works here on one job until it has ended, without a worker: what it puts back is left to those. Where the signal aborts, or this
+   * process is lost, the job goes on wherever there is a worker.
+   */
+  finishJob(jobId: string, signal?: AbortSignal): Promise<void>
+  /**
    * Leaves what has not had its turn as it is; what was put back goes on.
    * @throws HoldfastError `job_ended`, `reason_missing`
    */
@@ -297,6 +302,8 @@ export interface EraseReport {
   readonly erased: readonly string[]
   /** Runs that still hold it, and why. */
   readonly refused: readonly { readonly runId: string; readonly why: string }[]
+  /** Jobs that are under way and whose patch names it: they keep that until they end, or are cancelled. */
+  readonly jobs: readonly string[]
   readonly scrubbed: boolean
   readonly dryRun: boolean
 }

@@ -133,6 +133,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     ledger,
     payloads,
     jobs: createJobDesk({ ledger, clock, newId: createIdSource(clock, random), wakeRunner: jobRunner.wake }),
+    finishJob: jobRunner.finish,
     catalog,
     health,
     credentials: credentials.desk,

@@ -7,6 +7,7 @@ import { isEndState } from '../core/item-state.ts'
 import { SUBJECT_LABEL } from '../ledger/payloads/rewrites.ts'
 import type { ItemFilter, ItemSummary, Ledger, RunRecord } from '../ledger/port.ts'
 import type { EraseReport, EraseRequest } from './api.ts'
+import { eraseInJobs } from './jobs/erasing.ts'
 import type { OperationsParts } from './operations/operations.ts'
 import { undoNameOf } from './pipelines/undo-pipeline.ts'
 
@@ -28,18 +29,21 @@ export async function erase(
     if (why && !wouldEnd) refused.push({ runId: run.id, why: whyNot(why) })
     else ready.push(ended)
   }
+  const names = ready.filter(({ id, key }) => key !== id).map(({ key }) => key)
   const report = {
     runs: runs.length,
     items: runs.reduce((sum, { items }) => sum + items.length, 0),
     erased: ready.map(({ id }) => id),
     refused,
+    // Before the runs: their keys are needed for it, and whoever is interrupted begins again.
+    jobs: await eraseInJobs(parts.ledger, subject === undefined ? names : [subject, ...names], { dryRun }),
     dryRun,
   }
   if (dryRun) return { ...report, scrubbed: false }
   await parts.payloads.erase({
     runIds: report.erased,
     ...(subject !== undefined && { subject }),
-    names: ready.filter(({ id, key }) => key !== id).map(({ key }) => key),
+    names,
     atMs: parts.clock.wallMs(),
   })
   if (scrub) await parts.payloads.scrub()

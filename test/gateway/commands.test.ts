@@ -23,7 +23,7 @@ const OVER_HTTP: Readonly<Record<string, string | { readonly because: string }>>
   'dlq show': 'GET /v1/items/{id}',
   'dlq export': 'GET /v1/dead-letters/export',
   'dlq replay': 'POST /v1/jobs',
-  'dlq discard': 'POST /v1/dead-letters/discard',
+  'dlq discard': 'POST /v1/jobs',
   'dlq resolve': 'POST /v1/items/{id}/resolve',
   'jobs list': 'GET /v1/jobs',
   'jobs show': 'GET /v1/jobs/{id}',

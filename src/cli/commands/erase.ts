@@ -63,11 +63,15 @@ async function erase(
   output.result(report, () => wordsOf(report, 'Erased').join('\n'))
   if (report.refused.length > 0 && !cancel) output.note('With --cancel, what has not ended is ended first.')
   if (!report.scrubbed) output.note('What was overwritten may still be read in the files of the store.')
-  return report.refused.length > 0 ? EXIT.needsPerson : EXIT.done
+  return report.refused.length + report.jobs.length > 0 ? EXIT.needsPerson : EXIT.done
 }
 
-function wordsOf({ runs, items, erased, refused, dryRun }: EraseReport, did: string): string[] {
-  if (runs === 0) return ['Nothing is held of it.']
+function wordsOf({ runs, items, erased, refused, jobs, dryRun }: EraseReport, did: string): string[] {
+  const inJobs = jobs.map(
+    (id) =>
+      `  job ${id} is under way, and its patch names it: that goes when it ends, or with \`holdfast jobs cancel\``,
+  )
+  if (runs === 0) return inJobs.length > 0 ? inJobs : ['Nothing is held of it.']
   return [
     `${did} ${formatCount(erased.length)} of ${formatCount(runs)} runs (${formatCount(items)} items).`,
     // To be looked at first: a key may name something else than a person.
@@ -75,5 +79,6 @@ function wordsOf({ runs, items, erased, refused, dryRun }: EraseReport, did: str
     ...(dryRun && erased.length > SHOWN ? [`  ... and ${formatCount(erased.length - SHOWN)} more`] : []),
     ...refused.slice(0, SHOWN).map(({ runId, why }) => `  ${runId} is left: ${why}`),
     ...(refused.length > SHOWN ? [`  ... and ${formatCount(refused.length - SHOWN)} more`] : []),
+    ...inJobs,
   ]
 }

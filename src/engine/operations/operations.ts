@@ -16,6 +16,7 @@ import { addressNamed, type DisabledAddresses } from '../callbacks/disabled-addr
 import { erase } from '../erase.ts'
 import type { JobDesk } from '../jobs/desk.ts'
 import { planJob } from '../jobs/plan.ts'
+import type { JobRunner } from '../jobs/runner.ts'
 import type { Catalog } from '../pipelines/catalog.ts'
 import { onBehalfOf } from './audit-trail.ts'
 import { endpointStatistics, timeoutSuggestions } from './endpoint-statistics.ts'
@@ -34,6 +35,7 @@ export interface OperationsParts {
   readonly disabledAddresses: DisabledAddresses
   readonly statistics: Pick<SharedStatistics, 'read'>
   readonly jobs: JobDesk
+  readonly finishJob: JobRunner['finish']
   readonly clock: Clock
   readonly events: EventBus
   readonly newId: () => string
@@ -102,6 +104,7 @@ export function createOperations(parts: OperationsParts): Operations {
     job: (jobId) => parts.jobs.find(jobId),
     jobItems: (jobId, { after = 0, limit = PAGE } = {}) => ledger.jobItems(jobId, { after, limit }),
     cancelJob: (jobId, reason, by) => parts.jobs.cancel(jobId, requireReason(reason), by),
+    finishJob: (jobId, signal) => parts.finishJob(jobId, signal),
     resolve: (itemId, verdict, by) => resolve(parts, itemId, verdict, by),
     lanes: () => ledger.lanes(),
     integrations: () => integrationViews(parts),

@@ -34,6 +34,7 @@ const report = z
     items: z.int(),
     erased: z.array(z.string()).describe('Ids of the runs that are erased now, or would be.'),
     refused: z.array(z.object({ runId: z.string(), why: z.string() })),
+    jobs: z.array(z.string()).describe('Under way, and their patch names it: they keep that until they end.'),
     scrubbed: z.boolean(),
     dryRun: z.boolean(),
   })
