@@ -43,9 +43,10 @@ export interface GatewayApp {
 const MAX_ARRIVING_BYTES = 256 * 1024 * 1024
 
 export function createGatewayApp(parts: GatewayParts): GatewayApp {
-  const { settings, clock, loopDelayMs } = parts
+  const { settings, clock, loopDelayMs, proxyHosts = new Map() } = parts
   const admission = createAdmission({ settings, clock, loopDelayMs })
-  const entrance = createEntrance(createAccess(settings), admission)
+  const access = createAccess({ ...settings, hosts: [...settings.hosts, ...proxyHosts.keys()] })
+  const entrance = createEntrance(access, admission)
   const buffers = { bytes: 0, maxBytes: Math.max(MAX_ARRIVING_BYTES, 4 * parts.maxPayloadBytes) }
   const reading = { clock, arrivalMs: settings.arrivalMs, buffers }
   const streams = createEventStreams(clock)

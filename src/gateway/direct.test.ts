@@ -9,6 +9,7 @@ import { systemClock } from '../system/system-clock.ts'
 import { systemRandom } from '../system/system-random.ts'
 import { signWebhook } from '../webhooks/sign.ts'
 import { proxyOf } from './mounts.ts'
+import { proxyHosts } from './proxy/target.ts'
 import { serving } from './test-kit.ts'
 import { createToken } from './tokens.ts'
 
@@ -123,6 +124,62 @@ describe('the proxy', () => {
     const { port, api } = await serving()
     await raw(port, rawRequest(line))
     expect(api.requests).toEqual([])
+  })
+})
+
+describe('issue 6: an integration as a host, for SDKs that take no path', () => {
+  const CRM_HOST = { proxyHosts: proxyHosts(['crm', 'Erp', 'erp'], 'api.localhost') }
+  const ask = (port: number, host: string, line: string, headers: string[] = [], body = '') =>
+    raw(port, rawRequest(line, headers, body).replace('host: 127.0.0.1', `host: ${host}`))
+
+  it('every path there is the API’s, those of the gateway too', async () => {
+    const { port, api } = await serving({ ...HOOKS, parts: CRM_HOST })
+    for (const host of ['crm.api.localhost', `CRM.api.localhost:${port}`]) {
+      for (const path of ['/contacts/a%2Fb?x=1', '/v1/stats', '/healthz', '/webhooks/github', '/proxy/crm/x']) {
+        expect((await ask(port, host, `GET ${path}`)).status, path).toBe(200)
+        expect(api.requests.at(-1)).toMatchObject({ origin: 'https://crm.test', path })
+      }
+    }
+  })
+
+  it('DNS rebinding: only names of integrations that are configured, and only below that domain', async () => {
+    const { port, api } = await serving({ parts: CRM_HOST })
+    for (const host of [
+      'nobody.api.localhost',
+      // Two integrations could be meant.
+      'erp.api.localhost',
+      'crm.api.localhost.evil.test',
+      'crm.api.localhost.',
+      'x.crm.api.localhost',
+      'api.localhost',
+      'crm.evil.test',
+    ]) {
+      expect(await ask(port, host, 'GET /v1/stats'), host).toMatchObject({
+        status: 403,
+        body: expect.stringContaining('host_refused'),
+      })
+    }
+    expect(api.requests).toEqual([])
+  })
+
+  it('a page of another site can call nothing through it; the absolute form and dot segments are refused', async () => {
+    const { port, api } = await serving({ parts: CRM_HOST })
+    const host = 'crm.api.localhost'
+    for (const header of ['origin: https://evil.test', 'sec-fetch-site: cross-site', 'origin: http://127.0.0.1']) {
+      const answer = await ask(port, host, 'POST /contacts', [header, 'content-length: 2'], '{}')
+      expect(answer, header).toMatchObject({ status: 403, body: expect.stringContaining('origin_refused') })
+    }
+    for (const target of ['http://crm.api.localhost/v1/stats', '*', '/../v1/stats', '//evil.test/x']) {
+      expect((await ask(port, host, `${target === '*' ? 'OPTIONS' : 'GET'} ${target}`)).status, target).toBe(400)
+    }
+    expect(api.requests).toEqual([])
+  })
+
+  it('with tokens it needs one with the scope submit, as /proxy does', async () => {
+    const { token, settings } = createToken('sdk', ['submit'], systemRandom)
+    const { port } = await serving({ parts: CRM_HOST, gateway: { tokens: [settings] } })
+    expect((await ask(port, 'crm.api.localhost', 'GET /x')).status).toBe(401)
+    expect((await ask(port, 'crm.api.localhost', 'GET /x', [`authorization: Bearer ${token}`])).status).toBe(200)
   })
 })
 

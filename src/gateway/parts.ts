@@ -28,4 +28,6 @@ export interface GatewayParts {
   readonly webhooks?: (source: string) => WebhookReceiver
   /** Behind `ANY /proxy/{integration}/{path}`. Default: there is none. */
   readonly proxy?: NodeProxyHandler
+  /** Hosts that stand for an integration: every path there is the API's. Default none. */
+  readonly proxyHosts?: ReadonlyMap<string, string>
 }
