@@ -1,7 +1,8 @@
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { upstream } from '../../test/gateway/support/proxy-bench.ts'
+import { started, upstream } from '../../test/gateway/support/proxy-bench.ts'
 import { raw, rawRequest } from '../../test/support/raw-http.ts'
 import { definePipeline } from '../engine/pipelines/pipeline.ts'
 import { holdfast } from '../system/open.ts'
@@ -223,6 +224,74 @@ describe('issue 6: too much, too slow, and the end', () => {
     }
     // What was sent after the end resets the connection, sometimes before the answer is read.
     expect((await answer).replace(/^HTTP\/1\.1 408 [\s\S]*/, '')).toBe('')
+  })
+
+  it('uploads through the proxy whose length nobody knows count as all bodies do: slow ones cannot fill the memory', async () => {
+    const MEBIBYTE = 1024 * 1024
+    const { port, api } = await serving({ parts: { maxPayloadBytes: MEBIBYTE, maxArrivingBytes: 4 * MEBIBYTE } })
+    const piece = 'x'.repeat(MEBIBYTE / 2)
+    const chunk = `${piece.length.toString(16)}\r\n${piece}\r\n`
+    const begin = () => {
+      const socket = connect(port, '127.0.0.1')
+      socket.on('error', () => {})
+      const answer = rest(socket)
+      socket.write(
+        'PUT /proxy/crm/files HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n',
+      )
+      socket.write(chunk)
+      return { socket, answer }
+    }
+    const uploads = Array.from({ length: 12 }, begin)
+    const isOver = ({ socket }: (typeof uploads)[number]) => socket.destroyed
+    await expect.poll(() => uploads.filter(isOver).length, { timeout: 20_000 }).toBeGreaterThanOrEqual(4)
+    for (const { answer } of uploads.filter(isOver)) {
+      expect(await answer).toMatch(/^HTTP\/1\.1 503 [\s\S]*retry-after: 1\r\n[\s\S]*"overloaded"/i)
+    }
+    expect(api.requests).toEqual([])
+    const open = uploads.filter((upload) => !isOver(upload))
+    expect(open.length).toBeLessThanOrEqual(8)
+    for (const { socket } of open) socket.write('0\r\n\r\n')
+    for (const { answer } of open) expect(await answer).toMatch(/^HTTP\/1\.1 200 /)
+    expect(api.requests).toHaveLength(open.length)
+    // Nothing of it is left behind.
+    const again = Array.from({ length: 7 }, begin)
+    for (const { socket } of again) socket.write('0\r\n\r\n')
+    for (const { answer } of again) expect(await answer).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
+  it('a slow upload of unknown length is not held back for ever: it goes on as it comes, and is whole', async () => {
+    const seen: string[] = []
+    const arrived = Promise.withResolvers<void>()
+    const server = createServer((request, response) => {
+      let body = ''
+      request.on('data', (piece) => {
+        body += String(piece)
+        arrived.resolve()
+      })
+      request.on('end', () => {
+        seen.push(body)
+        response.end('{}')
+      })
+    })
+    await using api = await started(server)
+    await using hf = await holdfast({ store: 'sqlite::memory:', integrations: { crm: { baseUrl: api.url } } })
+    const proxy = proxyOf(hf, { clock: systemClock, newId: () => 'an-id', onTrouble: () => {} })
+    const { port } = await serving({ gateway: { arrivalMs: 300 }, parts: { proxy } })
+    const socket = await underWay(port, 'POST /proxy/crm/files', ['connection: close', 'transfer-encoding: chunked'])
+    const answer = rest(socket)
+    // The API hears of it while the caller is still at it.
+    let heard = false
+    void arrived.promise.then(() => {
+      heard = true
+    })
+    let sent = 0
+    for (; !heard; sent++) {
+      socket.write('1\r\n.\r\n')
+      await systemClock.sleep(20)
+    }
+    socket.write('4\r\nlast\r\n0\r\n\r\n')
+    expect(await answer).toMatch(/^HTTP\/1\.1 200 /)
+    expect(seen).toEqual([`${'.'.repeat(sent)}last`])
   })
 
   it('who does not read the answer is let go', async () => {

@@ -13,6 +13,7 @@ import { allHeaders } from './headers.ts'
 import type { ReadIncoming } from './incoming-body.ts'
 import type { GatewayParts } from './parts.ts'
 import { problemResponse, statusOf } from './problems.ts'
+import type { Arriving } from './proxy/node.ts'
 import { hostTarget, proxyTarget } from './proxy/target.ts'
 
 export interface DirectRoutes {
@@ -24,6 +25,8 @@ export interface DirectParts {
   readonly parts: GatewayParts
   readonly entrance: Entrance
   readonly readBody: ReadIncoming
+  /** Of bodies that the proxy reads. */
+  readonly arriving: Arriving
   readonly isDraining: () => boolean
 }
 
@@ -55,7 +58,8 @@ export function createDirectRoutes(direct: DirectParts): DirectRoutes {
       void answer(direct, incoming, outgoing, { scope: 'submit' }, async ({ principal, correlationId }) => {
         const decorated = (headers: Record<string, string | string[]>) =>
           allHeaders(headers, correlationId, mustClose(incoming, direct.isDraining()))
-        await proxy(incoming, outgoing, target, { caller: principal.by, correlationId, decorated })
+        const { arriving } = direct
+        await proxy(incoming, outgoing, target, { caller: principal.by, correlationId, decorated, arriving })
         return undefined
       })
       return true

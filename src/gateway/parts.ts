@@ -13,6 +13,8 @@ export interface GatewayParts {
   readonly newId: () => string
   /** The largest record that is accepted. */
   readonly maxPayloadBytes: number
+  /** Of all bodies that are arriving, together; never less than four of the largest. Default 256 MiB. */
+  readonly maxArrivingBytes?: number
   /** Fields of payloads, beside the built-in names, that no answer shows. */
   readonly redact: readonly string[]
   /** What is known of vendors. Default: the built-in profiles. */
