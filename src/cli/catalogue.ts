@@ -99,7 +99,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   entry(
     'credentials',
     'credentials',
-    'how the credentials are: show, set, rotate-key',
+    'how the credentials are: show, set, refresh, rotate-key',
     REPAIR,
     () => import('./commands/credentials.ts'),
   ),

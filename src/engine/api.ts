@@ -254,6 +254,13 @@ export interface Operations {
    * @throws HoldfastError `credential_not_stored`, `secret_invalid`, `encryption_key_missing`, `unknown_integration`
    */
   setCredential(name: string, secret: string): Promise<string[]>
+  /**
+   * Gets a new token from the token endpoint now, once for all processes, whatever the present one is still good for. Where it was
+   * refused before, the lanes that waited for it are resumed.
+   * @throws HoldfastError `credential_not_renewable`, `token_not_renewed`, `token_asked_too_soon`, `encryption_key_missing`,
+   *   `unknown_integration`
+   */
+  refreshCredential(name: string): Promise<{ readonly credential: CredentialView; readonly resumed: readonly string[] }>
   /** Encrypts everything that is stored of credentials with the present key. */
   rotateCredentialKey(): Promise<KeyRotation>
   /** Addresses of callbacks that answered 410: what is to be told there is a dead letter. The oldest first. */

@@ -39,6 +39,7 @@ const OVER_HTTP: Readonly<Record<string, string | { readonly because: string }>>
   'credentials list': 'GET /v1/credentials',
   'credentials show': 'GET /v1/credentials/{name}',
   'credentials set': 'POST /v1/credentials/{name}',
+  'credentials refresh': 'POST /v1/credentials/{name}/refresh',
   'credentials rotate-key': 'POST /v1/credentials/rotate-key',
   erase: 'POST /v1/erasures',
   'keys list': { because: 'Keys are of the machines that have them: a gateway tells nobody which it has.' },

@@ -74,6 +74,16 @@ export function onBehalfOf(operations: Operations, parts: TrailParts, actor: Act
     resume: (integration) => act({ what: 'resume', target: integration }, operations.resume, [integration], lanesFacts),
     setCredential: (name, secret) =>
       act({ what: 'set_credential', target: name }, operations.setCredential, [name, secret], lanesFacts),
+    refreshCredential: (name) =>
+      act(
+        { what: 'refresh_credential', target: name },
+        operations.refreshCredential,
+        [name],
+        ({ credential, resumed }) => ({
+          version: credential.version,
+          ...lanesFacts(resumed),
+        }),
+      ),
     rotateCredentialKey: () =>
       act({ what: 'rotate_credential_key', target: 'credentials' }, operations.rotateCredentialKey, [], (rotation) => ({
         keyId: rotation.keyId,

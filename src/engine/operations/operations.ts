@@ -116,6 +116,14 @@ export function createOperations(parts: OperationsParts): Operations {
       await parts.credentials.set(integration, secret)
       return resume(parts, integration.name)
     },
+    async refreshCredential(name) {
+      const integration = integrationOf(parts, name)
+      const before = await parts.credentials.views([integration])
+      const credential = await parts.credentials.refresh(integration)
+      // Only what waited for it: an integration that a person suspended stays so.
+      const waited = before.some((view) => view.name === credential.name && view.health === 'refused')
+      return { credential, resumed: waited ? await resume(parts, integration.name) : [] }
+    },
     rotateCredentialKey: () => parts.credentials.rotateKey(),
     disabledAddresses: () => parts.disabledAddresses.list(),
     enableAddress: (named) => parts.disabledAddresses.enable(addressNamed(named)),
