@@ -289,6 +289,8 @@ export interface EraseRequest {
   /** As the pipeline's `subject` gives it, or a run's key. Upper case makes no difference. */
   readonly subject?: string
   readonly runIds?: readonly string[]
+  /** Only what is held for this tenant. Default: for all of them. */
+  readonly tenant?: string
   /** Of runs that have not ended: leave them and say so, or end them first. Default `refuse`. */
   readonly notEnded?: 'refuse' | 'cancel'
   /** Only says what would be erased. */

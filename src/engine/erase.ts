@@ -53,19 +53,21 @@ export async function erase(
 /** Also what undid them, which had their data as its input. */
 async function runsOf(
   { ledger, payloads, catalog }: Pick<OperationsParts, 'ledger' | 'payloads' | 'catalog'>,
-  { subject, runIds = [] }: EraseRequest,
+  { subject, runIds = [], tenant }: EraseRequest,
 ): Promise<RunRecord[]> {
+  const ofTenant = tenant === undefined ? {} : { tenant }
   if (runIds.length === 0 && (subject === undefined || subject.trim() === '')) throw nothingNamed()
   const found = new Set(runIds)
   if (subject !== undefined && subject.trim() !== '') {
     const hash = await payloads.subjectHash(subject)
-    for await (const runId of runsWhere(ledger, { labels: { [SUBJECT_LABEL]: hash } })) found.add(runId)
-    for await (const runId of runsWhere(ledger, { key: subject })) found.add(runId)
+    for await (const runId of runsWhere(ledger, { labels: { [SUBJECT_LABEL]: hash }, ...ofTenant })) found.add(runId)
+    for await (const runId of runsWhere(ledger, { key: subject, ...ofTenant })) found.add(runId)
   }
   const runs: RunRecord[] = []
   for (const runId of found) {
     const run = await ledger.run(runId)
-    if (!run) throw noSuchRun(runId)
+    // Of another tenant it is as if it were not there.
+    if (!run || (tenant !== undefined && run.tenant !== tenant)) throw noSuchRun(runId, tenant)
     runs.push(run)
     const undoing = undoNameOf(run.pipeline)
     if (!catalog.pipelines.has(undoing)) continue
@@ -118,11 +120,11 @@ function nothingNamed(): HoldfastError {
   })
 }
 
-function noSuchRun(runId: string): HoldfastError {
+function noSuchRun(runId: string, tenant: string | undefined): HoldfastError {
   return new HoldfastError({
     code: 'run_not_found',
     class: 'not_found',
-    message: `There is no run "${runId}"`,
+    message: `There is no run "${runId}"${tenant === undefined ? '' : ` of tenant "${tenant}"`}`,
     hint: 'Nothing was erased. `holdfast items` shows the ids: what stands before the dot is the run.',
   })
 }

@@ -54,6 +54,24 @@ async function workOff({ hf, clock }: TestEngine): Promise<void> {
 }
 
 describe('erasing what is held of one subject', () => {
+  test('of one tenant alone, the runs of others are untouched', async () => {
+    const engine = await engineOnFile()
+    const { hf, clock } = engine
+    const runOf = async (tenant: string) => (await hf.submit(onboard, { email: ADA }, { tenant })).runId
+    const [ours, theirs] = [await runOf('acme'), await runOf('globex')]
+    await workOff(engine)
+    const operations = hf.operations.as({ by: 'cli:joan', from: 'desk' })
+    const request = { subject: ADA, tenant: 'acme', by: BY }
+    expect(await clock.runUntil(operations.erase({ ...request, dryRun: true }))).toMatchObject({ erased: [ours] })
+    expect(await clock.runUntil(operations.erase(request))).toMatchObject({ runs: 1, erased: [ours] })
+    expect(JSON.stringify(await hf.operations.item(`${theirs}.crm`))).toContain(ADA)
+    expect(JSON.stringify(await hf.operations.item(`${ours}.crm`))).not.toContain(ADA)
+    expect((await operations.actions({ what: 'erase' })).rows).toMatchObject([{ details: { tenant: 'acme' } }])
+    const byRun = operations.erase({ runIds: [theirs], tenant: 'acme', by: BY })
+    await expect(byRun).rejects.toMatchObject({ code: 'run_not_found' })
+    await engine.finish()
+  })
+
   test('what people typed into jobs goes too; of a patch that is still needed it is said which job keeps it', async () => {
     const before = await engineOnFile()
     await before.hf.submit(onboard, { email: ADA, bad: true })

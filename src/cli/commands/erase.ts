@@ -7,6 +7,7 @@ import type { Registrar } from '../registrar.ts'
 
 interface Options {
   readonly subject?: string
+  readonly tenant?: string
   readonly cancel?: boolean
   readonly dryRun?: boolean
   readonly yes?: boolean
@@ -22,6 +23,7 @@ export function define(command: Command, registrar: Registrar): void {
     )
     .argument('[runs...]', 'ids of runs')
     .option('--subject <text>', 'whose data: an e-mail address, a customer number; or the key of a run')
+    .option('--tenant <name>', 'only what is held for this tenant (default: for all of them)')
     .option('--cancel', 'runs that have not ended: end them first. Without it they are left, and named')
     .option('--dry-run', 'only say what would be erased')
     .option('--yes', 'needed to erase')
@@ -42,11 +44,12 @@ export function define(command: Command, registrar: Registrar): void {
 async function erase(
   { output, host }: CliContext,
   { operations }: Holdfast,
-  { subject, cancel, dryRun, yes, scrub }: Options,
+  { subject, tenant, cancel, dryRun, yes, scrub }: Options,
   runIds: readonly string[],
 ): Promise<ExitCode> {
   const request: EraseRequest = {
     ...(subject !== undefined && { subject }),
+    ...(tenant !== undefined && { tenant }),
     runIds,
     notEnded: cancel ? 'cancel' : 'refuse',
     scrub,

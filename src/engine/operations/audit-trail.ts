@@ -97,15 +97,20 @@ export function onBehalfOf(operations: Operations, parts: TrailParts, actor: Act
       })),
     async erase(request) {
       if (request.dryRun) return operations.erase(request)
-      const { notEnded = 'refuse', scrub = true } = request
+      const { notEnded = 'refuse', scrub = true, tenant } = request
       const target = await erasureOf(parts, request)
-      return act({ what: 'erase', target, details: { notEnded, scrub } }, operations.erase, [request], (report) => ({
-        runs: report.runs,
-        items: report.items,
-        erased: report.erased.length,
-        refused: report.refused.length,
-        scrubbed: report.scrubbed,
-      }))
+      return act(
+        { what: 'erase', target, details: { notEnded, scrub, tenant } },
+        operations.erase,
+        [request],
+        (report) => ({
+          runs: report.runs,
+          items: report.items,
+          erased: report.erased.length,
+          refused: report.refused.length,
+          scrubbed: report.scrubbed,
+        }),
+      )
     },
     enableAddress(named) {
       const address = addressNamed(named)

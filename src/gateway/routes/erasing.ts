@@ -15,6 +15,7 @@ const erasure = closed({
     .describe('Whose data: what the `subject` of a pipeline gave, or the key of a run.')
     .optional(),
   runIds: z.array(z.string().min(1).max(200)).max(MOST_RUNS).optional(),
+  tenant: z.string().min(1).max(200).describe('Only what is held for this tenant. Default: for all.').optional(),
   notEnded: z
     .enum(['refuse', 'cancel'])
     .describe('Runs that have not ended: leave and name them, or end them first. Default refuse.')
@@ -49,10 +50,11 @@ export function addErasing(add: Add): void {
     body: erasure,
     answers: { 200: { description: 'What was erased, and what was left.', schema: report } },
     async handle({ body, operations, principal }) {
-      const { subject, runIds, notEnded, dryRun, scrub = false } = body
+      const { subject, runIds, tenant, notEnded, dryRun, scrub = false } = body
       const request: EraseRequest = {
         ...(subject !== undefined && { subject }),
         ...(runIds && { runIds }),
+        ...(tenant !== undefined && { tenant }),
         ...(notEnded && { notEnded }),
         ...(dryRun && { dryRun }),
         scrub,
