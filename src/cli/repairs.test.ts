@@ -71,6 +71,28 @@ test('issue 6: many dead letters are discarded by a job: plan, run, its story; o
   expect((await holdfast('status')).json()).toMatchObject({ balance: { states: { discarded: 3 } } })
 }, 60_000)
 
+test('R134: groups show what needs a person and what is tried again by itself, and how many that is', async () => {
+  workshop.write('holdfast.yaml', workshop.read('holdfast.yaml').replace('crm: {', 'crm: { retry: { maxAttempts: 1 },'))
+  answer = ({ url }) => (url === '/contacts/a' ? 422 : 503)
+  await holdfast('run', 'onboard', '--input', 'records.jsonl', '--key', 'id')
+  const groups = await holdfast('dlq', 'groups')
+  expect(groups.code).toBe(3)
+  expect(groups.json()).toMatchObject({
+    groups: [
+      { count: 2, willRetry: 2, cause: 'outage' },
+      { count: 1, willRetry: 0 },
+    ],
+  })
+  expect(groups.stderr).toMatch(/dlq replay --group [0-9a-f]+ --dry-run/)
+  expect((await holdfast('dlq', 'groups', '--no-json')).stdout).toMatch(/by itself[\s\S]*outage .* 2 [\s\S]*data .* - /)
+  expect((await holdfast('status', '--no-json')).stdout).not.toContain('by itself')
+
+  const bad = (await holdfast('dlq', 'list')).json() as { items: { itemId: string; deadLetter: { cause: string } }[] }
+  const one = bad.items.find(({ deadLetter }) => deadLetter.cause === 'data')?.itemId ?? ''
+  await holdfast('dlq', 'discard', one, '--reason', 'the bad one')
+  expect((await holdfast('dlq', 'groups')).code).toBe(0)
+}, 60_000)
+
 test('issue 6: an address of callbacks that is gone: told while working, by status and doctor, and enabled again', async () => {
   const hf = await openHoldfast(await loadConfig({ directory: workshop.folder, env: {}, profiles: [] }))
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -261,7 +261,7 @@ export const group = z
     firstMs: atMs,
     lastMs: atMs,
     exampleItemId: z.string(),
-    willRetry: z.int(),
+    willRetry: z.int().describe('How many are tried again, or looked for, by themselves.'),
   })
   .openapi('DeadLetterGroup')
 

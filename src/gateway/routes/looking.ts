@@ -78,11 +78,11 @@ function addDeadLetters(add: Add): void {
     method: 'get',
     path: '/v1/dead-letters/groups',
     scope: 'read',
-    summary: 'Dead letters by cause, the largest group first',
+    summary: 'Dead letters and unknown outcomes by cause, the largest group first',
     query: schemas.groupsQuery,
     answers: { 200: { description: 'All groups.', schema: z.object({ groups: z.array(schemas.group) }) } },
     async handle({ query, operations }) {
-      return jsonAnswer({ groups: await operations.groups(filterOf(query)) })
+      return jsonAnswer({ groups: await operations.groups({ needsPerson: false, ...filterOf(query) }) })
     },
   })
 }
