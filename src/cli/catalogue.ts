@@ -99,7 +99,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   entry(
     'credentials',
     'credentials',
-    'how the credentials are: show, set, rotate-key',
+    'how the credentials are: show, set, refresh, rotate-key',
     REPAIR,
     () => import('./commands/credentials.ts'),
   ),
@@ -110,6 +110,13 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     'erase what is held of one person, for good',
     KEEP,
     () => import('./commands/erase.ts'),
+  ),
+  entry(
+    'callbacks',
+    'callbacks',
+    'addresses of callbacks that are gone: enable',
+    REPAIR,
+    () => import('./commands/callbacks.ts'),
   ),
   entry('breakers', 'breakers', 'circuit breakers: reset', REPAIR, () => import('./commands/breakers.ts')),
   entry('doctor', 'doctor', 'check this installation', KEEP, () => import('./commands/doctor.ts')),

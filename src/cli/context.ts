@@ -66,6 +66,9 @@ function tellTrouble(holdfast: Holdfast, output: Output): Disposable {
   const credentials = holdfast.events.on('credential.failed', ({ credential, reason, hint }) => {
     output.note(`CRITICAL: credential ${credential}: ${reason}. ${hint}`)
   })
+  const callbacks = holdfast.events.on('callback.disabled', ({ integration, reason, hint }) => {
+    output.note(`${integration}: ${reason}. ${hint}`)
+  })
   const nested = holdfast.events.on('nested_retries.detected', ({ integration, hint }) => {
     output.note(`calls to ${integration} are retried by something else too. ${hint}`)
   })
@@ -78,6 +81,7 @@ function tellTrouble(holdfast: Holdfast, output: Output): Disposable {
   return {
     [Symbol.dispose]() {
       credentials[Symbol.dispose]()
+      callbacks[Symbol.dispose]()
       nested[Symbol.dispose]()
       trouble[Symbol.dispose]()
     },

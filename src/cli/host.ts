@@ -49,12 +49,12 @@ export function systemHost(): Host {
   }
 }
 
+/** Streams of the process, which outlive every host. */
+const watched = new WeakSet<NodeJS.WriteStream>()
+
 function screenOf(stream: NodeJS.WriteStream): Screen {
-  // `holdfast items | head` closes the pipe early: that is its reader's decision, not an error.
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
+  if (!watched.has(stream)) stream.on('error', endWithReader)
+  watched.add(stream)
   return {
     get isTerminal() {
       return stream.isTTY === true
@@ -66,6 +66,12 @@ function screenOf(stream: NodeJS.WriteStream): Screen {
       stream.write(text)
     },
   }
+}
+
+/** `holdfast items | head` closes the pipe early: that is its reader's decision, not an error. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
 }
 
 function userName(): string {

@@ -23,6 +23,8 @@ export interface GatewaySettings {
   readonly port: number
   /** Further names by which callers may address it while there is no token. */
   readonly hosts: readonly string[]
+  /** `stripe.api.localhost` is the integration `stripe`. Default `api.localhost`. */
+  readonly proxyDomain: string
   /** None: only this machine is served. */
   readonly tokens: readonly TokenSettings[]
   /** Requests at the same time; those above are refused with 503. Default 1,000. */

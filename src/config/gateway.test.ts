@@ -11,6 +11,7 @@ describe('gateway', () => {
       host: '0.0.0.0',
       port: 0,
       hosts: [],
+      proxyDomain: 'api.localhost',
       tokens,
       maxInFlight: 5,
       rate: { limit: 100, perMs: 1000 },
@@ -21,6 +22,8 @@ describe('gateway', () => {
   it.each([
     [{ prot: 1 }, 'did you mean "port"'],
     [{ port: 70_000 }, 'port'],
+    [{ proxyDomain: 'localhost' }, 'expected a domain such as "api.internal"'],
+    [{ proxyDomain: '*.api.localhost' }, 'expected a domain'],
     [{ tokens: [{ name: 'ci', scopes: ['submit'], hash: 'hft_the-token-itself' }] }, 'holdfast token create'],
     [{ tokens: [{ name: 'ci', scopes: [], hash: HASH }] }, 'at least one scope'],
     [{ tokens: [{ name: 'ci', scopes: ['write'], hash: HASH }] }, 'submit, read, operate, admin'],

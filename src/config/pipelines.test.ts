@@ -73,6 +73,18 @@ describe('declarative pipelines', () => {
     expect(await request.body?.(context)).toEqual({ mail: 'a@b.c', points: 12 })
   })
 
+  it('one expression for all values is refused with what to write instead', () => {
+    const request = { method: 'PUT', path: '/people/{id}', params: '{{ input }}', query: '{{ input }}', headers: 'x' }
+    const problems = problemsIn({ create: { integration: 'crm', request } })
+    expect(problems).toEqual([
+      expect.stringMatching(
+        /request\.params: expected an object, each name with its own value, such as \{ id: "\{\{ input\.id \}\}" \}; one/,
+      ),
+      expect.stringMatching(/request\.query: expected an object.*email/),
+      expect.stringMatching(/request\.headers: expected an object, each header with its own value/),
+    ])
+  })
+
   it('R094 R095: reconcile looks, and `found` tells the effect or that there is none', async () => {
     const { reconcile } = step({
       request: { method: 'POST', path: '/people', body: '{{ input }}' },

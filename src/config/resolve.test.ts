@@ -17,7 +17,15 @@ describe('defaults', () => {
       maxPayloadBytes: 4_194_304,
       keys: [],
       encryptPayloads: false,
-      gateway: { host: '127.0.0.1', port: 4180, hosts: [], tokens: [], maxInFlight: 1000, arrivalMs: 30_000 },
+      gateway: {
+        host: '127.0.0.1',
+        port: 4180,
+        hosts: [],
+        proxyDomain: 'api.localhost',
+        tokens: [],
+        maxInFlight: 1000,
+        arrivalMs: 30_000,
+      },
       setup: undefined,
     })
   })

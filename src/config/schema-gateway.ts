@@ -30,6 +30,15 @@ export const gateway = closed({
     .array(z.string().min(1))
     .describe('Further names that callers may address it by while there are no tokens.')
     .optional(),
+  proxyDomain: z
+    .string()
+    .regex(/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$/i, {
+      error: 'expected a domain such as "api.internal"',
+    })
+    .describe(
+      'Its subdomains are integrations, for SDKs that take a host and no path: "stripe.api.localhost". Default "api.localhost".',
+    )
+    .optional(),
   tokens: z
     .array(token)
     .max(1000)
@@ -50,6 +59,7 @@ export function gatewaySettings(written: z.input<typeof gateway> = {}): GatewayS
     host: written.host ?? '127.0.0.1',
     port: written.port ?? 4180,
     hosts: written.hosts ?? [],
+    proxyDomain: written.proxyDomain ?? 'api.localhost',
     tokens: written.tokens ?? [],
     maxInFlight: written.maxInFlight ?? 1000,
     ...(written.rate !== undefined && { rate: parseRate(written.rate) }),

@@ -109,6 +109,7 @@ export const name = z.string().regex(NAME_PATTERN, {
 export const headers = z.record(
   z.string().regex(HEADER_NAME_PATTERN, { error: 'cannot be the name of a header' }),
   z.string({ error: 'expected a text' }).regex(HEADER_VALUE_PATTERN, { error: 'expected a header value of one line' }),
+  { error: 'expected an object, each header with its own value, such as { x-tag: "leads" }' },
 )
 
 /** A text, or several. */

@@ -79,7 +79,12 @@ const integration = closed({
     .optional(),
 })
 
-const scalars = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()], { error: 'expected one value' }))
+/** @param example of one, for whoever wrote an expression for all of them */
+function scalars(example: string) {
+  const value = z.union([z.string(), z.number(), z.boolean()], { error: 'expected one value' })
+  const error = `expected an object, each name with its own value, such as ${example}; one expression cannot stand for all`
+  return z.record(z.string(), value, { error })
+}
 
 const request = closed({
   method: choice(METHODS, 'HTTP method.'),
@@ -89,8 +94,10 @@ const request = closed({
     .describe(
       'Path template; "{name}" is filled from `params`. Fixed, so that breakers and statistics are kept per endpoint.',
     ),
-  params: scalars.describe('Values for the path template.').optional(),
-  query: scalars.describe('Query string; a value that is not there is left out.').optional(),
+  params: scalars('{ id: "{{ input.id }}" }').describe('Values for the path template.').optional(),
+  query: scalars('{ email: "{{ input.email }}" }')
+    .describe('Query string; a value that is not there is left out.')
+    .optional(),
   headers: headers.optional(),
   body: z.unknown().describe('Any data; texts may hold "{{ expressions }}".').optional(),
 })

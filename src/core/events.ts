@@ -64,6 +64,9 @@ export interface EventCatalogue {
     parked: boolean
     retryAtMs?: number
   }
+  /** An address that is told of runs answered 410: nothing is sent there until a person enables it. Once, by one process. */
+  'callback.disabled': { address: string; integration: string; itemId: string; reason: string; hint: string }
+  'callback.enabled': { address: string }
   /** Verified, on disk, and answered. */
   'webhook.received': {
     source: string

@@ -27,6 +27,7 @@ import type {
 import type { PostgresClient } from '../ledger/postgres/driver.ts'
 import type { IdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { WebhookHandlerOptions, WebhookReceiver } from '../webhooks/receiver.ts'
+import type { DisabledAddress } from './callbacks/disabled-addresses.ts'
 import type { JobOrder, JobView } from './jobs/job.ts'
 import type { JobPlan } from './jobs/plan.ts'
 import type { EndpointStatistics, TimeoutSuggestions } from './operations/endpoint-statistics.ts'
@@ -37,6 +38,7 @@ export type { Forwarded, Forwarder, ForwardRequest } from '../client/fetch/forwa
 export type { CallAnswer, CallOptions, Client, ClientOptions } from '../client/inline/client-types.ts'
 export type { KeysInUse, PayloadRotation, RotateOptions } from '../ledger/payloads/open-payloads.ts'
 export type { EndpointCategory, TimeoutAdvice } from '../policy/timeouts/suggest-timeouts.ts'
+export type { DisabledAddress } from './callbacks/disabled-addresses.ts'
 export type { JobCounts, JobKind, JobOrder, JobPhase, JobView } from './jobs/job.ts'
 export type { JobPlan } from './jobs/plan.ts'
 export type {
@@ -228,6 +230,11 @@ export interface Operations {
   /** The items of a job after a position (from 1), with how each is now. */
   jobItems(jobId: string, request?: { readonly after?: number; readonly limit?: number }): Promise<JobItem[]>
   /**
+   * Works here on one job until it has ended, without a worker: what it puts back is left to those. Where the signal aborts, or this
+   * process is lost, the job goes on wherever there is a worker.
+   */
+  finishJob(jobId: string, signal?: AbortSignal): Promise<void>
+  /**
    * Leaves what has not had its turn as it is; what was put back goes on.
    * @throws HoldfastError `job_ended`, `reason_missing`
    */
@@ -247,8 +254,22 @@ export interface Operations {
    * @throws HoldfastError `credential_not_stored`, `secret_invalid`, `encryption_key_missing`, `unknown_integration`
    */
   setCredential(name: string, secret: string): Promise<string[]>
+  /**
+   * Gets a new token from the token endpoint now, once for all processes, whatever the present one is still good for. Where it was
+   * refused before, the lanes that waited for it are resumed.
+   * @throws HoldfastError `credential_not_renewable`, `token_not_renewed`, `token_asked_too_soon`, `encryption_key_missing`,
+   *   `unknown_integration`
+   */
+  refreshCredential(name: string): Promise<{ readonly credential: CredentialView; readonly resumed: readonly string[] }>
   /** Encrypts everything that is stored of credentials with the present key. */
   rotateCredentialKey(): Promise<KeyRotation>
+  /** Addresses of callbacks that answered 410: what is to be told there is a dead letter. The oldest first. */
+  disabledAddresses(): Promise<readonly DisabledAddress[]>
+  /**
+   * Lets callbacks be sent there again; those that ended meanwhile are to be replayed. `undefined`: it was not disabled.
+   * @param named as {@link disabledAddresses} names it, or its URL
+   */
+  enableAddress(named: string): Promise<DisabledAddress | undefined>
   breakers(): Promise<BreakerView[]>
   resetBreaker(key: string): Promise<boolean>
   /** Forgets ended runs older than `maxAgeMs`; counts stay in the balance. */
@@ -268,6 +289,8 @@ export interface EraseRequest {
   /** As the pipeline's `subject` gives it, or a run's key. Upper case makes no difference. */
   readonly subject?: string
   readonly runIds?: readonly string[]
+  /** Only what is held for this tenant. Default: for all of them. */
+  readonly tenant?: string
   /** Of runs that have not ended: leave them and say so, or end them first. Default `refuse`. */
   readonly notEnded?: 'refuse' | 'cancel'
   /** Only says what would be erased. */
@@ -288,6 +311,8 @@ export interface EraseReport {
   readonly erased: readonly string[]
   /** Runs that still hold it, and why. */
   readonly refused: readonly { readonly runId: string; readonly why: string }[]
+  /** Jobs that are under way and whose patch names it: they keep that until they end, or are cancelled. */
+  readonly jobs: readonly string[]
   readonly scrubbed: boolean
   readonly dryRun: boolean
 }

@@ -25,6 +25,7 @@ import type { Ledger } from '../ledger/port.ts'
 import { createIdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { Holdfast, TransactionOptions } from './api.ts'
 import { createCallbackDesk } from './callbacks/desk.ts'
+import { createDisabledAddresses } from './callbacks/disabled-addresses.ts'
 import { createCallbackPlans } from './callbacks/plans.ts'
 import { DEFAULT_ENGINE_SETTINGS, type EngineSettings } from './defaults.ts'
 import type { ExecuteParts } from './execution/execute.ts'
@@ -83,10 +84,11 @@ export function createEngine(parts: EngineParts): Holdfast {
   const cipher = parts.cipher ?? createCipher([], random)
   const callbackSettings = parts.callbacks ?? { secret: undefined, integrations: [] }
   const redact = [...new Set(parts.integrations.flatMap((integration) => integration.redact))]
+  const disabledAddresses = createDisabledAddresses({ ledger, clock, events })
   const catalog = createCatalog(
     [...parts.integrations, ...callbackSettings.integrations],
     [...parts.pipelines, ...intakePipelines(webhooks, parts.pipelines, () => submitParts())],
-    createCallbackPlans({ settings: callbackSettings, ledger, clock, cipher, redact }),
+    createCallbackPlans({ settings: callbackSettings, ledger, clock, cipher, redact, disabled: disabledAddresses }),
   )
   const processId = newId(clock, random)
   const health = createHealth({ ledger, clock, random, events, workerId: processId })
@@ -131,9 +133,11 @@ export function createEngine(parts: EngineParts): Holdfast {
     ledger,
     payloads,
     jobs: createJobDesk({ ledger, clock, newId: createIdSource(clock, random), wakeRunner: jobRunner.wake }),
+    finishJob: jobRunner.finish,
     catalog,
     health,
     credentials: credentials.desk,
+    disabledAddresses,
     statistics,
     clock,
     events,

@@ -7,6 +7,7 @@ import { isEndState } from '../core/item-state.ts'
 import { SUBJECT_LABEL } from '../ledger/payloads/rewrites.ts'
 import type { ItemFilter, ItemSummary, Ledger, RunRecord } from '../ledger/port.ts'
 import type { EraseReport, EraseRequest } from './api.ts'
+import { eraseInJobs } from './jobs/erasing.ts'
 import type { OperationsParts } from './operations/operations.ts'
 import { undoNameOf } from './pipelines/undo-pipeline.ts'
 
@@ -28,18 +29,21 @@ export async function erase(
     if (why && !wouldEnd) refused.push({ runId: run.id, why: whyNot(why) })
     else ready.push(ended)
   }
+  const names = ready.filter(({ id, key }) => key !== id).map(({ key }) => key)
   const report = {
     runs: runs.length,
     items: runs.reduce((sum, { items }) => sum + items.length, 0),
     erased: ready.map(({ id }) => id),
     refused,
+    // Before the runs: their keys are needed for it, and whoever is interrupted begins again.
+    jobs: await eraseInJobs(parts.ledger, subject === undefined ? names : [subject, ...names], { dryRun }),
     dryRun,
   }
   if (dryRun) return { ...report, scrubbed: false }
   await parts.payloads.erase({
     runIds: report.erased,
     ...(subject !== undefined && { subject }),
-    names: ready.filter(({ id, key }) => key !== id).map(({ key }) => key),
+    names,
     atMs: parts.clock.wallMs(),
   })
   if (scrub) await parts.payloads.scrub()
@@ -49,19 +53,21 @@ export async function erase(
 /** Also what undid them, which had their data as its input. */
 async function runsOf(
   { ledger, payloads, catalog }: Pick<OperationsParts, 'ledger' | 'payloads' | 'catalog'>,
-  { subject, runIds = [] }: EraseRequest,
+  { subject, runIds = [], tenant }: EraseRequest,
 ): Promise<RunRecord[]> {
+  const ofTenant = tenant === undefined ? {} : { tenant }
   if (runIds.length === 0 && (subject === undefined || subject.trim() === '')) throw nothingNamed()
   const found = new Set(runIds)
   if (subject !== undefined && subject.trim() !== '') {
     const hash = await payloads.subjectHash(subject)
-    for await (const runId of runsWhere(ledger, { labels: { [SUBJECT_LABEL]: hash } })) found.add(runId)
-    for await (const runId of runsWhere(ledger, { key: subject })) found.add(runId)
+    for await (const runId of runsWhere(ledger, { labels: { [SUBJECT_LABEL]: hash }, ...ofTenant })) found.add(runId)
+    for await (const runId of runsWhere(ledger, { key: subject, ...ofTenant })) found.add(runId)
   }
   const runs: RunRecord[] = []
   for (const runId of found) {
     const run = await ledger.run(runId)
-    if (!run) throw noSuchRun(runId)
+    // Of another tenant it is as if it were not there.
+    if (!run || (tenant !== undefined && run.tenant !== tenant)) throw noSuchRun(runId, tenant)
     runs.push(run)
     const undoing = undoNameOf(run.pipeline)
     if (!catalog.pipelines.has(undoing)) continue
@@ -114,11 +120,11 @@ function nothingNamed(): HoldfastError {
   })
 }
 
-function noSuchRun(runId: string): HoldfastError {
+function noSuchRun(runId: string, tenant: string | undefined): HoldfastError {
   return new HoldfastError({
     code: 'run_not_found',
     class: 'not_found',
-    message: `There is no run "${runId}"`,
+    message: `There is no run "${runId}"${tenant === undefined ? '' : ` of tenant "${tenant}"`}`,
     hint: 'Nothing was erased. `holdfast items` shows the ids: what stands before the dot is the run.',
   })
 }

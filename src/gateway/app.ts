@@ -4,6 +4,7 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import { HoldfastError, isHoldfastError } from '../core/errors.ts'
 import { createAccess } from './access.ts'
 import { createAdmission } from './admission.ts'
+import { createGauge } from './body.ts'
 import { correlationOf } from './correlation.ts'
 import { createDirectRoutes } from './direct.ts'
 import { createEntrance } from './entrance.ts'
@@ -43,16 +44,21 @@ export interface GatewayApp {
 const MAX_ARRIVING_BYTES = 256 * 1024 * 1024
 
 export function createGatewayApp(parts: GatewayParts): GatewayApp {
-  const { settings, clock, loopDelayMs } = parts
+  const { settings, clock, loopDelayMs, proxyHosts = new Map() } = parts
   const admission = createAdmission({ settings, clock, loopDelayMs })
-  const entrance = createEntrance(createAccess(settings), admission)
-  const buffers = { bytes: 0, maxBytes: Math.max(MAX_ARRIVING_BYTES, 4 * parts.maxPayloadBytes) }
+  const access = createAccess({ ...settings, hosts: [...settings.hosts, ...proxyHosts.keys()] })
+  const entrance = createEntrance(access, admission)
+  const mostArriving = parts.maxArrivingBytes ?? MAX_ARRIVING_BYTES
+  const buffers = { bytes: 0, maxBytes: Math.max(mostArriving, 4 * parts.maxPayloadBytes) }
   const reading = { clock, arrivalMs: settings.arrivalMs, buffers }
   const streams = createEventStreams(clock)
   let draining = false
   const isDraining = () => draining
   const app = createRoutes(parts, createGuard(entrance), reading, streams, isDraining)
-  const direct = createDirectRoutes({ parts, entrance, readBody: createReadIncoming(reading), isDraining })
+  const readBody = createReadIncoming(reading)
+  const gauge = () => createGauge({ maxBytes: Number.POSITIVE_INFINITY, buffers })
+  const arriving = { read: readBody, gauge, waitMs: settings.arrivalMs }
+  const direct = createDirectRoutes({ parts, entrance, readBody, arriving, isDraining })
   return {
     async fetch(request, from) {
       const { id: correlationId, isGiven } = correlationOf(headOfRequest(request, from), parts.newId)

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { upstream } from '../../test/gateway/support/proxy-bench.ts'
+import { started, upstream } from '../../test/gateway/support/proxy-bench.ts'
 import { raw, rawRequest } from '../../test/support/raw-http.ts'
 import { definePipeline } from '../engine/pipelines/pipeline.ts'
 import { holdfast } from '../system/open.ts'
@@ -9,6 +10,7 @@ import { systemClock } from '../system/system-clock.ts'
 import { systemRandom } from '../system/system-random.ts'
 import { signWebhook } from '../webhooks/sign.ts'
 import { proxyOf } from './mounts.ts'
+import { proxyHosts } from './proxy/target.ts'
 import { serving } from './test-kit.ts'
 import { createToken } from './tokens.ts'
 
@@ -126,6 +128,62 @@ describe('the proxy', () => {
   })
 })
 
+describe('issue 6: an integration as a host, for SDKs that take no path', () => {
+  const CRM_HOST = { proxyHosts: proxyHosts(['crm', 'Erp', 'erp'], 'api.localhost') }
+  const ask = (port: number, host: string, line: string, headers: string[] = [], body = '') =>
+    raw(port, rawRequest(line, headers, body).replace('host: 127.0.0.1', `host: ${host}`))
+
+  it('every path there is the API’s, those of the gateway too', async () => {
+    const { port, api } = await serving({ ...HOOKS, parts: CRM_HOST })
+    for (const host of ['crm.api.localhost', `CRM.api.localhost:${port}`]) {
+      for (const path of ['/contacts/a%2Fb?x=1', '/v1/stats', '/healthz', '/webhooks/github', '/proxy/crm/x']) {
+        expect((await ask(port, host, `GET ${path}`)).status, path).toBe(200)
+        expect(api.requests.at(-1)).toMatchObject({ origin: 'https://crm.test', path })
+      }
+    }
+  })
+
+  it('DNS rebinding: only names of integrations that are configured, and only below that domain', async () => {
+    const { port, api } = await serving({ parts: CRM_HOST })
+    for (const host of [
+      'nobody.api.localhost',
+      // Two integrations could be meant.
+      'erp.api.localhost',
+      'crm.api.localhost.evil.test',
+      'crm.api.localhost.',
+      'x.crm.api.localhost',
+      'api.localhost',
+      'crm.evil.test',
+    ]) {
+      expect(await ask(port, host, 'GET /v1/stats'), host).toMatchObject({
+        status: 403,
+        body: expect.stringContaining('host_refused'),
+      })
+    }
+    expect(api.requests).toEqual([])
+  })
+
+  it('a page of another site can call nothing through it; the absolute form and dot segments are refused', async () => {
+    const { port, api } = await serving({ parts: CRM_HOST })
+    const host = 'crm.api.localhost'
+    for (const header of ['origin: https://evil.test', 'sec-fetch-site: cross-site', 'origin: http://127.0.0.1']) {
+      const answer = await ask(port, host, 'POST /contacts', [header, 'content-length: 2'], '{}')
+      expect(answer, header).toMatchObject({ status: 403, body: expect.stringContaining('origin_refused') })
+    }
+    for (const target of ['http://crm.api.localhost/v1/stats', '*', '/../v1/stats', '//evil.test/x']) {
+      expect((await ask(port, host, `${target === '*' ? 'OPTIONS' : 'GET'} ${target}`)).status, target).toBe(400)
+    }
+    expect(api.requests).toEqual([])
+  })
+
+  it('with tokens it needs one with the scope submit, as /proxy does', async () => {
+    const { token, settings } = createToken('sdk', ['submit'], systemRandom)
+    const { port } = await serving({ parts: CRM_HOST, gateway: { tokens: [settings] } })
+    expect((await ask(port, 'crm.api.localhost', 'GET /x')).status).toBe(401)
+    expect((await ask(port, 'crm.api.localhost', 'GET /x', [`authorization: Bearer ${token}`])).status).toBe(200)
+  })
+})
+
 describe('issue 6: too much, too slow, and the end', () => {
   it.each(['POST /webhooks/github', 'POST /proxy/crm/contacts', 'POST /v1/requests'])(
     '%s: above what may be in flight, 503 and Retry-After; probes are answered; then it goes on',
@@ -166,6 +224,74 @@ describe('issue 6: too much, too slow, and the end', () => {
     }
     // What was sent after the end resets the connection, sometimes before the answer is read.
     expect((await answer).replace(/^HTTP\/1\.1 408 [\s\S]*/, '')).toBe('')
+  })
+
+  it('uploads through the proxy whose length nobody knows count as all bodies do: slow ones cannot fill the memory', async () => {
+    const MEBIBYTE = 1024 * 1024
+    const { port, api } = await serving({ parts: { maxPayloadBytes: MEBIBYTE, maxArrivingBytes: 4 * MEBIBYTE } })
+    const piece = 'x'.repeat(MEBIBYTE / 2)
+    const chunk = `${piece.length.toString(16)}\r\n${piece}\r\n`
+    const begin = () => {
+      const socket = connect(port, '127.0.0.1')
+      socket.on('error', () => {})
+      const answer = rest(socket)
+      socket.write(
+        'PUT /proxy/crm/files HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n',
+      )
+      socket.write(chunk)
+      return { socket, answer }
+    }
+    const uploads = Array.from({ length: 12 }, begin)
+    const isOver = ({ socket }: (typeof uploads)[number]) => socket.destroyed
+    await expect.poll(() => uploads.filter(isOver).length, { timeout: 20_000 }).toBeGreaterThanOrEqual(4)
+    for (const { answer } of uploads.filter(isOver)) {
+      expect(await answer).toMatch(/^HTTP\/1\.1 503 [\s\S]*retry-after: 1\r\n[\s\S]*"overloaded"/i)
+    }
+    expect(api.requests).toEqual([])
+    const open = uploads.filter((upload) => !isOver(upload))
+    expect(open.length).toBeLessThanOrEqual(8)
+    for (const { socket } of open) socket.write('0\r\n\r\n')
+    for (const { answer } of open) expect(await answer).toMatch(/^HTTP\/1\.1 200 /)
+    expect(api.requests).toHaveLength(open.length)
+    // Nothing of it is left behind.
+    const again = Array.from({ length: 7 }, begin)
+    for (const { socket } of again) socket.write('0\r\n\r\n')
+    for (const { answer } of again) expect(await answer).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
+  it('a slow upload of unknown length is not held back for ever: it goes on as it comes, and is whole', async () => {
+    const seen: string[] = []
+    const arrived = Promise.withResolvers<void>()
+    const server = createServer((request, response) => {
+      let body = ''
+      request.on('data', (piece) => {
+        body += String(piece)
+        arrived.resolve()
+      })
+      request.on('end', () => {
+        seen.push(body)
+        response.end('{}')
+      })
+    })
+    await using api = await started(server)
+    await using hf = await holdfast({ store: 'sqlite::memory:', integrations: { crm: { baseUrl: api.url } } })
+    const proxy = proxyOf(hf, { clock: systemClock, newId: () => 'an-id', onTrouble: () => {} })
+    const { port } = await serving({ gateway: { arrivalMs: 300 }, parts: { proxy } })
+    const socket = await underWay(port, 'POST /proxy/crm/files', ['connection: close', 'transfer-encoding: chunked'])
+    const answer = rest(socket)
+    // The API hears of it while the caller is still at it.
+    let heard = false
+    void arrived.promise.then(() => {
+      heard = true
+    })
+    let sent = 0
+    for (; !heard; sent++) {
+      socket.write('1\r\n.\r\n')
+      await systemClock.sleep(20)
+    }
+    socket.write('4\r\nlast\r\n0\r\n\r\n')
+    expect(await answer).toMatch(/^HTTP\/1\.1 200 /)
+    expect(seen).toEqual([`${'.'.repeat(sent)}last`])
   })
 
   it('who does not read the answer is let go', async () => {

@@ -13,7 +13,8 @@ import { allHeaders } from './headers.ts'
 import type { ReadIncoming } from './incoming-body.ts'
 import type { GatewayParts } from './parts.ts'
 import { problemResponse, statusOf } from './problems.ts'
-import { proxyTarget } from './proxy/target.ts'
+import type { Arriving } from './proxy/node.ts'
+import { hostTarget, proxyTarget } from './proxy/target.ts'
 
 export interface DirectRoutes {
   /** False: it is for somebody else, and was not touched. */
@@ -24,6 +25,8 @@ export interface DirectParts {
   readonly parts: GatewayParts
   readonly entrance: Entrance
   readonly readBody: ReadIncoming
+  /** Of bodies that the proxy reads. */
+  readonly arriving: Arriving
   readonly isDraining: () => boolean
 }
 
@@ -40,21 +43,23 @@ const WEBHOOKS = '/webhooks/'
 const MOST_IGNORED_BYTES = 1024 * 1024
 
 export function createDirectRoutes(direct: DirectParts): DirectRoutes {
-  const { webhooks, proxy } = direct.parts
+  const { webhooks, proxy, proxyHosts = new Map() } = direct.parts
   return {
     serve(incoming, outgoing) {
-      const { url = '' } = incoming
-      const source = webhooks && url.startsWith(WEBHOOKS) ? sourceOf(url) : undefined
+      const { url = '', headers } = incoming
+      const named = proxy && hostTarget(proxyHosts, headers.host, url)
+      const source = webhooks && !named && url.startsWith(WEBHOOKS) ? sourceOf(url) : undefined
       if (webhooks && source !== undefined) {
         void answer(direct, incoming, outgoing, { scope: 'none' }, () => receive(direct, webhooks, source, incoming))
         return true
       }
-      const target = proxy ? proxyTarget(url) : undefined
+      const target = named ?? (proxy ? proxyTarget(url) : undefined)
       if (!proxy || !target) return false
       void answer(direct, incoming, outgoing, { scope: 'submit' }, async ({ principal, correlationId }) => {
         const decorated = (headers: Record<string, string | string[]>) =>
           allHeaders(headers, correlationId, mustClose(incoming, direct.isDraining()))
-        await proxy(incoming, outgoing, target, { caller: principal.by, correlationId, decorated })
+        const { arriving } = direct
+        await proxy(incoming, outgoing, target, { caller: principal.by, correlationId, decorated, arriving })
         return undefined
       })
       return true

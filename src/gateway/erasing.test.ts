@@ -20,7 +20,8 @@ it('issue 6: what is held of one subject is planned, then erased; the trail name
     erased: [],
     refused: [{ why: expect.stringContaining('queued') }],
   })
-  const plan = await erase({ subject, notEnded: 'cancel', dryRun: true })
+  expect((await erase({ subject, tenant: 'somebody-else', dryRun: true })).json).toMatchObject({ runs: 0, erased: [] })
+  const plan = await erase({ subject, tenant: 'default', notEnded: 'cancel', dryRun: true })
   expect(plan.json).toMatchObject({ runs: 1, items: 1, refused: [], dryRun: true })
   const done = await erase({ subject, notEnded: 'cancel' })
   expect(done.json).toMatchObject({ erased: plan.json.erased, dryRun: false, scrubbed: false })

@@ -13,6 +13,8 @@ export interface GatewayParts {
   readonly newId: () => string
   /** The largest record that is accepted. */
   readonly maxPayloadBytes: number
+  /** Of all bodies that are arriving, together; never less than four of the largest. Default 256 MiB. */
+  readonly maxArrivingBytes?: number
   /** Fields of payloads, beside the built-in names, that no answer shows. */
   readonly redact: readonly string[]
   /** What is known of vendors. Default: the built-in profiles. */
@@ -28,4 +30,6 @@ export interface GatewayParts {
   readonly webhooks?: (source: string) => WebhookReceiver
   /** Behind `ANY /proxy/{integration}/{path}`. Default: there is none. */
   readonly proxy?: NodeProxyHandler
+  /** Hosts that stand for an integration: every path there is the API's. Default none. */
+  readonly proxyHosts?: ReadonlyMap<string, string>
 }

@@ -60,6 +60,9 @@ const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   unsupported_body: 413,
   unsupported_media_type: 415,
   rate_limited: 429,
+  token_asked_too_soon: 429,
+  // Of the vendor's endpoint, and not of the caller's own token.
+  token_not_renewed: 502,
   gate_closed: 429,
   rate_limit_reached: 429,
   concurrency_limit_reached: 429,

@@ -28,6 +28,11 @@ export const credential = z
 
 export const resumed = z.object({ resumed: z.array(z.string()).describe('Lanes.') })
 
+export const refreshed = z.object({
+  credential,
+  resumed: z.array(z.string()).describe('Lanes that had waited for it.'),
+})
+
 export const rotation = z.object({
   keyId: z.string(),
   reencrypted: z.array(z.string()),

@@ -261,7 +261,7 @@ export const group = z
     firstMs: atMs,
     lastMs: atMs,
     exampleItemId: z.string(),
-    willRetry: z.int(),
+    willRetry: z.int().describe('How many are tried again, or looked for, by themselves.'),
   })
   .openapi('DeadLetterGroup')
 
@@ -278,6 +278,15 @@ export const lane = z
 export const breaker = z
   .looseObject({ key: z.string(), phase: z.enum(['closed', 'open', 'half_open', 'ramping']), reason: z.string() })
   .openapi('Breaker')
+
+export const disabledAddress = z
+  .object({
+    address: z.string().describe('Names the URL, which may be a secret.'),
+    integration: z.string(),
+    sinceMs: atMs,
+    itemId: z.string().describe('The callback that was answered with 410; its input has the URL.'),
+  })
+  .openapi('DisabledAddress')
 
 export const integration = z
   .object({

@@ -34,6 +34,15 @@ async function underWay(port: number): Promise<{ socket: Socket; answer: Promise
 const REQUEST = JSON.stringify({ integration: 'crm', method: 'GET', path: '/x' })
 const POST = { method: 'POST', headers: { 'content-type': 'application/json' } }
 
+const SAFE = [
+  "content-security-policy: default-src 'none'; ",
+  'x-content-type-options: nosniff',
+  'x-frame-options: DENY',
+  'referrer-policy: no-referrer',
+  'cache-control: no-store',
+  'x-correlation-id: ',
+] as const
+
 describe('over sockets', () => {
   it('serves, with the address of the caller', async () => {
     const { gateway } = await serving()
@@ -59,9 +68,13 @@ describe('over sockets', () => {
       'POST /v1/requests HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
       400,
     ],
-  ])('%s is refused', async (_, text, status) => {
+  ])('%s is refused; what we say to it is as harmless to a browser as every answer', async (what, text, status) => {
     const { port } = await serving()
-    expect(await raw(port, text)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    const answer = await raw(port, text)
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    // Of these Node answers by itself, with nothing but a status.
+    if (what === 'no host') return
+    for (const header of SAFE) expect(answer, header).toContain(`\r\n${header}`)
   })
 
   it('a taken port is told by name', async () => {

@@ -6,6 +6,7 @@ import { getRequestListener } from '@hono/node-server'
 import { configurationError, messageOf } from '../core/errors.ts'
 import { assertSafe } from './access.ts'
 import { createGatewayApp } from './app.ts'
+import { allHeaders, withHeaders } from './headers.ts'
 import type { GatewayParts } from './parts.ts'
 import { problemResponse, refusal } from './problems.ts'
 
@@ -30,9 +31,10 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
   const { settings, clock } = parts
   assertSafe(settings)
   const app = createGatewayApp(parts)
+  let stopping: Promise<void> | undefined
   const listener = getRequestListener(
     (request, { incoming }) => app.fetch(request, (incoming as IncomingMessage).socket.remoteAddress ?? 'unknown'),
-    { overrideGlobalObjects: false, errorHandler: unreadable },
+    { overrideGlobalObjects: false, errorHandler: () => unreadable(parts.newId(), stopping !== undefined) },
   )
   const latest = new WeakMap<Socket, Exchange>()
   const server = createServer(
@@ -54,9 +56,8 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
   })
   server.maxHeadersCount = MOST_HEADERS
   server.maxConnections = MOST_CONNECTIONS
-  server.on('clientError', answerMalformed)
+  server.on('clientError', (error, socket) => answerMalformed(error, socket, parts.newId()))
   await listen(server, settings)
-  let stopping: Promise<void> | undefined
 
   async function stop(graceMs: number): Promise<void> {
     app.drain()
@@ -127,14 +128,12 @@ function urlOf(server: Server): string {
 }
 
 /** A request that cannot even be read as one: a hostile `Host`, a malformed address. */
-function unreadable(): Response {
-  return problemResponse(
-    refusal('malformed_request', 'The request cannot be read', 'Check its address and headers.'),
-    '',
-  )
+function unreadable(correlationId: string, isClosing: boolean): Response {
+  const error = refusal('malformed_request', 'The request cannot be read', 'Check its address and headers.')
+  return withHeaders(problemResponse(error, correlationId), correlationId, isClosing)
 }
 
-function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex, correlationId: string): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
@@ -145,5 +144,6 @@ function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? '408 Request Timeout'
         : '400 Bad Request'
-  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\nx-content-type-options: nosniff\r\n\r\n`)
+  const headers = Object.entries(allHeaders({ 'content-length': '0' }, correlationId, true))
+  socket.end(`HTTP/1.1 ${status}\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`)
 }

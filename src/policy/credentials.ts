@@ -73,7 +73,7 @@ export function nextCredentialStep(
   chance: number,
 ): CredentialStep {
   const canRenew = auth.type === 'oauth2'
-  const asksFromMs = canRenew ? Math.max(state.retryAtMs, endOfPause(state, auth)) : 0
+  const asksFromMs = canRenew ? Math.max(state.retryAtMs, mayBeAskedFromMs(state, auth)) : 0
   const left = state.expiresAtMs === 0 ? Number.POSITIVE_INFINITY : state.expiresAtMs - nowMs
   const lifeMs = Math.max(0, state.expiresAtMs - state.obtainedAtMs)
   const wasRejected = state.version <= Math.max(rejectedVersion, state.rejectedVersion)
@@ -91,7 +91,8 @@ export function nextCredentialStep(
   return { kind: 'wait', untilMs: asksFromMs, reason }
 }
 
-function endOfPause({ askedAtMs }: CredentialState, { minIntervalMs }: OAuthSettings): number {
+/** The vendor lets nobody ask more often, whoever it is. */
+export function mayBeAskedFromMs({ askedAtMs }: CredentialState, { minIntervalMs }: OAuthSettings): number {
   return askedAtMs === 0 ? 0 : askedAtMs + minIntervalMs
 }
 

@@ -4,6 +4,7 @@
  */
 import type { WebhookSettings } from '../config/webhook-settings.ts'
 import type { Clock } from '../core/clock.ts'
+import { givenCorrelation, usableCorrelation } from '../core/correlation.ts'
 import { messageOf } from '../core/errors.ts'
 import type { EventBus } from '../core/events.ts'
 import { toJson } from '../core/json.ts'
@@ -11,7 +12,7 @@ import { redactHeaders, redactText } from '../policy/redact.ts'
 import { type ReadBody, readBody } from './body.ts'
 import type { WebhookEvent } from './event.ts'
 import { type PlainAnswer, problemAnswer, toResponse } from './problem.ts'
-import { allHeaders, type WebhookRequest } from './request.ts'
+import { allHeaders, readRequest, type WebhookRequest } from './request.ts'
 import type { Handshake } from './scheme.ts'
 import { textOf } from './values.ts'
 import { createVerifier } from './verify.ts'
@@ -45,6 +46,8 @@ export interface IncomingEvent {
   /** Of `json`. */
   readonly value: unknown
   readonly labels: Readonly<Record<string, string>>
+  /** What its sender, or something on the way, calls the request by; else the provider's own id of the event, where it has one. */
+  readonly correlationId: string | undefined
 }
 
 export interface AcceptedEvents {
@@ -153,8 +156,9 @@ function incoming(
 ): IncomingEvent {
   const { name: source, input } = settings
   const key = `${source}:${event.id}`
+  const correlationId = correlationOf(request, event)
   const labels = { webhook: source, ...(event.type !== undefined && { event: event.type }) }
-  if (input === 'event') return { key, json: event.json, value: event.value, labels }
+  if (input === 'event') return { key, json: event.json, value: event.value, labels, correlationId }
   const headers = allHeaders(request.headers)
   for (const name of signatureHeaders) delete headers[name]
   const value = {
@@ -169,7 +173,14 @@ function incoming(
     // Of a batch, each run has its own event: all of them in each would be too much.
     ...(ofHowMany === 1 && rawBody(request.body)),
   }
-  return { key, json: toJson(value), value, labels }
+  return { key, json: toJson(value), value, labels, correlationId }
+}
+
+function correlationOf(request: WebhookRequest, { id }: WebhookEvent): string | undefined {
+  const { header } = readRequest(request)
+  const given = givenCorrelation(header) ?? usableCorrelation(header('x-request-id'))
+  // A digest is no name that anybody else knows.
+  return given ?? (id.startsWith('sha256:') ? undefined : usableCorrelation(id))
 }
 
 function rawBody(body: Uint8Array): { body: string } | { bodyBase64: string } {

@@ -299,3 +299,76 @@ test('a 401 that was on its way while a person lifted the credential does not st
   expect(lanes.filter(({ suspended }) => suspended)).toEqual([])
   expect(fleet.eventsOf('credential.failed')).toHaveLength(2)
 })
+
+test('issue 6: a person has it renewed now: said when and until when, never what; on the record; used from then on', async () => {
+  await using fleet = await createCredentialFleet(ROTATING)
+  const { hf } = await fleet.start()
+  await fleet.clock.runUntil(hf.client('crm').post('/things', { body: { n: 0 } }))
+  await fleet.clock.advance(60_000)
+  const operations = hf.operations.as({ by: 'cli:ada', from: 'desk' })
+  const nowMs = fleet.clock.wallMs()
+  const refreshed = await fleet.clock.runUntil(operations.refreshCredential('crm'))
+  expect(fleet.api.grants).toHaveLength(2)
+  const { credential, resumed } = refreshed
+  expect(credential).toMatchObject({ name: 'crm/default', health: 'ready', version: 2 })
+  expect((credential.obtainedAtMs ?? 0) - nowMs).toBeLessThan(1000)
+  expect((credential.expiresAtMs ?? 0) - (credential.obtainedAtMs ?? 0)).toBe(HOUR_MS)
+  expect(resumed).toEqual([])
+  const { rows } = await operations.actions()
+  expect(rows).toMatchObject([{ what: 'refresh_credential', target: 'crm', outcome: 'done', details: { version: 2 } }])
+  for (const token of fleet.api.given) expect(JSON.stringify([refreshed, rows])).not.toContain(token)
+  await fleet.clock.runUntil(hf.client('crm').post('/things', { body: { n: 1 } }))
+  expect(fleet.api.grants).toHaveLength(2)
+  expect(fleet.api.calls).toEqual({ accepted: 2, refused: 0 })
+})
+
+test('issue 6: several people in several processes at the same time: one refresh', async () => {
+  await using fleet = await createCredentialFleet(ROTATING)
+  const members = [await fleet.start(), await fleet.start(), await fleet.start()]
+  const asked = [...members, ...members].map(({ hf }) => hf.operations.refreshCredential('crm/default'))
+  const refreshed = await fleet.clock.runUntil(Promise.all(asked))
+  expect(fleet.api.grants).toHaveLength(1)
+  expect(new Set(refreshed.map(({ credential }) => credential.version))).toEqual(new Set([1]))
+})
+
+test('issue 6: refreshed by a person after the endpoint refused it for good: what waited goes on', async () => {
+  await using fleet = await createCredentialFleet(CLIENT)
+  const { hf } = await fleet.start({ worker: true })
+  fleet.api.refuseEverything = true
+  await fleet.submit({ hf, kill: () => {} }, 3)
+  await fleet.clock.advance(60_000)
+  expect((await hf.operations.credentials())[0]).toMatchObject({ health: 'refused' })
+  fleet.api.refuseEverything = false
+  const { resumed } = await fleet.clock.runUntil(hf.operations.refreshCredential('crm'))
+  expect(resumed).toEqual(['crm/default'])
+  await fleet.clock.runUntil(hf.drain())
+  expect(fleet.api.calls.accepted).toBe(3)
+})
+
+test('issue 6: an integration that a person suspended stays so, whatever its token', async () => {
+  await using fleet = await createCredentialFleet(ROTATING)
+  const { hf } = await fleet.start()
+  await hf.operations.suspend('crm', 'they move house')
+  await fleet.clock.runUntil(hf.operations.refreshCredential('crm'))
+  expect((await hf.operations.lanes())[0]?.suspended).toMatchObject({ reason: 'they move house' })
+})
+
+test('issue 6: what cannot be renewed is said: refused, asked too soon, nothing to ask', async () => {
+  await using fleet = await createCredentialFleet({ ...ROTATING, minInterval: '60s' } as typeof ROTATING)
+  const { hf } = await fleet.start()
+  const refresh = () => fleet.clock.runUntil(hf.operations.refreshCredential('crm'))
+  await refresh()
+  await expect(refresh()).rejects.toMatchObject({
+    code: 'token_asked_too_soon',
+    details: { retryAfterMs: expect.closeTo(60_000, -3) },
+  })
+  await fleet.clock.advance(60_000)
+  fleet.api.revokeAll()
+  await expect(refresh()).rejects.toMatchObject({
+    code: 'token_not_renewed',
+    message: expect.stringMatching(/crm\/default was not renewed: .*invalid_grant/),
+  })
+  const plain = await fleet.start({ auth: { type: 'bearer', token: 'a-token-in-the-configuration' } })
+  await expect(plain.hf.operations.refreshCredential('crm')).rejects.toMatchObject({ code: 'credential_not_renewable' })
+  await expect(plain.hf.operations.refreshCredential('erp')).rejects.toMatchObject({ code: 'unknown_integration' })
+})

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { createCipher } from '../../src/client/credentials/cipher.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
+import { sharedMemoryPath } from '../../src/ledger/sqlite/index.ts'
 import { type TestEngine, type TestEngineOptions, testEngine } from '../support/engine.ts'
 import type { Reply, SeenRequest } from '../support/scripted-api.ts'
 
@@ -104,7 +105,6 @@ describe('callbacks', () => {
 
   test.each([
     ['a redirect', 307],
-    ['gone', 410],
     ['not allowed', 403],
   ])('%s (%d) is no success: a dead letter like any other, to be replayed under the same id', async (_name, status) => {
     const engine = await telling()
@@ -123,6 +123,113 @@ describe('callbacks', () => {
     expect(ids).toHaveLength(2)
     expect(new Set(ids).size).toBe(1)
     await engine.finish()
+  })
+
+  describe('an address that answers 410 Gone', () => {
+    /** Both records wait for the same address, and the first of them is told that it is gone. */
+    async function goneFor(options: TestEngineOptions = {}) {
+      const engine = await telling(options)
+      engine.answer.hooks = { status: 410 }
+      await engine.hf.submit(onboard, RECORD, CALLBACK)
+      engine.hf.startWorker()
+      await engine.clock.runUntil(engine.hf.drain())
+      await engine.hf.submit(onboard, RECORD, { key: 'grace', callback: { url: URL_TO_TELL } })
+      await engine.clock.runUntil(engine.hf.drain())
+      return engine
+    }
+
+    test('issue 6: is disabled for all that wait for it: asked once, each of the others a dead letter that says why', async () => {
+      const engine = await goneFor()
+      expect(engine.told()).toHaveLength(1)
+      const { operations } = engine.hf
+      const [disabled, ...more] = await operations.disabledAddresses()
+      if (!disabled) return expect.fail('none is disabled')
+      expect(more).toEqual([])
+      expect(disabled).toMatchObject({ integration: 'callback.hooks.test', itemId: expect.stringContaining('.ended') })
+      const { rows } = await operations.items({ states: ['dead_lettered'] })
+      expect(rows).toHaveLength(2)
+      for (const { deadLetter, dueAtMs } of rows) {
+        expect(deadLetter?.summary).toContain('callback_address_gone')
+        expect(deadLetter?.hint).toContain(`holdfast callbacks enable ${disabled.address}`)
+        expect(dueAtMs).toBeUndefined()
+      }
+      expect(rows.filter(({ counters }) => counters.attempts === 0).map(({ reason }) => reason)).toEqual([
+        expect.stringMatching(/answered 410 Gone at .*, and is disabled/),
+      ])
+      expect(await operations.groups()).toMatchObject([{ count: 2, willRetry: 0 }])
+      await engine.finish()
+    })
+
+    test('it is told once, by an event; and nothing that is told has the URL, which may be a secret', async () => {
+      const engine = await goneFor()
+      const events = engine.events.filter(({ type }) => type === 'callback.disabled')
+      expect(events).toMatchObject([
+        { integration: 'callback.hooks.test', hint: expect.stringContaining('callbacks enable') },
+      ])
+      expect(JSON.stringify([events, await engine.hf.operations.disabledAddresses()])).not.toContain('/done')
+      await engine.finish()
+    })
+
+    test('what waits for a run waits on: only once there is something to tell is it known that nobody hears it', async () => {
+      const engine = await goneFor()
+      engine.answer.crm = { status: 422 }
+      await engine.hf.submit(onboard, RECORD, { key: 'edsger', callback: { url: URL_TO_TELL } })
+      await engine.clock.runUntil(engine.hf.drain())
+      const { rows } = await engine.hf.operations.items({ batch: 'holdfast:callbacks', states: ['parked'] })
+      expect(rows.map(({ step }) => step)).toEqual(['ended'])
+      await engine.finish()
+    })
+
+    test('other addresses of the same host go on', async () => {
+      const engine = await goneFor()
+      engine.answer.hooks = { status: 204 }
+      await engine.hf.submit(onboard, RECORD, { key: 'barbara', callback: { url: 'https://hooks.test/done?flow=8' } })
+      await engine.clock.runUntil(engine.hf.drain())
+      expect(engine.told().map(({ path }) => path)).toEqual(['/done?flow=7', '/done?flow=8'])
+      await engine.finish()
+    })
+
+    test.each([
+      ['by its name', undefined],
+      ['by its URL', URL_TO_TELL],
+    ])('enabled again %s, on the record: what was not told is replayed, under the same id', async (_name, url) => {
+      const engine = await goneFor()
+      const operations = engine.hf.operations.as({ by: 'cli:ada', from: 'here' })
+      const [disabled] = await operations.disabledAddresses()
+      engine.answer.hooks = { status: 204 }
+      const replayAll = { selection: { filter: { batch: 'holdfast:callbacks' } }, by: 'cli:ada' }
+      await operations.replay(replayAll)
+      await engine.clock.runUntil(engine.hf.drain())
+      expect(engine.told()).toHaveLength(1)
+      expect(await operations.enableAddress(url ?? disabled?.address ?? '')).toEqual(disabled)
+      expect(await operations.enableAddress(url ?? disabled?.address ?? '')).toBeUndefined()
+      await operations.replay(replayAll)
+      await engine.clock.runUntil(engine.hf.drain())
+      const [first, ...again] = engine.told()
+      expect(again).toHaveLength(2)
+      expect(again.map(({ headers }) => headers['webhook-id'])).toContain(first?.headers['webhook-id'])
+      for (const request of again) expect(verify(request)).toMatchObject({ type: 'run.succeeded' })
+      const { rows: actions } = await operations.actions({ what: 'enable_callback' })
+      expect(actions).toMatchObject([
+        { target: disabled?.address, details: { known: false } },
+        { target: disabled?.address, details: { known: true } },
+      ])
+      await engine.finish()
+    })
+
+    test('other processes on the store hear of it, and do not ask again', async () => {
+      const path = sharedMemoryPath('disabled addresses')
+      const first = await goneFor({ path })
+      const second = await telling({ path, seed: 'second' })
+      second.answer.hooks = { status: 204 }
+      await second.hf.submit(onboard, RECORD, { key: 'grace hopper', callback: { url: URL_TO_TELL } })
+      const worker = second.hf.startWorker()
+      await second.clock.runUntil(second.hf.drain())
+      expect(second.told()).toHaveLength(0)
+      await second.clock.runUntil(worker.stop())
+      await second.finish()
+      await first.finish()
+    })
   })
 
   test('a 429 is waited for as long as it says, and uses no attempt', async () => {

@@ -54,6 +54,61 @@ async function workOff({ hf, clock }: TestEngine): Promise<void> {
 }
 
 describe('erasing what is held of one subject', () => {
+  test('of one tenant alone, the runs of others are untouched', async () => {
+    const engine = await engineOnFile()
+    const { hf, clock } = engine
+    const runOf = async (tenant: string) => (await hf.submit(onboard, { email: ADA }, { tenant })).runId
+    const [ours, theirs] = [await runOf('acme'), await runOf('globex')]
+    await workOff(engine)
+    const operations = hf.operations.as({ by: 'cli:joan', from: 'desk' })
+    const request = { subject: ADA, tenant: 'acme', by: BY }
+    expect(await clock.runUntil(operations.erase({ ...request, dryRun: true }))).toMatchObject({ erased: [ours] })
+    expect(await clock.runUntil(operations.erase(request))).toMatchObject({ runs: 1, erased: [ours] })
+    expect(JSON.stringify(await hf.operations.item(`${theirs}.crm`))).toContain(ADA)
+    expect(JSON.stringify(await hf.operations.item(`${ours}.crm`))).not.toContain(ADA)
+    expect((await operations.actions({ what: 'erase' })).rows).toMatchObject([{ details: { tenant: 'acme' } }])
+    const byRun = operations.erase({ runIds: [theirs], tenant: 'acme', by: BY })
+    await expect(byRun).rejects.toMatchObject({ code: 'run_not_found' })
+    await engine.finish()
+  })
+
+  test('what people typed into jobs goes too; of a patch that is still needed it is said which job keeps it', async () => {
+    const before = await engineOnFile()
+    await before.hf.submit(onboard, { email: ADA, bad: true })
+    const { runId } = await before.hf.submit(onboard, { email: GRACE, bad: true })
+    await workOff(before)
+    await before.finish()
+    // A process without a worker: nobody works on its jobs.
+    const engine = await engineOnFile()
+    const { clock } = engine
+    const { operations } = engine.hf
+    const waiting = { itemIds: [`${runId}.crm`] }
+    const patched = await operations.startJob({
+      what: 'replay',
+      selection: waiting,
+      by: BY,
+      patch: { referredBy: ADA.toUpperCase() },
+    })
+    const { rows } = await operations.items({ states: ['dead_lettered'] })
+    const ofAda = rows.filter((item) => item.runId !== runId).map(({ itemId }) => itemId)
+    const discarding = await operations.startJob({
+      what: 'discard',
+      selection: { itemIds: ofAda },
+      by: BY,
+      reason: `as ${ADA} asked`,
+    })
+    await clock.runUntil(operations.finishJob(discarding.id))
+    const plan = await clock.runUntil(operations.erase({ subject: ADA, dryRun: true, by: BY }))
+    expect(plan).toMatchObject({ runs: 1, jobs: [patched.id] })
+    expect(await operations.job(discarding.id)).toMatchObject({ reason: `as ${ADA} asked` })
+    expect(await clock.runUntil(operations.erase({ subject: ADA, by: BY }))).toMatchObject({ jobs: [patched.id] })
+    expect(await operations.job(discarding.id)).toMatchObject({ reason: 'erased', counts: { succeeded: 1 } })
+    await operations.cancelJob(patched.id, 'it names somebody who is erased', BY)
+    expect(await clock.runUntil(operations.erase({ subject: ADA, by: BY }))).toMatchObject({ runs: 0, jobs: [] })
+    for (const text of [ADA, ADA.toUpperCase()]) expect(onDisk(text), text).toBe(false)
+    await engine.finish()
+  })
+
   test('plan, then run: nothing of it is in the files, history and balance stay, others are untouched', async () => {
     const engine = await engineOnFile()
     const { hf, clock } = engine

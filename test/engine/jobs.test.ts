@@ -215,6 +215,53 @@ describe('jobs', () => {
     await engine.finish()
   })
 
+  test('issue 6: one that sends nothing is finished without a worker, and without touching other jobs', async () => {
+    const engine = await withDeadLetters(1200, { settings: { jobLookMs: Number.POSITIVE_INFINITY } })
+    const { operations } = another(engine, 'command', engine.ledger)
+    const [first = '', ...others] = engine.itemIds
+    const replaying = await operations.startJob(order({ selection: { itemIds: [first] } }))
+    const selection = { itemIds: others }
+    const discarding = await operations.startJob(order({ what: 'discard', reason: 'test records', selection }))
+    await engine.clock.runUntil(operations.finishJob(discarding.id))
+    expect(await operations.job(discarding.id)).toMatchObject({ phase: 'done', counts: { succeeded: 1199 } })
+    expect(await operations.job(replaying.id)).toMatchObject({ phase: 'running', counts: { waiting: 1 } })
+    await engine.finish()
+  })
+
+  test('issue 6: interrupted half way, it is a job like any other: a worker goes on with it', async () => {
+    const engine = await withDeadLetters(1200, { settings: { jobLookMs: Number.POSITIVE_INFINITY } })
+    const { operations } = another(engine, 'command', engine.ledger)
+    const { id } = await operations.startJob(order({ what: 'discard', reason: 'test records' }))
+    const interrupted = new AbortController()
+    const finishing = operations.finishJob(id, interrupted.signal).catch((error: unknown) => error)
+    await engine.clock.advance(300)
+    interrupted.abort(new Error('Ctrl-C'))
+    expect(await engine.clock.runUntil(finishing)).toMatchObject({ message: 'Ctrl-C' })
+    const { waiting } = (await operations.job(id))?.counts ?? {}
+    expect(waiting).toBeGreaterThan(0)
+    expect(waiting).toBeLessThan(1200)
+    another(engine, 'heir', engine.ledger).startWorker()
+    expect(await untilEnded(engine, id)).toMatchObject({ phase: 'done', counts: { succeeded: 1200 } })
+    await engine.finish()
+  })
+
+  test.each([
+    ['done', {}, 'done'],
+    ['stopped by its canary', { canary: 2, patch: { company: '', note: 'of Ada' } }, 'stopped'],
+    ['cancelled', {}, 'cancelled'],
+  ] as const)('rule 7: the patch of a job goes when it is %s: nobody needs it any more', async (_name, more, phase) => {
+    const engine = await withDeadLetters(30)
+    const { operations } = engine.hf
+    const { id } = await operations.startJob(order({ patch: { company: 'of Ada' }, ...more }))
+    const stored = async () => JSON.stringify((await engine.ledger.jobs({ id }, { limit: 1 })).rows)
+    expect(await stored()).toContain('of Ada')
+    if (phase === 'cancelled') await operations.cancelJob(id, 'not today', 'cli:bob')
+    engine.hf.startWorker()
+    expect(await untilEnded(engine, id)).toMatchObject({ phase, patched: true })
+    expect(await stored()).not.toContain('of Ada')
+    await engine.finish()
+  })
+
   test('drain waits for what a job still has to put back', async () => {
     const engine = await withDeadLetters(60)
     await engine.hf.operations.startJob(CORRECTED)

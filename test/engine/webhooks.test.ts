@@ -50,6 +50,44 @@ async function drained(engine: TestEngine) {
   return engine.clock.runUntil(engine.hf.drain())
 }
 
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
+
+describe('R164: one id from the sender to the vendor', () => {
+  test.each([
+    ['x-correlation-id', { 'x-correlation-id': 'order-7', 'x-request-id': 'r-1' }, 'order-7'],
+    ['the trace of traceparent', { traceparent: `00-${TRACE}-00f067aa0ba902b7-01`, 'x-request-id': 'r-1' }, TRACE],
+    ['x-request-id', { 'x-request-id': 'r-1' }, 'r-1'],
+    ['the event’s own id, where nothing else is given', {}, 'evt_1'],
+    ['one that could do harm is not taken', { 'x-request-id': '<script>' }, 'evt_1'],
+  ])('%s is that of the run, and of the calls that it makes; explain shows it', async (_name, headers, id) => {
+    const onEvent = definePipeline<unknown>('on-event').step('tell', {
+      integration: 'crm',
+      request: { method: 'PUT', path: '/events/1' },
+    })
+    const engine = await testEngine({
+      pipelines: [onEvent],
+      webhooks: { stripe: { provider: 'stripe', secret: SECRET, pipeline: 'on-event' } },
+    })
+    const request = stripeRequest('{"id":"evt_1"}', engine.clock.wallMs())
+    for (const [name, value] of Object.entries(headers)) request.headers.set(name, value)
+    expect((await engine.hf.webhookHandler('stripe')(request)).status).toBe(200)
+    await drained(engine)
+    const [item] = (await engine.hf.operations.items()).rows
+    expect(await engine.hf.operations.run(item?.runId ?? '')).toMatchObject({ correlationId: id })
+    expect(engine.api.requests[0]?.headers).toMatchObject({ 'x-correlation-id': id })
+    expect((await engine.hf.operations.explain(item?.itemId ?? ''))?.lines[0]?.text).toContain(`Correlation id ${id}.`)
+    await engine.finish()
+  })
+
+  test('an event that nothing names has the id of its run', async () => {
+    const engine = await stripeEngine([])
+    await engine.hf.webhookHandler('stripe')(stripeRequest('{"type":"ping"}', engine.clock.wallMs()))
+    const [item] = (await engine.hf.operations.items()).rows
+    expect(await engine.hf.operations.run(item?.runId ?? '')).toMatchObject({ correlationId: item?.runId })
+    await engine.finish()
+  })
+})
+
 describe('R154 R155 D25: the answer', () => {
   test('a signed event is on disk before the 200, and then run, with the text that was sent', async () => {
     const seen: Seen[] = []

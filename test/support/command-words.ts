@@ -4,12 +4,10 @@ import { systemHost } from '../../src/cli/host.ts'
 import { createProgram } from '../../src/cli/program.ts'
 import { createRegistrar } from '../../src/cli/registrar.ts'
 
-// One for all: each listens to the streams of the process.
-const host = systemHost()
-
 /** What in `serve --port 0 --hots x` is neither a command nor one of its options or arguments. */
 export async function unknownWords(words: readonly string[]): Promise<readonly string[]> {
   const ignore = () => undefined
+  const host = systemHost()
   const program = await createProgram(host, words, createRegistrar(host, ignore, ignore))
   const [name] = words
   const command = program.commands.find((one) => one.name() === name)

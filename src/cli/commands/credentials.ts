@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { CredentialView } from '../../client/credentials/operators.ts'
 import { HoldfastError } from '../../core/errors.ts'
+import type { Operations } from '../../engine/api.ts'
 import type { CliContext } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { formatRelative, formatTime } from '../output/time.ts'
@@ -17,6 +18,7 @@ export function define(command: Command, registrar: Registrar): void {
     ['holdfast credentials', 'all of them'],
     ['holdfast credentials set hubspot < token.txt', 'a new secret, or refresh token; what waited for it goes on'],
     ['holdfast credentials set hubspot --env NEW_TOKEN', 'the same, from a variable'],
+    ['holdfast credentials refresh hubspot', 'a new token now, whatever the present one is still good for'],
     ['holdfast credentials rotate-key', 'after a new key was put in front of the old one'],
   ])
 
@@ -35,6 +37,20 @@ export function define(command: Command, registrar: Registrar): void {
     .description('Stores a new secret or refresh token, read from stdin or a variable, and resumes what waited for it.')
     .option('--env <variable>', 'the environment variable that holds it')
   registrar.handle<{ env?: string }>(set, (context, { env }, [name = '']) => setOne(context, name, env))
+
+  const refresh = command
+    .command('refresh <name>')
+    .description(
+      'Gets a new OAuth token from the token endpoint now, once for all processes; where the old one was refused, resumes what waited for it.',
+    )
+  registrar.handle(refresh, (context, _options, [name = '']) =>
+    context.withHoldfast('send', async ({ operations }) => {
+      const refreshed = await operations.refreshCredential(name)
+      context.output.result(refreshed, () => wordRefresh(refreshed))
+      if (refreshed.resumed.length > 0) context.output.next('holdfast status')
+      return EXIT.done
+    }),
+  )
 
   const rotate = command
     .command('rotate-key')
@@ -66,6 +82,16 @@ async function setOne(context: CliContext, name: string, variable: string | unde
     context.output.next('holdfast status')
     return EXIT.done
   })
+}
+
+function wordRefresh({ credential, resumed }: Awaited<ReturnType<Operations['refreshCredential']>>): string {
+  const { name, version, obtainedAtMs, expiresAtMs } = credential
+  const good =
+    expiresAtMs === undefined
+      ? 'the vendor does not say until when it is good'
+      : `good until ${formatTime(expiresAtMs)}`
+  const lines = [`Renewed ${name} (version ${version}) at ${formatTime(obtainedAtMs ?? 0)}; ${good}.`]
+  return [...lines, ...(resumed.length > 0 ? [`Resumed: ${resumed.join(', ')}.`] : [])].join('\n')
 }
 
 function showAll({ output, host }: CliContext, credentials: readonly CredentialView[]): ExitCode {

@@ -53,18 +53,22 @@ function defineItems(dlq: Command, registrar: Registrar): void {
 }
 
 function defineGroups(dlq: Command, registrar: Registrar): void {
-  const command = dlq.command('groups').description('Shows dead letters by cause, the largest group first.')
+  const command = dlq
+    .command('groups')
+    .description(
+      'Shows dead letters and unknown outcomes by cause, the largest group first; also those that are tried again by themselves, and how many that are.',
+    )
   addFilterOptions(command, { states: false })
   registrar.handle<FilterOptions>(command, (context, options) =>
     context.withHoldfast('look', async ({ operations }) => {
       const { output, host } = context
-      const groups = await operations.groups(filterOf(options))
+      const groups = await operations.groups({ needsPerson: false, ...filterOf(options) })
       output.result({ groups }, () => {
         if (groups.length === 0) return 'No dead letters.'
         const hints = groups.map(({ fingerprint, hint }) => `${output.colours.accent(fingerprint)}  ${hint}`)
         return [groupTable(output, groups, host.clock.wallMs()), '', ...hints].join('\n')
       })
-      const [largest] = groups
+      const largest = groups.find(({ count, willRetry }) => count > willRetry)
       if (!largest) return EXIT.done
       output.next(`holdfast dlq show ${largest.exampleItemId}`, 'one of the largest group')
       output.next(`holdfast dlq replay --group ${largest.fingerprint} --dry-run`, 'once its cause is fixed')

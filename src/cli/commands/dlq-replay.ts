@@ -3,14 +3,13 @@ import { resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import { configurationError, messageOf } from '../../core/errors.ts'
 import type { Json } from '../../core/json.ts'
-import type { Holdfast, JobOrder, JobPlan, JobView, Operations } from '../../engine/api.ts'
+import type { Holdfast, JobOrder, JobView } from '../../engine/api.ts'
 import type { CliContext } from '../context.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { GRACE_MS, listenForInterrupt } from '../interruption.ts'
+import { GRACE_MS } from '../interruption.ts'
+import { beginJob, jobWithRefusals, leaveJob, listenWhileAt, type Refused, refusalsOf } from '../job-at-hand.ts'
 import { positiveInteger } from '../option-parsers.ts'
-import { jobText, planText } from '../output/jobs.ts'
 import type { Output } from '../output/output.ts'
-import { formatCount } from '../output/time.ts'
 import type { Registrar } from '../registrar.ts'
 import { addSelectionOptions, type SelectionOptions, selectionOf } from '../selection.ts'
 import { untilJobEnds } from '../watch-job.ts'
@@ -23,9 +22,6 @@ interface Options extends SelectionOptions {
   readonly notApplied?: boolean
   readonly wait?: boolean
 }
-
-const SHOWN_REFUSALS = 10
-const PAGE = 500
 
 export function defineReplay(dlq: Command, registrar: Registrar): void {
   const command = dlq
@@ -69,39 +65,20 @@ async function replay(
     ...(options.canary !== undefined && { canary: options.canary }),
     ...(options.notApplied && { knownNotApplied: true }),
   }
-  const plan = await holdfast.operations.planJob(order)
-  if (options.dryRun) return tellPlan(output, plan)
-  if (plan.ready > 1 && !options.yes) {
-    tellPlan(output, plan)
-    output.note(`Nothing was changed: add --yes to replay ${formatCount(plan.ready)} items.`)
-    return EXIT.wrongUsage
-  }
-  const job = await holdfast.operations.startJob(order)
+  const job = await beginJob(output, holdfast, order, options)
+  if (typeof job === 'number') return job
   return work ? workOnJob(context, holdfast, job) : leaveJob(output, job)
 }
 
 /** R135: until each of its items is verified. */
-async function workOnJob(context: CliContext, holdfast: Holdfast, { id }: JobView): Promise<ExitCode> {
+async function workOnJob(context: CliContext, holdfast: Holdfast, begun: JobView): Promise<ExitCode> {
   const { output, host } = context
-  const leaving = `Stopping here: job ${id} stays in the store, and workers go on with it. \`holdfast jobs cancel ${id}\` ends it.`
-  using interruption = listenForInterrupt(host, leaving)
+  using interruption = listenWhileAt(context, begun)
   const worker = holdfast.startWorker()
-  const job = await untilJobEnds(host, holdfast.operations, id, interruption.signal)
+  const job = await untilJobEnds(host, holdfast.operations, begun.id, interruption.signal)
   await worker.stop({ graceMs: GRACE_MS })
   if (!job) return EXIT.interrupted
   return tellJob(output, job, await refusalsOf(holdfast.operations, job))
-}
-
-function tellPlan(output: Output, plan: JobPlan): ExitCode {
-  output.result({ ...plan, replayed: 0, dryRun: true }, () => planText(output, plan))
-  return EXIT.done
-}
-
-function leaveJob(output: Output, job: JobView): ExitCode {
-  output.result({ job }, () => jobText(job))
-  output.next('holdfast worker', 'unless one is running: it does the work')
-  output.next(`holdfast jobs watch ${job.id}`, 'how far it is')
-  return job.counts.refused > 0 ? EXIT.needsPerson : EXIT.done
 }
 
 function tellJob(output: Output, job: JobView, refused: readonly Refused[]): ExitCode {
@@ -109,31 +86,10 @@ function tellJob(output: Output, job: JobView, refused: readonly Refused[]): Exi
   const ends = { ...(succeeded > 0 && { succeeded }), ...(failed > 0 && { failed }) }
   const replayed = succeeded + failed + underWay + forgotten
   const { stopped = null } = job
-  output.result({ job, selected: total, replayed, refused, stopped, ends }, () =>
-    [jobText(job), ...refused.map(({ itemId, why }) => `  ${itemId}: ${why}`)].join('\n'),
-  )
+  output.result({ job, selected: total, replayed, refused, stopped, ends }, () => jobWithRefusals(job, refused))
   if (stopped) output.next(`holdfast explain ${stopped.itemId}`, 'why it failed again')
   else output.next('holdfast status')
   return stopped || failed > 0 || job.counts.refused > 0 ? EXIT.needsPerson : EXIT.done
-}
-
-interface Refused {
-  readonly itemId: string
-  readonly why: string
-}
-
-/** The first few. */
-async function refusalsOf(operations: Operations, { id, counts }: JobView): Promise<Refused[]> {
-  if (counts.refused === 0) return []
-  const found: Refused[] = []
-  for (let after = 0; found.length < SHOWN_REFUSALS; ) {
-    const items = await operations.jobItems(id, { after, limit: PAGE })
-    found.push(...items.flatMap(({ itemId, refused }) => (refused === undefined ? [] : [{ itemId, why: refused }])))
-    const last = items.at(-1)
-    if (!last) break
-    after = last.position
-  }
-  return found.slice(0, SHOWN_REFUSALS)
 }
 
 async function readPatch(text: string, directory: string): Promise<Json> {

@@ -2,9 +2,9 @@ import type { Command } from 'commander'
 import { configurationError, messageOf } from '../../core/errors.ts'
 import type { Json } from '../../core/json.ts'
 import type { Verdict } from '../../engine/api.ts'
+import type { OperatorReceipt } from '../../ledger/port.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { Registrar } from '../registrar.ts'
-import { wordRefusal } from './dlq-discard.ts'
 
 interface Options {
   readonly happened?: boolean
@@ -33,7 +33,7 @@ export function defineResolve(dlq: Command, registrar: Registrar): void {
       const { output, host } = context
       const receipt = await operations.resolve(id, verdict, host.person)
       const accepted = receipt.outcome === 'done' || receipt.outcome === 'marked'
-      output.result(receipt, () => (accepted ? `Resolved: ${id}` : `Not changed:\n${wordRefusal(receipt)}`))
+      output.result(receipt, () => (accepted ? `Resolved: ${id}` : `Not changed: ${whyNot(receipt)}`))
       output.next(accepted && !verdict.happened ? 'holdfast worker' : `holdfast explain ${id}`)
       return accepted ? EXIT.done : EXIT.failed
     })
@@ -63,4 +63,8 @@ function parseResult(text: string): Json {
   } catch (cause) {
     throw configurationError('invalid_result', `--result: ${messageOf(cause)}`, 'Give JSON.', {}, cause)
   }
+}
+
+function whyNot(receipt: OperatorReceipt): string {
+  return receipt.outcome === 'refused' ? receipt.why : 'there is no such item'
 }

@@ -83,11 +83,12 @@ async function checkMove(path: string): Promise<Finding[]> {
 
 async function checkLedger({ host }: CliContext, { operations }: Holdfast): Promise<Finding[]> {
   const nowMs = host.clock.wallMs()
-  const [audit, lanes, breakers, credentials, timeouts] = await Promise.all([
+  const [audit, lanes, breakers, credentials, disabled, timeouts] = await Promise.all([
     operations.audit(),
     operations.lanes(),
     operations.breakers(),
     operations.credentials(),
+    operations.disabledAddresses(),
     operations.suggestTimeouts(),
   ])
   const held = lanes.filter((lane) => isHeld(lane, nowMs))
@@ -105,6 +106,13 @@ async function checkLedger({ host }: CliContext, { operations }: Holdfast): Prom
       ? ok('breakers', 'all closed')
       : attention('breakers', ill.map(({ key }) => key).join(', '), 'holdfast breakers'),
     checkCredentials(credentials),
+    disabled.length === 0
+      ? ok('callbacks', 'no address is disabled')
+      : attention(
+          'callbacks',
+          `disabled, because they answered 410: ${disabled.map(({ address, integration }) => `${address} of ${integration}`).join(', ')}`,
+          'holdfast callbacks',
+        ),
     judgeTimeouts(timeouts),
     checkWorkers(states),
   ]

@@ -7,6 +7,7 @@ import type { Registrar } from '../registrar.ts'
 
 interface Options {
   readonly subject?: string
+  readonly tenant?: string
   readonly cancel?: boolean
   readonly dryRun?: boolean
   readonly yes?: boolean
@@ -22,6 +23,7 @@ export function define(command: Command, registrar: Registrar): void {
     )
     .argument('[runs...]', 'ids of runs')
     .option('--subject <text>', 'whose data: an e-mail address, a customer number; or the key of a run')
+    .option('--tenant <name>', 'only what is held for this tenant (default: for all of them)')
     .option('--cancel', 'runs that have not ended: end them first. Without it they are left, and named')
     .option('--dry-run', 'only say what would be erased')
     .option('--yes', 'needed to erase')
@@ -42,11 +44,12 @@ export function define(command: Command, registrar: Registrar): void {
 async function erase(
   { output, host }: CliContext,
   { operations }: Holdfast,
-  { subject, cancel, dryRun, yes, scrub }: Options,
+  { subject, tenant, cancel, dryRun, yes, scrub }: Options,
   runIds: readonly string[],
 ): Promise<ExitCode> {
   const request: EraseRequest = {
     ...(subject !== undefined && { subject }),
+    ...(tenant !== undefined && { tenant }),
     runIds,
     notEnded: cancel ? 'cancel' : 'refuse',
     scrub,
@@ -63,11 +66,15 @@ async function erase(
   output.result(report, () => wordsOf(report, 'Erased').join('\n'))
   if (report.refused.length > 0 && !cancel) output.note('With --cancel, what has not ended is ended first.')
   if (!report.scrubbed) output.note('What was overwritten may still be read in the files of the store.')
-  return report.refused.length > 0 ? EXIT.needsPerson : EXIT.done
+  return report.refused.length + report.jobs.length > 0 ? EXIT.needsPerson : EXIT.done
 }
 
-function wordsOf({ runs, items, erased, refused, dryRun }: EraseReport, did: string): string[] {
-  if (runs === 0) return ['Nothing is held of it.']
+function wordsOf({ runs, items, erased, refused, jobs, dryRun }: EraseReport, did: string): string[] {
+  const inJobs = jobs.map(
+    (id) =>
+      `  job ${id} is under way, and its patch names it: that goes when it ends, or with \`holdfast jobs cancel\``,
+  )
+  if (runs === 0) return inJobs.length > 0 ? inJobs : ['Nothing is held of it.']
   return [
     `${did} ${formatCount(erased.length)} of ${formatCount(runs)} runs (${formatCount(items)} items).`,
     // To be looked at first: a key may name something else than a person.
@@ -75,5 +82,6 @@ function wordsOf({ runs, items, erased, refused, dryRun }: EraseReport, did: str
     ...(dryRun && erased.length > SHOWN ? [`  ... and ${formatCount(erased.length - SHOWN)} more`] : []),
     ...refused.slice(0, SHOWN).map(({ runId, why }) => `  ${runId} is left: ${why}`),
     ...(refused.length > SHOWN ? [`  ... and ${formatCount(refused.length - SHOWN)} more`] : []),
+    ...inJobs,
   ]
 }

@@ -56,12 +56,14 @@ async function serve(
   holdfast: Holdfast,
 ): Promise<ExitCode> {
   const { host, output } = context
-  const [{ startGateway }, { proxyOf, webhooksOf }, { watchLoopDelay }, { systemRandom }] = await Promise.all([
-    import('../../gateway/server.ts'),
-    import('../../gateway/mounts.ts'),
-    import('../../system/loop-delay.ts'),
-    import('../../system/system-random.ts'),
-  ])
+  const [{ startGateway }, { proxyOf, webhooksOf }, { proxyHosts }, { watchLoopDelay }, { systemRandom }] =
+    await Promise.all([
+      import('../../gateway/server.ts'),
+      import('../../gateway/mounts.ts'),
+      import('../../gateway/proxy/target.ts'),
+      import('../../system/loop-delay.ts'),
+      import('../../system/system-random.ts'),
+    ])
   using interruption = listenForInterrupt(host, 'Stopping: what is under way may end; the rest stays in the store.')
   const loop = watchLoopDelay()
   const mount: Pick<GatewayParts, 'clock' | 'newId' | 'onTrouble'> = {
@@ -80,6 +82,10 @@ async function serve(
     loopDelayMs: loop.delayMs,
     webhooks: webhooksOf(holdfast),
     proxy: proxyOf(holdfast, mount),
+    proxyHosts: proxyHosts(
+      config.integrations.map(({ name }) => name),
+      settings.proxyDomain,
+    ),
   })
   const worker = options.worker
     ? holdfast.startWorker(options.concurrency === undefined ? {} : { concurrency: options.concurrency })

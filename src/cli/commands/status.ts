@@ -39,13 +39,15 @@ export function define(command: Command, registrar: Registrar): void {
       const nowMs = host.clock.wallMs()
       const breakers = (await operations.breakers()).filter(({ phase }) => phase !== 'closed')
       const lanes = (await operations.lanes()).filter((lane) => isHeld(lane, nowMs))
+      const disabledAddresses = await operations.disabledAddresses()
 
-      output.result({ balance, needsPerson: balance.needsPerson, groups, breakers, lanes }, () =>
+      output.result({ balance, needsPerson: balance.needsPerson, groups, breakers, lanes, disabledAddresses }, () =>
         [
           balanceText(output, balance),
           ...(groups.length > 0 ? ['', groupTable(output, groups.slice(0, SHOWN_GROUPS), nowMs)] : []),
           ...(breakers.length > 0 ? ['', breakerTable(output, breakers, nowMs)] : []),
           ...(lanes.length > 0 ? ['', laneTable(output, lanes, nowMs)] : []),
+          ...(disabledAddresses.length > 0 ? ['', wordDisabled(disabledAddresses)] : []),
         ].join('\n'),
       )
       if (balance.needsPerson === 0) return EXIT.done
@@ -53,4 +55,8 @@ export function define(command: Command, registrar: Registrar): void {
       return EXIT.needsPerson
     }),
   )
+}
+
+function wordDisabled({ length }: readonly unknown[]): string {
+  return `${length === 1 ? '1 address' : `${length} addresses`} of callbacks answered 410 and ${length === 1 ? 'is' : 'are'} told nothing more: holdfast callbacks`
 }

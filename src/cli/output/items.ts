@@ -25,21 +25,23 @@ export function itemTable(output: Output, items: readonly ItemSummary[], nowMs: 
 }
 
 export function groupTable(output: Output, groups: readonly DeadLetterGroup[], nowMs: number): string {
+  const someGoOn = groups.some(({ willRetry }) => willRetry > 0)
   return output.table(
     [
       { title: 'items', value: (group) => formatCount(group.count), align: 'right' },
       { title: 'group', value: (group) => group.fingerprint, paint: output.colours.accent },
       { title: 'cause', value: (group) => group.cause },
       { title: 'last', value: (group) => formatRelative(group.lastMs, nowMs) },
-      {
-        title: 'by itself',
-        value: (group) => (group.willRetry > 0 ? formatCount(group.willRetry) : '-'),
-        align: 'right',
-      },
+      // Of those, how many are tried again, or looked for, without anybody.
+      ...(someGoOn ? [{ title: 'by itself', value: byItself, align: 'right' as const }] : []),
       { title: 'what', value: (group) => group.summary, flexible: true },
     ],
     groups,
   )
+}
+
+function byItself({ willRetry }: DeadLetterGroup): string {
+  return willRetry > 0 ? formatCount(willRetry) : '-'
 }
 
 export function breakerTable(output: Output, breakers: readonly BreakerView[], nowMs: number): string {

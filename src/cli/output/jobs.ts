@@ -58,7 +58,7 @@ export function jobTable(output: Output, jobs: readonly JobView[], nowMs: number
   )
 }
 
-export function planText(output: Output, plan: JobPlan): string {
+export function planText(output: Output, what: JobView['what'], plan: JobPlan): string {
   const { colours } = output
   const groups = plan.groups.map(({ count, fingerprint, summary }) => {
     return `  ${formatCount(count)} ${fingerprint === undefined ? '' : `group ${fingerprint}: `}${summary}`
@@ -77,7 +77,7 @@ export function planText(output: Output, plan: JobPlan): string {
     colours.good(`+ ${JSON.stringify(after)}`),
   ])
   return [
-    `Would replay ${formatCount(plan.ready)} of ${formatCount(plan.selected)} items.`,
+    `Would ${what} ${formatCount(plan.ready)} of ${formatCount(plan.selected)} items.`,
     ...groups,
     ...(refused.length > 0 ? ['Would leave as they are:', ...refused] : []),
     ...(lanes.length > 0 ? ['At full rate:', ...lanes] : []),

@@ -137,7 +137,13 @@ export function createCredentials(parts: CredentialParts): Credentials {
 
   return {
     secrets,
-    desk: createCredentialDesk({ board, cipher, clock, events }),
+    desk: createCredentialDesk({
+      board,
+      cipher,
+      clock,
+      events,
+      renewNow: (integration) => keeper.renewNow(integration),
+    }),
     async authorize(call, request) {
       const { auth } = call.integration
       if (auth.type === 'query') {

@@ -48,6 +48,11 @@ export interface CredentialDesk {
    * @throws HoldfastError `credential_not_stored` for one that stands in the configuration, `secret_invalid`
    */
   set(integration: IntegrationSettings, secret: string): Promise<void>
+  /**
+   * Gets a new token now, once for all processes, and lifts what was held against the old one.
+   * @throws HoldfastError `credential_not_renewable` where no token endpoint is configured, `token_not_renewed`, `token_asked_too_soon`
+   */
+  refresh(integration: IntegrationSettings): Promise<CredentialView>
   /** A person says that it may go on. */
   lift(integration: IntegrationSettings): Promise<void>
   /**
@@ -64,8 +69,9 @@ export function createCredentialDesk(parts: {
   readonly cipher: Cipher
   readonly clock: Clock
   readonly events: EventBus
+  readonly renewNow: (integration: IntegrationSettings) => Promise<void>
 }): CredentialDesk {
-  const { board, cipher, clock, events } = parts
+  const { board, cipher, clock, events, renewNow } = parts
 
   function viewOf(name: string, record: CredentialRecord, auth: AuthSettings | undefined): CredentialView {
     const { version, sealed, unanswered } = record
@@ -108,6 +114,14 @@ export function createCredentialDesk(parts: {
     return isThere ? { health: 'ready', reason: '' } : { health: 'missing', reason: 'nothing is stored for it yet' }
   }
 
+  async function lift(integration: IntegrationSettings): Promise<void> {
+    await board.look()
+    await board.change(credentialName(integration), (known) => {
+      const isClean = known.refused === null && known.failures === 0 && known.rejectedVersion === 0
+      return isClean ? undefined : { ...known, ...FRESH, liftedAtMs: clock.wallMs() }
+    })
+  }
+
   return {
     async views(integrations) {
       await board.look()
@@ -139,13 +153,17 @@ export function createCredentialDesk(parts: {
       events.emit('credential.renewed', obtainedAtMs, { credential: name, version: record.version })
     },
 
-    async lift(integration) {
-      await board.look()
-      await board.change(credentialName(integration), (known) => {
-        const isClean = known.refused === null && known.failures === 0 && known.rejectedVersion === 0
-        return isClean ? undefined : { ...known, ...FRESH, liftedAtMs: clock.wallMs() }
-      })
+    async refresh(integration) {
+      const { auth } = integration
+      const name = credentialName(integration)
+      if (auth.type !== 'oauth2') throw notRenewable(name, auth.type)
+      // What is held against it would keep everybody from asking.
+      await lift(integration)
+      await renewNow(integration)
+      return viewOf(name, await board.fresh(name), auth)
     },
+
+    lift,
 
     async rotateKey() {
       await board.look()
@@ -172,6 +190,17 @@ function secretsToStore(name: string, auth: AuthSettings, secret: string): Crede
     'credential_not_stored',
     `The credential ${name} is not kept in the store: its secret stands in the configuration, or is asked for with it`,
     'Change it where the configuration takes it from, restart, then `holdfast integrations resume`. With `auth: { type: stored }` it could be set here.',
+    { credential: name },
+  )
+}
+
+function notRenewable(name: string, type: string): Error {
+  return configurationError(
+    'credential_not_renewable',
+    `The credential ${name} is of type "${type}": there is no token endpoint to ask for a new one`,
+    type === 'stored'
+      ? '`holdfast credentials set` stores another secret.'
+      : 'Change it where the configuration takes it from, restart, then `holdfast integrations resume`.',
     { credential: name },
   )
 }

@@ -5,11 +5,18 @@
 import { isKept } from '../../config/auth.ts'
 import type { IntegrationSettings, OAuthSettings } from '../../config/settings.ts'
 import type { Clock } from '../../core/clock.ts'
+import { formatDuration } from '../../core/duration.ts'
 import { HoldfastError, isHoldfastError, messageOf } from '../../core/errors.ts'
 import type { EventBus } from '../../core/events.ts'
 import { sha256Hex } from '../../core/json.ts'
 import type { Random } from '../../core/random.ts'
-import { type CredentialStep, nextCredentialStep, type TokenVerdict, tokenPauseMs } from '../../policy/credentials.ts'
+import {
+  type CredentialStep,
+  mayBeAskedFromMs,
+  nextCredentialStep,
+  type TokenVerdict,
+  tokenPauseMs,
+} from '../../policy/credentials.ts'
 import { redactText } from '../../policy/redact.ts'
 import { eitherSignal } from '../attempt/waiting.ts'
 import type { SingleFlight } from '../single-flight.ts'
@@ -86,6 +93,21 @@ export class TokenKeeper {
       const isSetUp = isHoldfastError(cause) && cause.class === 'configuration'
       return { kind: 'held', untilMs: nowMs + (isSetUp ? TROUBLE_AGAIN_MS : LOOK_AGAIN_MS), reason: message }
     }
+  }
+
+  /**
+   * A new token, whatever the present one is still good for: once for all who ask for it at the same time.
+   * @throws HoldfastError `token_asked_too_soon`, `token_not_renewed`; what the store and the key throw
+   */
+  async renewNow(integration: IntegrationSettings): Promise<void> {
+    const { board, clock } = this.#parts
+    const name = credentialName(integration)
+    const before = await board.fresh(name)
+    const pauseMs = mayBeAskedFromMs(before, integration.auth as OAuthSettings) - clock.wallMs()
+    if (pauseMs > 0) throw askedTooSoon(name, pauseMs)
+    await this.#renew(integration, before.version, 0, undefined)
+    const after = await board.fresh(name)
+    if (after.version <= before.version) throw notRenewed(name, after)
   }
 
   /** What is being asked for is waited for: a rotated refresh token exists nowhere else. */
@@ -296,6 +318,28 @@ export class TokenKeeper {
     }
     return new HoldfastError({ code: 'token_not_renewed', class: 'authentication', message: reason })
   }
+}
+
+function askedTooSoon(name: string, pauseMs: number): HoldfastError {
+  return new HoldfastError({
+    code: 'token_asked_too_soon',
+    class: 'rate_limited',
+    message: `The token endpoint of ${name} may not be asked again before ${formatDuration(Math.ceil(pauseMs / 1000) * 1000)} have passed`,
+    hint: 'Its vendor allows no more: `auth.minInterval` of the integration.',
+    details: { retryAfterMs: pauseMs },
+  })
+}
+
+function notRenewed(name: string, { refused, failures }: CredentialRecord): HoldfastError {
+  const why = refused?.reason ?? (failures > 0 ? 'the token endpoint does not answer well' : 'somebody else is at it')
+  return new HoldfastError({
+    code: 'token_not_renewed',
+    class: 'authentication',
+    message: `${name} was not renewed: ${why}`,
+    hint: refused
+      ? '`holdfast credentials set` stores another refresh token; where the client is refused, correct the configuration.'
+      : 'What is there is used as long as it is good. Try again later: `holdfast credentials show` says how it is.',
+  })
 }
 
 /** The failures that the record tells of. */

@@ -10,6 +10,7 @@ import { sha256Hex, toJson } from '../../core/json.ts'
 import type { Ledger, NewRun } from '../../ledger/port.ts'
 import { signWebhook } from '../../webhooks/sign.ts'
 import type { Callback } from '../api.ts'
+import { addressOf } from './disabled-addresses.ts'
 import {
   CALLBACK_BATCH,
   CALLBACK_STEPS,
@@ -67,7 +68,7 @@ export function createCallbackDesk({ settings, cipher, clock, newRunId }: DeskPa
       tenant,
       pipeline: pipelineOfCallbacks(integration.name),
       // Where a record is submitted again, its callback may be too: the first one holds.
-      key: `${runId} ${sha256Hex(url.href).slice(0, 16)}`,
+      key: `${runId} ${addressOf(url.href)}`,
       inputFingerprint: sha256Hex(url.href),
       input: toJson(input),
       labels: {},

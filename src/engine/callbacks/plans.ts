@@ -10,6 +10,7 @@ import type { CallbackSettings } from '../../config/callbacks.ts'
 import type { EndpointSettings, IntegrationSettings } from '../../config/settings.ts'
 import type { Clock } from '../../core/clock.ts'
 import { HoldfastError } from '../../core/errors.ts'
+import type { Failure } from '../../core/failure.ts'
 import type { Json } from '../../core/json.ts'
 import type { ClaimedItem, ItemRecord, Ledger, RunRecord } from '../../ledger/port.ts'
 import { redactJson } from '../../policy/redact.ts'
@@ -17,6 +18,7 @@ import { signWebhook } from '../../webhooks/sign.ts'
 import type { Readiness, RequestPlan } from '../pipelines/catalog.ts'
 import type { StepContext } from '../pipelines/pipeline.ts'
 import { planRequestTo } from '../pipelines/request-plans.ts'
+import { addressGone, addressOf, type DisabledAddresses } from './disabled-addresses.ts'
 import { eventOf, type RunStanding, standingOf } from './event.ts'
 
 /** No pipeline of a user can have this name: a colon is not part of names. */
@@ -47,6 +49,7 @@ export interface CallbackParts {
   readonly cipher: Cipher
   /** Fields of payloads whose values are not told. */
   readonly redact: readonly string[]
+  readonly disabled: Pick<DisabledAddresses, 'find' | 'disable'>
 }
 
 export function pipelineOfCallbacks(integration: string): string {
@@ -103,6 +106,7 @@ function makePlan(
     repeatable: true,
     pathOf: (context) => pathOf(inputOf(context).url),
     readiness: (item) => readinessOf(parts, item, step),
+    whenFailed: (item, failure) => whenFailed(parts, integration, item, failure),
     definition: {
       integration: integration.name,
       request: {
@@ -117,12 +121,21 @@ function makePlan(
   }
 }
 
-async function readinessOf(
+async function readinessOf(parts: CallbackParts, item: ClaimedItem, step: CallbackStep): Promise<Readiness> {
+  const { url } = storedIn(item)
+  const standing = await standingFor(parts, item, step)
+  if (standing.kind !== 'ready') return standing
+  // Only now: until it has something to tell, the address may be enabled again.
+  const gone = await parts.disabled.find(addressOf(url))
+  return gone ? { kind: 'refuse', failure: addressGone(gone) } : standing
+}
+
+async function standingFor(
   { ledger, clock }: CallbackParts,
   item: ClaimedItem,
   step: CallbackStep,
 ): Promise<Readiness> {
-  const run = await ledger.run((JSON.parse(item.input) as CallbackInput).runId)
+  const run = await ledger.run(storedIn(item).runId)
   if (!run) return { kind: 'skip', reason: 'the run that it tells of is forgotten' }
   const standing = standingOf(run.items)
   if (hasEnded(standing)) {
@@ -131,6 +144,22 @@ async function readinessOf(
   if (standing === 'stopped' && step === 'stopped') return { kind: 'ready' }
   const untilMs = nextLookMs(item.createdAtMs, clock.wallMs())
   return { kind: 'wait', untilMs, reason: standing === 'stopped' ? WAITS_FOR_PERSON : WAITS_FOR_END }
+}
+
+/** Gone for this one is gone for all that wait for it. */
+async function whenFailed(
+  { disabled }: CallbackParts,
+  { name }: IntegrationSettings,
+  item: ClaimedItem,
+  failure: Failure,
+): Promise<Failure> {
+  if (failure.status !== 410) return failure
+  const address = addressOf(storedIn(item).url)
+  return { ...failure, ...addressGone(await disabled.disable({ address, integration: name, itemId: item.itemId })) }
+}
+
+function storedIn(item: ClaimedItem): CallbackInput {
+  return JSON.parse(item.input) as CallbackInput
 }
 
 /** Whether a callback has nothing to tell before a person has done something. */

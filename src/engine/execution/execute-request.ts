@@ -41,8 +41,9 @@ export async function runRequestStep(execution: Execution, plan: RequestPlan): P
     return withEffect(held, operation, false)
   }
   if (result.kind === 'failed') {
-    if (isOurs(plan, result.failure)) return alreadyThere(execution, operation, result.failure)
-    return withEffect(await afterFailure(execution, result.failure), operation, result.failure.certainty !== 'not_sent')
+    const failure = (await plan.whenFailed?.(item, result.failure)) ?? result.failure
+    if (isOurs(plan, failure)) return alreadyThere(execution, operation, failure)
+    return withEffect(await afterFailure(execution, failure), operation, failure.certainty !== 'not_sent')
   }
   return readAnswer(execution, plan, context, call, result.answer, operation)
 }

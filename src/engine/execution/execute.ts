@@ -92,6 +92,7 @@ async function whenReady(
   const answer = await readiness(item)
   if (answer.kind === 'ready') return carryOut(execution)
   if (answer.kind === 'skip') return { ...fence(item), to: { state: 'skipped', reason: answer.reason } }
+  if (answer.kind === 'refuse') return deadLetter(failureFacts(execution, answer.failure), answer.failure.message)
   return heldSettlement({ item, plan, memo, untilMs: answer.untilMs, reason: answer.reason })
 }
 

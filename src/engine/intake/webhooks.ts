@@ -99,8 +99,10 @@ function intakeOf({ catalog }: SubmitParts, { name }: WebhookSettings): AnyPipel
   return catalog.pipeline(intakeNameOf(name))
 }
 
-function recordOf({ name }: WebhookSettings, { key, json, value, labels }: IncomingEvent): SubmitRecord {
-  return { input: value, text: json, options: { key, labels, batch: `webhook:${name}` } }
+function recordOf({ name }: WebhookSettings, event: IncomingEvent): SubmitRecord {
+  const { key, json, value, labels, correlationId } = event
+  const correlated = correlationId === undefined ? {} : { correlationId }
+  return { input: value, text: json, options: { key, labels, batch: `webhook:${name}`, ...correlated } }
 }
 
 function runOrThrow(run: NewRun | HoldfastError | undefined): NewRun {

@@ -3,7 +3,16 @@ import type { Clock } from '../../core/clock.ts'
 import { configurationError, HoldfastError } from '../../core/errors.ts'
 import type { JobRecord, Ledger, Page, PageOf } from '../../ledger/port.ts'
 import { targetOf } from '../operations/audit-trail.ts'
-import { type JobCounts, type JobOrder, type JobState, type JobView, NO_COUNTS, stateOf, viewOf } from './job.ts'
+import {
+  type JobCounts,
+  type JobOrder,
+  type JobState,
+  type JobView,
+  NO_COUNTS,
+  stateOf,
+  viewOf,
+  withoutPatch,
+} from './job.ts'
 import { selectedFor } from './plan.ts'
 import { changeOf, countMembers } from './runner.ts'
 
@@ -65,7 +74,7 @@ export function createJobDesk(parts: DeskParts): JobDesk {
         if (job.endedAtMs !== undefined) throw jobEnded(jobId, stateOf(job).phase)
         const { runner: _, ...state } = stateOf(job)
         const ended = { why: reason, by, counts: await presentCounts(ledger, job) }
-        const change = changeOf(job, { ...state, phase: 'cancelled', ended })
+        const change = changeOf(job, { ...withoutPatch(state), phase: 'cancelled', ended })
         const cancelled = await ledger.updateJob({ ...change, endedAtMs: clock.wallMs() })
         if (cancelled) return shown(cancelled)
       }

@@ -31,7 +31,10 @@ export interface JobState {
   readonly by: string
   readonly reason: string
   readonly createdAtMs: number
+  /** Until the job has ended: it may hold what somebody asks to be erased. */
   readonly patch?: Json
+  /** It had one. */
+  readonly patched?: true
   readonly canary: number
   readonly knownNotApplied: boolean
   readonly total: number
@@ -95,8 +98,13 @@ export function stateOf(job: JobRecord): JobState {
   return job.state as unknown as JobState
 }
 
+/** Of a job that has ended: nobody will need its patch any more. */
+export function withoutPatch({ patch, ...state }: JobState): JobState {
+  return patch === undefined ? state : { ...state, patched: true }
+}
+
 export function viewOf(job: JobRecord, counts: JobCounts): JobView {
-  const { what, phase, target, by, reason, patch, canary, createdAtMs, ended } = stateOf(job)
+  const { what, phase, target, by, reason, patch, patched, canary, createdAtMs, ended } = stateOf(job)
   return {
     id: job.id,
     what,
@@ -104,7 +112,7 @@ export function viewOf(job: JobRecord, counts: JobCounts): JobView {
     target,
     by,
     reason,
-    patched: patch !== undefined,
+    patched: patched === true || patch !== undefined,
     canary,
     createdAtMs,
     endedAtMs: job.endedAtMs,

@@ -19,6 +19,7 @@ import {
   settledStanding,
   stateOf,
   windowOf,
+  withoutPatch,
 } from './job.ts'
 
 export interface JobRunner {
@@ -26,6 +27,12 @@ export interface JobRunner {
   start(): void
   /** A job was made here. */
   wake(): void
+  /**
+   * Works on this job alone, until it has ended: for processes without a worker, where nothing has to be sent. Who leads it elsewhere
+   * is waited for.
+   * @throws the signal's reason
+   */
+  finish(jobId: string, signal: AbortSignal | undefined): Promise<void>
   /** Resolves when no step is under way. */
   stop(): Promise<void>
 }
@@ -100,6 +107,14 @@ export function createJobRunner(parts: RunnerParts): JobRunner {
     wake() {
       wanted = true
       if (started) later(0)
+    },
+    async finish(jobId, signal) {
+      for (;;) {
+        signal?.throwIfAborted()
+        const [job] = (await ledger.jobs({ id: jobId }, { limit: 1 })).rows
+        if (!job || job.endedAtMs !== undefined) return
+        await clock.sleep(Math.min(await advanceJob(parts, job), WATCH_MS), signal)
+      }
     },
     async stop() {
       stopped = true
@@ -277,7 +292,7 @@ async function end(
 ): Promise<void> {
   const ended = { why, by: 'engine:job', counts, ...(stoppedBy && { stoppedBy }) }
   const endedAtMs = clock.wallMs()
-  if (!(await ledger.updateJob({ ...changeOf(job, { ...state, ended }), endedAtMs }))) return
+  if (!(await ledger.updateJob({ ...changeOf(job, { ...withoutPatch(state), ended }), endedAtMs }))) return
   const { what, phase } = state
   events.emit('job.progressed', endedAtMs, { jobId: job.id, what, phase, ...counts })
 }

@@ -8,6 +8,7 @@ import { type Json, toJson } from '../../core/json.ts'
 import type { Payloads } from '../../ledger/payloads/open-payloads.ts'
 import type { ActionRecord, Ledger, OperatorReceipt } from '../../ledger/port.ts'
 import type { Actor, EraseRequest, Operations, Selection } from '../api.ts'
+import { addressNamed } from '../callbacks/disabled-addresses.ts'
 
 export interface TrailParts {
   readonly ledger: Pick<Ledger, 'recordActions'>
@@ -73,6 +74,16 @@ export function onBehalfOf(operations: Operations, parts: TrailParts, actor: Act
     resume: (integration) => act({ what: 'resume', target: integration }, operations.resume, [integration], lanesFacts),
     setCredential: (name, secret) =>
       act({ what: 'set_credential', target: name }, operations.setCredential, [name, secret], lanesFacts),
+    refreshCredential: (name) =>
+      act(
+        { what: 'refresh_credential', target: name },
+        operations.refreshCredential,
+        [name],
+        ({ credential, resumed }) => ({
+          version: credential.version,
+          ...lanesFacts(resumed),
+        }),
+      ),
     rotateCredentialKey: () =>
       act({ what: 'rotate_credential_key', target: 'credentials' }, operations.rotateCredentialKey, [], (rotation) => ({
         keyId: rotation.keyId,
@@ -86,15 +97,25 @@ export function onBehalfOf(operations: Operations, parts: TrailParts, actor: Act
       })),
     async erase(request) {
       if (request.dryRun) return operations.erase(request)
-      const { notEnded = 'refuse', scrub = true } = request
+      const { notEnded = 'refuse', scrub = true, tenant } = request
       const target = await erasureOf(parts, request)
-      return act({ what: 'erase', target, details: { notEnded, scrub } }, operations.erase, [request], (report) => ({
-        runs: report.runs,
-        items: report.items,
-        erased: report.erased.length,
-        refused: report.refused.length,
-        scrubbed: report.scrubbed,
-      }))
+      return act(
+        { what: 'erase', target, details: { notEnded, scrub, tenant } },
+        operations.erase,
+        [request],
+        (report) => ({
+          runs: report.runs,
+          items: report.items,
+          erased: report.erased.length,
+          refused: report.refused.length,
+          scrubbed: report.scrubbed,
+        }),
+      )
+    },
+    enableAddress(named) {
+      const address = addressNamed(named)
+      const outcome = (enabled: unknown) => ({ known: enabled !== undefined })
+      return act({ what: 'enable_callback', target: address }, operations.enableAddress, [address], outcome)
     },
     resetBreaker: (key) =>
       act({ what: 'reset_breaker', target: key }, operations.resetBreaker, [key], (known) => ({ known })),

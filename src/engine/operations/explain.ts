@@ -67,7 +67,8 @@ function timeline({ item, undoing }: ExplainFacts): Line[] {
 
 function accepted(item: ItemRecord): string {
   const needs = item.after.length > 0 ? `, to run after ${item.after.join(', ')}` : ''
-  return `Accepted in batch "${item.batch}" for lane ${item.lane} (${item.endpoint})${needs}.`
+  const called = item.correlationId === item.runId ? '' : ` Correlation id ${item.correlationId}.`
+  return `Accepted in batch "${item.batch}" for lane ${item.lane} (${item.endpoint})${needs}.${called}`
 }
 
 function wordUndo(item: ItemRecord, undo: ItemSummary): string {

@@ -12,9 +12,11 @@ import { toJson } from '../../core/json.ts'
 import type { Payloads } from '../../ledger/payloads/open-payloads.ts'
 import type { ItemRecord, Ledger, OperatorReceipt } from '../../ledger/port.ts'
 import type { IntegrationView, Operations, Selection } from '../api.ts'
+import { addressNamed, type DisabledAddresses } from '../callbacks/disabled-addresses.ts'
 import { erase } from '../erase.ts'
 import type { JobDesk } from '../jobs/desk.ts'
 import { planJob } from '../jobs/plan.ts'
+import type { JobRunner } from '../jobs/runner.ts'
 import type { Catalog } from '../pipelines/catalog.ts'
 import { onBehalfOf } from './audit-trail.ts'
 import { endpointStatistics, timeoutSuggestions } from './endpoint-statistics.ts'
@@ -30,8 +32,10 @@ export interface OperationsParts {
   readonly catalog: Catalog
   readonly health: Health
   readonly credentials: CredentialDesk
+  readonly disabledAddresses: DisabledAddresses
   readonly statistics: Pick<SharedStatistics, 'read'>
   readonly jobs: JobDesk
+  readonly finishJob: JobRunner['finish']
   readonly clock: Clock
   readonly events: EventBus
   readonly newId: () => string
@@ -100,6 +104,7 @@ export function createOperations(parts: OperationsParts): Operations {
     job: (jobId) => parts.jobs.find(jobId),
     jobItems: (jobId, { after = 0, limit = PAGE } = {}) => ledger.jobItems(jobId, { after, limit }),
     cancelJob: (jobId, reason, by) => parts.jobs.cancel(jobId, requireReason(reason), by),
+    finishJob: (jobId, signal) => parts.finishJob(jobId, signal),
     resolve: (itemId, verdict, by) => resolve(parts, itemId, verdict, by),
     lanes: () => ledger.lanes(),
     integrations: () => integrationViews(parts),
@@ -111,7 +116,17 @@ export function createOperations(parts: OperationsParts): Operations {
       await parts.credentials.set(integration, secret)
       return resume(parts, integration.name)
     },
+    async refreshCredential(name) {
+      const integration = integrationOf(parts, name)
+      const before = await parts.credentials.views([integration])
+      const credential = await parts.credentials.refresh(integration)
+      // Only what waited for it: an integration that a person suspended stays so.
+      const waited = before.some((view) => view.name === credential.name && view.health === 'refused')
+      return { credential, resumed: waited ? await resume(parts, integration.name) : [] }
+    },
     rotateCredentialKey: () => parts.credentials.rotateKey(),
+    disabledAddresses: () => parts.disabledAddresses.list(),
+    enableAddress: (named) => parts.disabledAddresses.enable(addressNamed(named)),
     async breakers() {
       await health.sync()
       return health.breakers()

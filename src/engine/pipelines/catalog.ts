@@ -11,6 +11,7 @@ import type {
 } from '../../config/settings.ts'
 import { durationMs } from '../../core/duration.ts'
 import { configurationError, type HoldfastError } from '../../core/errors.ts'
+import type { Failure } from '../../core/failure.ts'
 import type { ClaimedItem } from '../../ledger/port.ts'
 import { isRepeatable } from '../../policy/classify/classify.ts'
 import { DEFAULT_CODE_CONCURRENCY, DEFAULT_CODE_RETRY, DEFAULT_CODE_TIMEOUT_MS } from '../defaults.ts'
@@ -44,6 +45,8 @@ export type Readiness =
   | { readonly kind: 'ready' }
   | { readonly kind: 'wait'; readonly untilMs: number; readonly reason: string }
   | { readonly kind: 'skip'; readonly reason: string }
+  /** It will not become so by itself: a person decides. */
+  | { readonly kind: 'refuse'; readonly failure: Failure }
 
 /** `undefined`: the engine's own settings. */
 export interface Looking {
@@ -60,6 +63,8 @@ export interface RequestPlan extends CommonPlan {
   readonly batch: BatchPlan | undefined
   /** Where each item brings its path: single requests. Default: the template of the definition. */
   readonly pathOf?: (context: StepContext) => string
+  /** Told of each try that failed, before that is written down. Gives what it means here, where that is more than the API said. */
+  readonly whenFailed?: (item: ClaimedItem, failure: Failure) => Promise<Failure>
 }
 
 export interface CodePlan extends CommonPlan {

@@ -2,7 +2,6 @@
 
 import { DO_NOT_RETRY_HEADERS, WITHOUT_BODY } from '../../client/fetch/fetch-response.ts'
 import type { Forwarded, Forwarder, ForwardRequest } from '../../client/fetch/forward.ts'
-import { prebuffer } from '../../client/fetch/prebuffer.ts'
 import type { Clock } from '../../core/clock.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { callProblem } from '../problems.ts'
@@ -42,7 +41,7 @@ export interface ProxyRequest extends ProxyTarget {
   readonly correlationId: string | undefined
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | undefined>>
-  /** Whole where it is known to be short. */
+  /** Whole where it is short enough to be sent again; of a long one, the beginning is not held back. */
   readonly body: () => Promise<Uint8Array | ReadableStream<Uint8Array> | undefined>
   /** `http://127.0.0.1:4180` */
   readonly origin: string
@@ -98,7 +97,7 @@ async function answered(
   const callersCredential = parts.callersCredential?.(integration) === true
   const { headers, isLoop } = forwardedHeaders(request.headers, forwarder.credentialHeader, callersCredential)
   if (isLoop) throw proxyLoop(integration)
-  const body = await replayable(request)
+  const body = await request.body()
   const key = idempotencyKey === undefined ? undefined : { idempotencyKey }
   if (respondAsync && parts.submitRequest) {
     return accepted(parts.submitRequest, request, { headers, body, correlationId, waitMs, ...key })
@@ -112,15 +111,6 @@ async function answered(
   }
   const forwarded = await forwarder.send(forward)
   return answerOf(parts, forwarder, request, forwarded, correlationId)
-}
-
-/** Short bodies may be sent again; of long ones, the beginning is not held back. */
-async function replayable({ body, headers, signal }: ProxyRequest): Promise<ForwardRequest['body']> {
-  const given = await body()
-  if (!(given instanceof ReadableStream)) return given
-  if (Number(headers['content-length']) > REPLAYABLE_BODY_BYTES) return given
-  const { bytes, rest } = await prebuffer(given, REPLAYABLE_BODY_BYTES, signal)
-  return rest ?? bytes
 }
 
 /** Some APIs take no upload whose length they are not told. It is checked against what is sent. */

@@ -37,14 +37,27 @@ export function proxyTarget(requestLine: string): ProxyTarget | undefined {
 }
 
 /**
- * The target of a request to `{integration}.{domain}`, for SDKs that take a host and no path: `stripe.api.internal/v1/...`.
- * @param domain without a dot at its start; a port in `host` makes no difference
+ * Names by which integrations can be addressed, for SDKs that take a host and no path: `stripe.api.localhost`. Hosts make no
+ * difference between cases: integrations whose names differ in nothing else have none.
  */
-export function hostTarget(host: string | undefined, domain: string, requestLine: string): ProxyTarget | undefined {
-  const name = host?.replace(/:\d+$/, '').toLowerCase()
-  if (!name?.endsWith(`.${domain.toLowerCase()}`) || !requestLine.startsWith('/')) return undefined
-  const integration = name.slice(0, -domain.length - 1)
-  return INTEGRATION.test(integration) ? { integration, path: requestLine, base: '' } : undefined
+export function proxyHosts(integrations: readonly string[], domain: string): ReadonlyMap<string, string> {
+  const byHost = Map.groupBy(integrations, (name) => `${name}.${domain}`.toLowerCase())
+  return new Map(
+    [...byHost].flatMap(([host, [name, ...others]]) => (name && others.length === 0 ? [[host, name]] : [])),
+  )
+}
+
+/**
+ * The target of a request to one of these hosts, whatever its port.
+ * @returns `undefined` for any other host; what is no path is for {@link checkProxyPath} to refuse
+ */
+export function hostTarget(
+  hosts: ReadonlyMap<string, string>,
+  host: string | undefined,
+  requestLine: string,
+): ProxyTarget | undefined {
+  const integration = host && hosts.get(host.replace(/:\d+$/, '').toLowerCase())
+  return integration ? { integration, path: requestLine, base: '' } : undefined
 }
 
 /**

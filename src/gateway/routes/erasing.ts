@@ -15,6 +15,7 @@ const erasure = closed({
     .describe('Whose data: what the `subject` of a pipeline gave, or the key of a run.')
     .optional(),
   runIds: z.array(z.string().min(1).max(200)).max(MOST_RUNS).optional(),
+  tenant: z.string().min(1).max(200).describe('Only what is held for this tenant. Default: for all.').optional(),
   notEnded: z
     .enum(['refuse', 'cancel'])
     .describe('Runs that have not ended: leave and name them, or end them first. Default refuse.')
@@ -34,6 +35,7 @@ const report = z
     items: z.int(),
     erased: z.array(z.string()).describe('Ids of the runs that are erased now, or would be.'),
     refused: z.array(z.object({ runId: z.string(), why: z.string() })),
+    jobs: z.array(z.string()).describe('Under way, and their patch names it: they keep that until they end.'),
     scrubbed: z.boolean(),
     dryRun: z.boolean(),
   })
@@ -48,10 +50,11 @@ export function addErasing(add: Add): void {
     body: erasure,
     answers: { 200: { description: 'What was erased, and what was left.', schema: report } },
     async handle({ body, operations, principal }) {
-      const { subject, runIds, notEnded, dryRun, scrub = false } = body
+      const { subject, runIds, tenant, notEnded, dryRun, scrub = false } = body
       const request: EraseRequest = {
         ...(subject !== undefined && { subject }),
         ...(runIds && { runIds }),
+        ...(tenant !== undefined && { tenant }),
         ...(notEnded && { notEnded }),
         ...(dryRun && { dryRun }),
         scrub,

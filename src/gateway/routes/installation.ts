@@ -72,6 +72,17 @@ function addCredentialOrders(add: Add): void {
   })
   add({
     method: 'post',
+    path: '/v1/credentials/{name}/refresh',
+    scope: 'operate',
+    summary: 'Get a new token from the token endpoint now, once for all processes; never shown',
+    params: known.credentialParams,
+    answers: { 200: { description: 'When it was renewed, and until when it is good.', schema: known.refreshed } },
+    async handle({ params, operations }) {
+      return jsonAnswer(await operations.refreshCredential(params.name))
+    },
+  })
+  add({
+    method: 'post',
     path: '/v1/credentials/{name}/resume',
     scope: 'operate',
     summary: 'Lift what is held against a credential: it is tried again',

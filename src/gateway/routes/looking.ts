@@ -78,11 +78,11 @@ function addDeadLetters(add: Add): void {
     method: 'get',
     path: '/v1/dead-letters/groups',
     scope: 'read',
-    summary: 'Dead letters by cause, the largest group first',
+    summary: 'Dead letters and unknown outcomes by cause, the largest group first',
     query: schemas.groupsQuery,
     answers: { 200: { description: 'All groups.', schema: z.object({ groups: z.array(schemas.group) }) } },
     async handle({ query, operations }) {
-      return jsonAnswer({ groups: await operations.groups(filterOf(query)) })
+      return jsonAnswer({ groups: await operations.groups({ needsPerson: false, ...filterOf(query) }) })
     },
   })
 }
@@ -103,17 +103,19 @@ function addBooks(add: Add): void {
           groups: z.array(schemas.group),
           breakers: z.array(schemas.breaker).describe('Those that are not closed.'),
           lanes: z.array(schemas.lane).describe('Those that are suspended, or whose gate is closed.'),
+          disabledAddresses: z.array(schemas.disabledAddress).describe('Of callbacks.'),
         }),
       },
     },
     async handle({ query, operations, parts }) {
       const filter = filterOf(query)
       const nowMs = parts.clock.wallMs()
-      const [balance, groups, breakers, lanes] = await Promise.all([
+      const [balance, groups, breakers, lanes, disabledAddresses] = await Promise.all([
         operations.balance(filter),
         operations.groups(filter),
         operations.breakers(),
         operations.lanes(),
+        operations.disabledAddresses(),
       ])
       return jsonAnswer({
         balance,
@@ -121,6 +123,7 @@ function addBooks(add: Add): void {
         groups,
         breakers: breakers.filter(({ phase }) => phase !== 'closed'),
         lanes: lanes.filter(({ suspended, gateUntilMs }) => suspended !== undefined || gateUntilMs > nowMs),
+        disabledAddresses,
       })
     },
   })

@@ -4,6 +4,7 @@ import { closed } from '../../config/schema-parts.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import type { Json } from '../../core/json.ts'
 import type { ReplayReport, ReplayRequest } from '../../engine/api.ts'
+import { notDisabled } from '../../engine/callbacks/disabled-addresses.ts'
 import type { OperatorReceipt } from '../../ledger/port.ts'
 import { jsonAnswer, shownReplay } from '../present.ts'
 import { notFound } from '../problems.ts'
@@ -18,6 +19,7 @@ export function addOperating(add: Add): void {
   addDeadLetterOrders(add)
   addIntegrations(add)
   addBreakers(add)
+  addCallbacks(add)
 }
 
 const refusedItem = z.object({ itemId: z.string(), why: z.string() })
@@ -216,6 +218,34 @@ function addBreakers(add: Add): void {
     async handle({ params, operations }) {
       if (!(await operations.resetBreaker(params.key))) throw notFound('breaker', params.key)
       return jsonAnswer({ reset: params.key })
+    },
+  })
+}
+
+function addCallbacks(add: Add): void {
+  add({
+    method: 'get',
+    path: '/v1/callbacks/disabled',
+    scope: 'read',
+    summary: 'Addresses of callbacks that answered 410 Gone: nothing is sent there',
+    answers: {
+      200: { description: 'All of them.', schema: z.object({ disabled: z.array(schemas.disabledAddress) }) },
+    },
+    async handle({ operations }) {
+      return jsonAnswer({ disabled: await operations.disabledAddresses() })
+    },
+  })
+  add({
+    method: 'post',
+    path: '/v1/callbacks/{address}/enable',
+    scope: 'operate',
+    summary: 'Send callbacks to an address again; those that ended meanwhile are dead letters, to be replayed',
+    params: z.object({ address: z.string().min(1).max(100) }),
+    answers: { 200: { description: 'What it was.', schema: z.object({ enabled: schemas.disabledAddress }) } },
+    async handle({ params, operations }) {
+      const enabled = await operations.enableAddress(params.address)
+      if (!enabled) throw notDisabled(params.address)
+      return jsonAnswer({ enabled })
     },
   })
 }

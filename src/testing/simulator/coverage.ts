@@ -269,8 +269,13 @@ const API: Readonly<Record<ApiTroubleKind, true>> = {
   unauthorized: true,
   throttled: true,
 }
-/** No API of the simulator gives out tokens or calls by itself, no SDK runs in it, and nobody asks for jobs. */
-type NotSimulated = 'credential.renewed' | 'nested_retries.detected' | 'job.progressed' | `webhook.${string}`
+/** No API of the simulator gives out tokens or calls by itself, no SDK runs in it, and nobody asks for jobs or callbacks. */
+type NotSimulated =
+  | 'credential.renewed'
+  | 'nested_retries.detected'
+  | 'job.progressed'
+  | `webhook.${string}`
+  | `callback.${string}`
 const EVENTS: Readonly<Record<Exclude<EventName, NotSimulated>, true>> = {
   'run.accepted': true,
   'item.claimed': true,

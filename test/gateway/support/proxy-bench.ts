@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { newId } from '../../../src/core/ids.ts'
 import { createNodeProxy } from '../../../src/gateway/proxy/node.ts'
 import type { ProxyParts } from '../../../src/gateway/proxy/proxy.ts'
-import { hostTarget, proxyTarget } from '../../../src/gateway/proxy/target.ts'
+import { hostTarget, proxyHosts, proxyTarget } from '../../../src/gateway/proxy/target.ts'
 import { type ConfigInput, type Holdfast, holdfast } from '../../../src/index.ts'
 import { systemClock } from '../../../src/system/system-clock.ts'
 import { systemRandom } from '../../../src/system/system-random.ts'
@@ -41,7 +41,7 @@ export async function openProxy(
     onTrouble: (error) => troubles.push(error),
     ...more,
   }
-  const server = http.createServer(listener(parts))
+  const server = http.createServer(listener(parts, proxyHosts(Object.keys(integrations), 'api.localhost')))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -58,11 +58,11 @@ export async function openProxy(
   }
 }
 
-function listener(parts: ProxyParts): http.RequestListener {
+function listener(parts: ProxyParts, hosts: ReadonlyMap<string, string>): http.RequestListener {
   const proxy = createNodeProxy(parts)
   return (incoming, outgoing) => {
     const { url = '', headers } = incoming
-    const target = hostTarget(headers.host, 'api.localhost', url) ?? proxyTarget(url)
+    const target = hostTarget(hosts, headers.host, url) ?? proxyTarget(url)
     if (target) void proxy(incoming, outgoing, target, callerOf(incoming))
     else outgoing.writeHead(404).end('no route')
   }
