@@ -101,34 +101,25 @@ export function createReceiver(parts: ReceiverParts): WebhookReceiver {
     const verdict = verify({ ...request, url: publicUrl(settings, request.url) }, nowMs)
     if (!verdict.ok) return refuse(verdict.refused, NOT_BELIEVED)
     if (verdict.handshake) return greet(verdict.handshake)
-    if (verdict.events.length > 0) {
-      const stored = await store(
-        verdict.events.map((event) =>
-          incoming(parts, scheme.signatureHeaders, request, event, verdict.events.length, nowMs),
-        ),
-      )
-      if (!stored) return NOT_STORED
+    if (verdict.events.length === 0) return acknowledged
+    const incomingEvents = verdict.events.map((event) =>
+      incoming(parts, scheme.signatureHeaders, request, event, verdict.events.length, nowMs),
+    )
+    try {
+      const counts = await parts.accept(incomingEvents)
+      events.emit('webhook.received', clock.wallMs(), { source, provider, events: incomingEvents.length, ...counts })
+      return acknowledged
+    } catch (cause) {
+      const message = `${incomingEvents.length} events of ${source} could not be stored: ${messageOf(cause)}`
+      events.emit('engine.trouble', clock.wallMs(), { where: 'webhooks.accept', message, cause })
+      return NOT_STORED
     }
-    return acknowledged
   }
 
   async function greet(handshake: Handshake): Promise<PlainAnswer> {
     events.emit('webhook.handshake', clock.wallMs(), { source, provider, hasSecret: handshake.secret !== undefined })
     if (handshake.secret !== undefined) await parts.onSecret?.(handshake.secret)
     return { status: 200, headers: { 'content-type': handshake.contentType }, body: handshake.body }
-  }
-
-  /** False: the sender shall send it again. */
-  async function store(incomingEvents: readonly IncomingEvent[]): Promise<boolean> {
-    try {
-      const counts = await parts.accept(incomingEvents)
-      events.emit('webhook.received', clock.wallMs(), { source, provider, events: incomingEvents.length, ...counts })
-      return true
-    } catch (cause) {
-      const message = `${incomingEvents.length} events of ${source} could not be stored: ${messageOf(cause)}`
-      events.emit('engine.trouble', clock.wallMs(), { where: 'webhooks.accept', message, cause })
-      return false
-    }
   }
 
   const receiveFrom: WebhookReceiver['receiveFrom'] = async (head, read) => {

@@ -211,8 +211,8 @@ function prepare(target: Target, value: unknown, options: SubmitOptions = {}, te
   try {
     if (options.callback) parts.callbacks.check(options.callback)
     const input = text ?? toJson(value)
-    const bytes = Buffer.byteLength(input)
-    if (bytes > parts.maxPayloadBytes) return tooLarge(pipeline.name, bytes, parts.maxPayloadBytes)
+    const bytes = moreThan(parts.maxPayloadBytes, input)
+    if (bytes !== undefined) return tooLarge(pipeline.name, bytes, parts.maxPayloadBytes)
     // Text is compared as text: making it canonical would cost more than all the rest.
     const fingerprint = text === undefined ? fingerprintOfJson : sha256Hex
     return layOut(target, input, options, fingerprint)
@@ -221,6 +221,16 @@ function prepare(target: Target, value: unknown, options: SubmitOptions = {}, te
     throw error
   }
 }
+
+/** How many bytes a text has, where those are more than the limit. They are only counted where they may be. */
+function moreThan(limitBytes: number, text: string): number | undefined {
+  if (text.length * MOST_BYTES_PER_UNIT <= limitBytes) return undefined
+  const bytes = Buffer.byteLength(text)
+  return bytes > limitBytes ? bytes : undefined
+}
+
+/** Of UTF-8, for what is one unit of a string. */
+const MOST_BYTES_PER_UNIT = 3
 
 function layOut(
   { parts, pipeline, nowMs, itemsFor }: Target,

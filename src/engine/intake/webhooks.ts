@@ -64,10 +64,16 @@ async function handIn(parts: SubmitParts, { pipeline }: WebhookSettings, context
   throw receipt?.error ?? new Error('no receipt')
 }
 
+interface IntakeParts {
+  readonly parts: SubmitParts
+  readonly settings: WebhookSettings
+  /** There is work. */
+  readonly wake: () => void
+}
+
 /** All or nothing: events of one request are stored in one transaction, which other requests share (group commit). */
-export async function acceptEvents(
-  parts: SubmitParts,
-  settings: WebhookSettings,
+async function acceptEvents(
+  { parts, settings, wake }: IntakeParts,
   events: readonly IncomingEvent[],
 ): Promise<AcceptedEvents> {
   const unlimited = withoutLimit(parts)
@@ -87,6 +93,7 @@ export async function acceptEvents(
     if (isHoldfastError(prepared[index])) unreadable++
     announce(parts, runs[index] as NewRun, receipt)
   }
+  wake()
   return { accepted, duplicates: receipts.length - accepted, changed, unreadable }
 }
 
@@ -132,11 +139,7 @@ export function createWebhookDesk({ webhooks, clock, events, submitParts, wake }
         settings,
         clock,
         events,
-        async accept(incoming) {
-          const accepted = await acceptEvents(submitParts(), settings, incoming)
-          wake()
-          return accepted
-        },
+        accept: (incoming) => acceptEvents({ parts: submitParts(), settings, wake }, incoming),
       })
     },
   }

@@ -66,7 +66,7 @@ export function createLedger(parts: LedgerParts): Ledger {
   const places = preparePlaces(database, tally)
   const dependents = prepareDependents(database, tally, places)
   const turns = prepareTurns(database, { dependents, places, tally })
-  const { submit, forgetNumbers } = prepareSubmit(database, { names, tally, turns })
+  const submitting = prepareSubmit(database, { names, tally, turns })
   const leases = prepareLeases(database)
   const leasing = prepareLeasing(database, { attempts, known, leases, names, tally })
   const claims = prepareClaims(database, { names, leases, leasing })
@@ -82,15 +82,15 @@ export function createLedger(parts: LedgerParts): Ledger {
   let ownCommits = 0
   const version = shared ? () => shared.commits - ownCommits : prepareVersion(database)
   const watcher = createWatcher(version, clock, parts.watchEveryMs)
-  const { write, close } = createWriter({
+  const writer = createWriter({
     database,
     clock,
     store: description,
     busyTimeoutMs: parts.busyTimeoutMs,
     beforeCommit: () => {
+      submitting.beforeCommit()
       tally.write()
       leases.write()
-      forgetNumbers()
       failures.endTransaction()
       ownCommits += 1
       if (shared) shared.commits += 1
@@ -98,7 +98,7 @@ export function createLedger(parts: LedgerParts): Ledger {
     afterRollback: () => {
       tally.drop()
       leases.drop()
-      forgetNumbers()
+      submitting.afterRollback()
       failures.forget()
       names.forget()
       known.forget()
@@ -106,6 +106,14 @@ export function createLedger(parts: LedgerParts): Ledger {
   })
 
   let isClosed = false
+
+  /** Everything but `submit`. */
+  function write<Result>(work: () => Result): Promise<Result> {
+    return writer.write(() => {
+      submitting.writeItems()
+      return work()
+    })
+  }
 
   /** Reads see what is committed; a promise that was resolved is. */
   async function read<Result>(work: () => Result): Promise<Result> {
@@ -119,7 +127,7 @@ export function createLedger(parts: LedgerParts): Ledger {
 
   async function closeAll(): Promise<void> {
     watcher.stop()
-    await close()
+    await writer.close()
     isClosed = true
     if (database.isOpen && !shared) database.close()
   }
@@ -133,7 +141,7 @@ export function createLedger(parts: LedgerParts): Ledger {
       } catch (error) {
         return Promise.reject(error)
       }
-      return write(() => submit(runs))
+      return writer.write(() => submitting.submit(runs))
     },
     channels: () => read(claims.channels),
     countDue: (asked, nowMs) => read(() => claims.countDue(asked, nowMs)),

@@ -33,7 +33,8 @@ const BUSY_WAIT_MS = 10
 const BUSY_RETRY_DELAY_MS = 20
 /** Pages of the write-ahead log before it is copied back: 4 MiB. A log that is soon written over need not grow, which is dear. */
 const CHECKPOINT_PAGES = 1000
-const CACHE_KIBIBYTES = 65_536
+/** More is not faster: what was written is seldom read again soon, and memory that is touched for the first time is slow. */
+const CACHE_KIBIBYTES = 16_384
 
 /**
  * Opens the store, and brings it to the newest schema. Any number of processes of one machine may open one file.

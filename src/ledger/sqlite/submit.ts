@@ -1,20 +1,20 @@
 import { itemId } from '../../core/ids.ts'
-import { dependentsOf, idTaken } from '../new-runs.ts'
-import type { NewItem, NewRun, SubmitReceipt, SupersededItem } from '../port.ts'
-import { unmetOf } from '../turns.ts'
+import { idTaken } from '../new-runs.ts'
+import type { NewRun, SubmitReceipt, SupersededItem } from '../port.ts'
 import { type Database, prepare } from './connection.ts'
 import type { Names } from './names.ts'
+import { dependentsText, prepareNewItems } from './new-items.ts'
 import type { Tally } from './tally.ts'
 import type { Turns } from './turns.ts'
-
-/** About what the columns of a lease and of an end take that a new item does not have yet; see `items.room`. */
-const ROOM_FOR_A_LIFE_BYTES = 28
 
 export interface Submit {
   /** `submit` of the port, to be called inside a transaction with runs that `assertRuns` let through. */
   submit(runs: readonly NewRun[]): SubmitReceipt[]
+  /** To be called before anything else looks at items: some of those that were submitted in this transaction may not be written yet. */
+  writeItems(): void
   /** At the end of each transaction: the next numbers may be taken by another process. */
-  forgetNumbers(): void
+  beforeCommit(): void
+  afterRollback(): void
 }
 
 export interface SubmitParts {
@@ -24,6 +24,7 @@ export interface SubmitParts {
 }
 
 export function prepareSubmit(database: Database, { names, tally, turns }: SubmitParts): Submit {
+  const items = prepareNewItems(database, names, tally)
   const selectNext = prepare<{ next: number }>(database, 'SELECT coalesce(max(no), 0) + 1 AS next FROM items')
   const insertRun = prepare(
     database,
@@ -35,18 +36,6 @@ export function prepareSubmit(database: Database, { names, tally, turns }: Submi
     database,
     `INSERT INTO runs (no, id, flow, book, item_count, created_at_ms, input) VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT DO NOTHING`,
-  )
-  // The only step of its run waits for none, and none for it: the usual case, with fewer values to bind.
-  const insertOnlyItem = prepare(
-    database,
-    `INSERT INTO items (no, run, step, channel, book, state, due_at_ms, optional, unmet, updated_at_ms, room)
-     VALUES (?1, ?1, ?2, ?3, ?4, 'queued', ?5, ?6, 0, ?7, zeroblob(${ROOM_FOR_A_LIFE_BYTES}))`,
-  )
-  const insertItem = prepare(
-    database,
-    `INSERT INTO items (no, run, step, channel, book, state, due_at_ms, optional, unmet, updated_at_ms, not_before_ms,
-       "after", dependents, room)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, zeroblob(${ROOM_FOR_A_LIFE_BYTES}))`,
   )
   const selectKnown = prepare<{ id: string; input_fingerprint: string }>(
     database,
@@ -63,8 +52,9 @@ export function prepareSubmit(database: Database, { names, tally, turns }: Submi
     const no = nextNumber
     nextNumber += run.items.length
     const only = run.items.length === 1 ? run.items[0] : undefined
-    if (only && !only.turn) insertOne(no, book, run, only)
-    else if (insertItems(no, book, run)) {
+    if (only && !only.turn) items.addOnly(no, book, run, only)
+    else {
+      items.addAll(no, book, run)
       const superseded = takePlaces(no, book, run)
       if (superseded.length > 0) return { outcome: 'accepted', runId: run.id, superseded }
     }
@@ -102,40 +92,6 @@ export function prepareSubmit(database: Database, { names, tally, turns }: Submi
     return insertRun.run(...values).changes === 1
   }
 
-  function insertOne(no: number, book: number, run: NewRun, item: NewItem): void {
-    const { step, lane, endpoint, dueAtMs, optional } = item
-    insertOnlyItem.run(no, step, names.channel(lane, endpoint), book, dueAtMs, optional ? 1 : 0, run.createdAtMs)
-    tally.accept(book, 'queued', 1)
-  }
-
-  /** True where some of them take places in the order of their entities. */
-  function insertItems(no: number, book: number, run: NewRun): boolean {
-    let ordered = false
-    for (const [position, item] of run.items.entries()) {
-      const unmet = unmetOf(item)
-      const waits = unmet > 0
-      ordered ||= item.turn !== undefined
-      const state = waits ? 'waiting' : 'queued'
-      insertItem.run(
-        no + position,
-        no,
-        item.step,
-        names.channel(item.lane, item.endpoint),
-        book,
-        state,
-        waits ? null : item.dueAtMs,
-        item.optional ? 1 : 0,
-        unmet,
-        run.createdAtMs,
-        waits && item.dueAtMs > run.createdAtMs ? item.dueAtMs : null,
-        item.after.length > 0 ? JSON.stringify(item.after) : null,
-        dependentsText(item.step, run.items),
-      )
-      tally.accept(book, state, 1)
-    }
-    return ordered
-  }
-
   function receiptOfKnown(run: NewRun, flow: number): SubmitReceipt {
     const known = run.key === undefined ? undefined : selectKnown.get(run.key, flow)
     if (!known) throw idTaken(run)
@@ -145,7 +101,13 @@ export function prepareSubmit(database: Database, { names, tally, turns }: Submi
 
   return {
     submit: (runs) => runs.map(submitOne),
-    forgetNumbers: () => {
+    writeItems: items.write,
+    beforeCommit() {
+      items.write()
+      nextNumber = undefined
+    },
+    afterRollback() {
+      items.drop()
       nextNumber = undefined
     },
   }
@@ -154,9 +116,4 @@ export function prepareSubmit(database: Database, { names, tally, turns }: Submi
 function labelsText(labels: NewRun['labels']): string | null {
   for (const _label in labels) return JSON.stringify(labels)
   return null
-}
-
-function dependentsText(step: string, items: readonly NewItem[]): string | null {
-  const dependents = dependentsOf(step, items)
-  return dependents.length === 0 ? null : JSON.stringify(dependents)
 }
