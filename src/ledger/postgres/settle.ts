@@ -56,7 +56,7 @@ export function prepareSettle(
     const rows = await write(session, placed)
     const settled = new Map(rows.map((row) => [row.place, row]))
     const done = entries.filter((_, place) => settled.has(place)).map((entry) => entry.settlement)
-    for (const { itemId } of done) known.forget(itemId)
+    for (const { settlement } of entries) known.forget(settlement.itemId)
     await effects.end(
       session,
       done.flatMap(({ effect, tenant, itemId: owner }) => (effect ? [{ ...effect, tenant, owner }] : [])),
