@@ -12,12 +12,15 @@ function storeAt(place: string): string {
   return place.startsWith('postgres:') ? place : `sqlite:${place}`
 }
 
-/** What several workers may have of a step together; each of them runs `concurrency` at a time, and claims some ahead. */
-const AHEAD = 500
+/**
+ * What several workers may have of a step together; each of them runs `concurrency` at a time and claims some ahead, and what is
+ * being settled has its places for that long. A step whose API has a limit would be given less.
+ */
+const AHEAD = 5000
 
 function pipelineOf({ concurrency, failures, onStarted }: QueueOptions) {
   return definePipeline<Payload>('lead').step('work', {
-    concurrency: concurrency + Math.max(AHEAD, concurrency),
+    concurrency: concurrency + AHEAD,
     safe: true,
     backoff: { base: 0, jitter: 'none' },
     run: ({ attempt, input }) => {

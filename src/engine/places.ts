@@ -58,6 +58,8 @@ export interface PlacesParts<Claim> {
 const SLICE = 100
 /** The cost of a transaction is little beside so many items. */
 const MOST_AHEAD = 500
+/** Of what is claimed ahead: the least with which claims are worth to be made smaller than they could be. */
+const WORTH_HALVING = 100
 
 export function createPlaces<Claim extends Placeable>(parts: PlacesParts<Claim>): Places<Claim> {
   const { concurrency, clock, catalog } = parts
@@ -136,7 +138,14 @@ export function createPlaces<Claim extends Placeable>(parts: PlacesParts<Claim>)
   }
 
   return {
-    room: () => concurrency + ahead - taken,
+    room() {
+      const most = concurrency + ahead
+      if (ahead < WORTH_HALVING) return most - taken
+      const left = most - taken
+      // In halves: what is claimed is not what there is to run meanwhile. And not in crumbs while there is something to run.
+      if (queue.length > 0 && left < most / 4) return 0
+      return Math.min(left, Math.ceil(most / 2))
+    },
     free: () => concurrency - taken,
     admit(claims) {
       if (taken === 0) pace.startAnew(clock.monotonicMs())

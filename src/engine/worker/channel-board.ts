@@ -78,6 +78,8 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   let hinted = false
   let rationed = false
   let guessed = false
+  /** What rests because it gave nothing may have something now: a claim and what queued it may have met in the store. */
+  let queuedHere = false
 
   async function refresh(): Promise<void> {
     if (!dirty) return
@@ -90,6 +92,8 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       return
     }
     dirty = false
+    if (queuedHere) endRests()
+    queuedHere = false
     const due = new Map<string, Channel>()
     for (const { lane, endpoint, earliestDueMs } of await ledger.channels()) {
       if (parts.onlyLanes && !parts.onlyLanes.has(lane)) continue
@@ -222,7 +226,11 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
 
   function markDirty(): void {
     dirty = true
-    // A closer look is wanted now; health answers anew.
+    endRests()
+  }
+
+  /** A closer look is wanted now; health answers anew. */
+  function endRests(): void {
     for (const channel of channels.values()) channel.notBeforeMs = Math.min(channel.notBeforeMs, clock.wallMs())
   }
 
@@ -237,7 +245,9 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       add(laneInFlight, lane, -1)
     },
     settled(_item, settlement, receipt) {
-      if (receipt.outcome === 'settled' && (receipt.queued.length > 0 || isBackSoon(settlement))) dirty = true
+      if (receipt.outcome !== 'settled') return
+      if (receipt.queued.length > 0) queuedHere = true
+      if (receipt.queued.length > 0 || isBackSoon(settlement)) dirty = true
     },
     markDirty,
     hint() {

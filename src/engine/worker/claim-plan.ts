@@ -37,6 +37,8 @@ interface Turn {
  * order in which they got their last place.
  */
 export function planClaims(candidates: readonly ClaimCandidate[], capacity: number): PlannedClaim[] {
+  const [only, ...others] = candidates
+  if (only && others.length === 0) return planAlone(only, capacity)
   const lanes = groupByLane(candidates)
   const served = new Set<LaneTurns>()
   let left = capacity
@@ -80,6 +82,12 @@ export function afterTurn<Channel extends { readonly lane: string; readonly endp
     return [...lane.channels.filter((channel) => !wasServed(channel)), ...lane.channels.filter(wasServed)]
   })
   return [...waiting, ...atTheBack]
+}
+
+/** Nobody to take turns with. */
+function planAlone(candidate: ClaimCandidate, capacity: number): PlannedClaim[] {
+  const taken = Math.min(capacity, candidate.limit, candidate.laneConcurrency - candidate.laneInFlight)
+  return taken > 0 ? [toPlanned({ candidate, taken })] : []
 }
 
 interface LaneTurns {

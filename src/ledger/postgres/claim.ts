@@ -21,10 +21,17 @@ export interface Claims {
   extendLeases(fences: readonly Fence[], leaseUntilMs: number): Promise<Fence[]>
 }
 
+interface PlannedChannel extends ChannelName {
+  /** Its number. */
+  readonly laneNumber: number
+  readonly limit: number
+  readonly laneConcurrency: number
+}
+
 export interface ClaimPlan {
   readonly nowMs: number
   /** By their numbers. */
-  readonly channels: ReadonlyMap<number, ChannelName>
+  readonly channels: ReadonlyMap<number, PlannedChannel>
   /** Their numbers. */
   readonly lanes: readonly number[]
   readonly values: readonly SqlValue[]
@@ -34,7 +41,7 @@ export interface ClaimPlan {
 const MOST = 1e9
 /** What one claim brings of one channel. */
 const LARGEST_CLAIM = 10_000
-const NOWHERE: ChannelName = { lane: '', endpoint: '' }
+const NOWHERE = { lane: '', endpoint: '', laneNumber: 0 }
 /** So that the row of a lease stays small enough to be changed in its place. */
 const ITEMS_PER_LEASE = 200
 
@@ -114,11 +121,12 @@ export function prepareClaims(
   function claimedOf<Row extends ClaimedRow>(
     rows: readonly Row[],
     nowMs: number,
-    channelOf: (row: Row) => ChannelName,
+    channelOf: (row: Row) => Pick<PlannedChannel, 'lane' | 'endpoint' | 'laneNumber'>,
   ): ClaimedItem[] {
     return inOrder(rows).map((row) => {
-      const item = toClaimed(row, { channel: channelOf(row), nowMs })
-      knownRuns.remember(item.itemId, row.run)
+      const channel = channelOf(row)
+      const item = toClaimed(row, { channel, nowMs })
+      knownRuns.remember(item.itemId, row.run, channel.laneNumber)
       return item
     })
   }
@@ -127,21 +135,19 @@ export function prepareClaims(
     await names.find(request.channels)
     const asked = request.channels.flatMap((channel) => {
       const numbers = names.channel(channel.lane, channel.endpoint)
-      return numbers && channel.limit > 0
-        ? [{ ...channel, name: channel, number: numbers.channel, lane: numbers.lane }]
-        : []
+      return numbers && channel.limit > 0 ? [{ ...channel, number: numbers.channel, laneNumber: numbers.lane }] : []
     })
     if (asked.length === 0) return undefined
     return {
       nowMs: request.nowMs,
-      channels: new Map(asked.map(({ number, name }) => [number, name])),
-      lanes: [...new Set(asked.map((channel) => channel.lane))],
+      channels: new Map(asked.map((channel) => [channel.number, channel])),
+      lanes: [...new Set(asked.map((channel) => channel.laneNumber))],
       values: [
         request.nowMs,
         request.leaseUntilMs,
         request.workerId,
         column(asked, (channel) => channel.number),
-        column(asked, (channel) => channel.lane),
+        column(asked, (channel) => channel.laneNumber),
         column(asked, (channel) => Math.min(channel.limit, LARGEST_CLAIM)),
         column(asked, (channel) => Math.min(channel.laneConcurrency, MOST)),
       ],
@@ -164,7 +170,7 @@ export function prepareClaims(
       lock: `SELECT 1 FROM ${s}.turns WHERE name = 'reclaim' FOR UPDATE`,
       emptyIsNothing: true,
     })
-    return claimedOf(rows, nowMs, (row) => row)
+    return claimedOf(rows, nowMs, (row) => ({ ...row, laneNumber: names.channel(row.lane, row.endpoint)?.lane ?? 0 }))
   }
 
   async function extendLeases(fences: readonly Fence[], leaseUntilMs: number): Promise<Fence[]> {

@@ -14,6 +14,8 @@ export interface CoalesceOptions<Job, Result> {
   readonly mostUnderWay: number
   /** What a group may weigh; a job that weighs more goes alone. */
   readonly largestGroup: number
+  /** Of what waits, what may go now, in its order; nothing: it waits for the end of something that is under way. Default: all. */
+  readonly select?: (waiting: readonly Job[], underWay: readonly Job[]) => readonly Job[]
   readonly weightOf: (job: Job) => number
   /** One result per job, in order. */
   readonly write: (jobs: readonly Job[]) => Promise<readonly Result[]>
@@ -35,18 +37,19 @@ export function createCoalescer<Job, Result>(options: CoalesceOptions<Job, Resul
   const { clock } = options
   let queue: Entry<Job, Result>[] = []
   let scheduled = false
-  const underWay = new Set<Promise<void>>()
+  const underWay = new Map<Promise<void>, readonly Entry<Job, Result>[]>()
 
   function flush(): void {
     scheduled = false
     while (queue.length > 0 && underWay.size < options.mostUnderWay) {
       const group = takeGroup()
+      if (group.length === 0) return
       const writing = writeGroup(group).then(() => {
         underWay.delete(writing)
         // In the next turn: what is asked for because of the answers goes along with what has waited for them.
         schedule()
       })
-      underWay.add(writing)
+      underWay.set(writing, group)
     }
   }
 
@@ -56,20 +59,28 @@ export function createCoalescer<Job, Result>(options: CoalesceOptions<Job, Resul
     clock.nextTurn(flush)
   }
 
-  function takeGroup(): Entry<Job, Result>[] {
+  function takeGroup(): readonly Entry<Job, Result>[] {
+    const ready = readyNow()
     let weight = 0
-    const end = queue.findIndex(({ job }, index) => {
+    const end = ready.findIndex(({ job }, index) => {
       weight += options.weightOf(job)
       return index > 0 && weight > options.largestGroup
     })
-    const group = end === -1 ? queue : queue.slice(0, end)
-    queue = end === -1 ? [] : queue.slice(end)
+    const group = end === -1 ? ready : ready.slice(0, end)
+    const taken = new Set(group)
+    queue = queue.filter((entry) => !taken.has(entry))
     return group
+  }
+
+  function readyNow(): readonly Entry<Job, Result>[] {
+    if (!options.select) return queue
+    const ready = new Set(options.select(queue.map(jobOf), [...underWay.values()].flat().map(jobOf)))
+    return queue.filter(({ job }) => ready.has(job))
   }
 
   async function writeGroup(group: readonly Entry<Job, Result>[]): Promise<void> {
     try {
-      const results = await options.write(group.map(({ job }) => job))
+      const results = await options.write(group.map(jobOf))
       for (const [index, { resolve }] of group.entries()) resolve(results[index] as Result)
     } catch (error) {
       if (group.length === 1 || isOfTheStore(error)) {
@@ -91,10 +102,14 @@ export function createCoalescer<Job, Result>(options: CoalesceOptions<Job, Resul
     async idle() {
       while (queue.length > 0 || underWay.size > 0) {
         if (underWay.size === 0) flush()
-        await Promise.all(underWay)
+        await Promise.all(underWay.keys())
       }
     },
   }
+}
+
+function jobOf<Job>({ job }: Entry<Job, never>): Job {
+  return job
 }
 
 const OF_THE_STORE: ReadonlySet<string> = new Set(

@@ -117,12 +117,18 @@ export function column<Entry>(
   pick: (entry: Entry, index: number) => Scalar | undefined,
 ): Column {
   let said = false
+  let index = 0
+  let before: Scalar | undefined
+  let element = ''
   let text = '{'
-  for (const [index, entry] of entries.entries()) {
+  for (const entry of entries) {
     const value = pick(entry, index) ?? null
     if (value !== null) said = true
-    if (index > 0) text += ','
-    text += toElement(value)
+    // Neighbours often say the same, and large numbers are dear to write.
+    if (value !== before) element = toElement(value)
+    before = value
+    text += index === 0 ? element : `,${element}`
+    index += 1
   }
   return said ? `${text}}` : null
 }

@@ -83,6 +83,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
     ...parts,
     claims,
     settle: prepareSettle(s, { effects, lanes, knownRuns, turns }),
+    knownRuns,
     announcement: watcher.announcement,
   })
   const selectTime = prepare<{ now_ms: number }>(

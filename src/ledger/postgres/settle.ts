@@ -33,6 +33,8 @@ interface SucceededRow {
 interface Placed extends TimedSettlement {
   readonly place: number
   readonly at: NonNullable<ReturnType<typeof parseItemId>>
+  /** The number of its run, where it was claimed here. */
+  readonly knownRun: number | undefined
 }
 
 const LEASE_LOST: SettleReceipt = { outcome: 'lease_lost' }
@@ -52,11 +54,11 @@ export function prepareSettle(
   const succeedAll = prepare<SucceededRow>(succeedText(s))
 
   async function settle(session: Session, entries: readonly TimedSettlement[]): Promise<SettleReceipt[]> {
-    const placed = firstOfEach(entries)
+    const placed = firstOfEach(entries, known)
     const rows = await write(session, placed)
-    const settled = new Map(rows.map((row) => [row.place, row]))
-    const done = entries.filter((_, place) => settled.has(place)).map((entry) => entry.settlement)
-    for (const { itemId } of done) known.forget(itemId)
+    const settled = byPlace(rows)
+    const done = entries.filter((_, place) => settled[place]).map((entry) => entry.settlement)
+    for (const { settlement } of entries) known.forget(settlement.itemId)
     await effects.end(
       session,
       done.flatMap(({ effect, tenant, itemId: owner }) => (effect ? [{ ...effect, tenant, owner }] : [])),
@@ -65,10 +67,9 @@ export function prepareSettle(
       session,
       done.flatMap(({ gate }) => (gate ? [gate] : [])),
     )
-    const byPlace = new Map(placed.map((entry) => [entry.place, entry]))
-    const { queued, superseded } = await follow(session, byPlace, rows)
+    const { queued, superseded } = await follow(session, byPlace(placed), rows)
     return entries.map((_, place) => {
-      const row = settled.get(place)
+      const row = settled[place]
       if (!row) return LEASE_LOST
       const state = superseded.has(place) ? 'superseded' : (row.state as ItemState)
       return { outcome: 'settled', state, queued: queued.get(place) ?? NOTHING }
@@ -80,8 +81,8 @@ export function prepareSettle(
     const plain = placed.filter(({ settlement }) => isPlainSuccess(settlement))
     const others = plain.length === placed.length ? [] : placed.filter(({ settlement }) => !isPlainSuccess(settlement))
     const [succeeded, rows] = await Promise.all([
-      plain.length === 0 ? [] : session.rows(succeedAll, successColumns(plain, known)),
-      others.length === 0 ? [] : session.rows(settleAll, settlementColumns(others, known)),
+      plain.length === 0 ? [] : session.rows(succeedAll, successColumns(plain)),
+      others.length === 0 ? [] : session.rows(settleAll, settlementColumns(others)),
     ])
     return [...rows, ...succeeded.flatMap((answer) => settledOf(plain, answer))]
   }
@@ -89,13 +90,13 @@ export function prepareSettle(
   /** What each settlement has queued, told to the last of those that were needed, and which of them were superseded. */
   async function follow(
     session: Session,
-    byPlace: ReadonlyMap<number, Placed>,
+    placed: readonly (Placed | undefined)[],
     rows: readonly SettledRow[],
   ): Promise<{ queued: ReadonlyMap<number, string[]>; superseded: ReadonlySet<number> }> {
     const queued = new Map<number, string[]>()
     const superseded = new Set<number>()
     const concerned = rows.flatMap((row) => {
-      const entry = row.releases || row.takes_along || row.entity !== null ? byPlace.get(row.place) : undefined
+      const entry = row.releases || row.takes_along || row.entity !== null ? placed[row.place] : undefined
       if (!entry) return []
       return [{ ...row, ...entry, tenant: entry.settlement.tenant, step: entry.at.step, run_id: entry.at.runId }]
     })
@@ -208,21 +209,33 @@ function leasesReturned(s: string): string {
     WHERE l.channel = n.channel AND l.slot = n.lease)`
 }
 
+function byPlace<Row extends { readonly place: number }>(rows: readonly Row[]): (Row | undefined)[] {
+  const placed: (Row | undefined)[] = []
+  for (const row of rows) placed[row.place] = row
+  return placed
+}
+
 /**
  * Each lease is settled once: whoever comes later with the same token has lost it. In the order in which everybody takes
  * several items (see `extendLeases`).
  */
-function firstOfEach(entries: readonly TimedSettlement[]): Placed[] {
+function firstOfEach(entries: readonly TimedSettlement[], known: KnownRuns): Placed[] {
   const seen = new Set<string>()
   const placed: Placed[] = []
-  for (const [place, { settlement, nowMs }] of entries.entries()) {
-    const fence = `${settlement.itemId}#${settlement.token}`
+  let place = -1
+  for (const { settlement, nowMs } of entries) {
+    place += 1
     const at = parseItemId(settlement.itemId)
-    if (!at || seen.has(fence)) continue
-    seen.add(fence)
-    placed.push({ place, at, settlement, nowMs })
+    if (!at || (seen.has(settlement.itemId) && placed.some((other) => isOfSameLease(other.settlement, settlement))))
+      continue
+    seen.add(settlement.itemId)
+    placed.push({ place, at, knownRun: known.runOf(settlement.itemId), settlement, nowMs })
   }
   return placed.sort((a, b) => (a.settlement.itemId < b.settlement.itemId ? -1 : 1))
+}
+
+function isOfSameLease(one: Settlement, other: Settlement): boolean {
+  return one.itemId === other.itemId && one.token === other.token
 }
 
 function isPlainSuccess({ to, attempt, memo, deferral }: Settlement): boolean {
@@ -239,13 +252,13 @@ function settledOf(plain: readonly Placed[], { places, following }: SucceededRow
   })
 }
 
-function successColumns(entries: readonly Placed[], known: KnownRuns): Column[] {
+function successColumns(entries: readonly Placed[]): Column[] {
   const of = (pick: (settlement: Settlement) => Scalar | undefined) =>
     column(entries, ({ settlement }) => pick(settlement))
   return [
-    of(({ itemId }) => known.runOf(itemId)),
+    column(entries, ({ knownRun }) => knownRun),
     steadyColumn(entries, ({ settlement }) => settlement.tenant),
-    column(entries, ({ at, settlement }) => (known.runOf(settlement.itemId) === undefined ? at.runId : null)),
+    column(entries, ({ at, knownRun }) => (knownRun === undefined ? at.runId : null)),
     steadyColumn(entries, ({ at }) => at.step),
     of(({ token }) => token),
     steadyColumn(entries, ({ nowMs }) => nowMs),
@@ -259,7 +272,7 @@ function successColumns(entries: readonly Placed[], known: KnownRuns): Column[] 
   ]
 }
 
-function settlementColumns(entries: readonly Placed[], known: KnownRuns): Column[] {
+function settlementColumns(entries: readonly Placed[]): Column[] {
   const of = (pick: (settlement: Settlement, nowMs: number) => Scalar | undefined) =>
     column(entries, (entry) => pick(entry.settlement, entry.nowMs))
   return [
@@ -280,7 +293,7 @@ function settlementColumns(entries: readonly Placed[], known: KnownRuns): Column
     ...deadLetterColumns(of),
     ...attemptColumns(of),
     column(entries, ({ place }) => place),
-    of(({ itemId }) => known.runOf(itemId)),
+    column(entries, ({ knownRun }) => knownRun),
   ]
 }
 

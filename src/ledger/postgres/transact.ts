@@ -113,24 +113,27 @@ export function createTransactor(options: TransactOptions): Transactor {
     idle_in_transaction_session_timeout: String(IDLE_TIMEOUT_MS),
     synchronous_commit: options.synchronousCommit,
   }
-  const configure = {
-    index: settingStatement({ ...safety, ...PLANS }, ['holdfast.slot']),
-    hash: settingStatement({ ...safety, ...HASH_PLANS }, ['holdfast.slot']),
+  const marking = `INSERT INTO ${schema}.commits AS c (writer, slot, number, at_ms) VALUES ($2, $3, $4, $5)
+    ON CONFLICT (writer, slot) DO UPDATE SET number = excluded.number, at_ms = excluded.at_ms`
+  const open = {
+    index: settingStatement({ ...safety, ...PLANS }, { given: 'holdfast.slot', along: marking }),
+    hash: settingStatement({ ...safety, ...HASH_PLANS }, { given: 'holdfast.slot', along: marking }),
   }
   const configureProbe = settingStatement({ ...PLANS, statement_timeout: String(options.statementTimeoutMs) })
   const configureSnapshot = settingStatement({ ...PLANS, statement_timeout: '0' })
-  const mark = prepare(
-    `INSERT INTO ${schema}.commits AS c (writer, slot, number, at_ms) VALUES ($1, $2, $3, $4)
-     ON CONFLICT (writer, slot) DO UPDATE SET number = excluded.number, at_ms = excluded.at_ms`,
-  )
 
   /** Sends it all; what is awaited is that all of it was well. */
   function begin(session: Session, slot: Slot, { joins = 'index', lock }: Begin): Promise<unknown> {
     const more = options.settings?.()
     return Promise.all([
       session.run(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE${more ? `; ${more}` : ''}`),
-      session.rows(configure[joins], [String(tallySlot(writer, slot.index))]),
-      session.rows(mark, [writer, slot.index, slot.number, clock.wallMs()]),
+      session.rows(open[joins], [
+        String(tallySlot(writer, slot.index)),
+        writer,
+        slot.index,
+        slot.number,
+        clock.wallMs(),
+      ]),
       lock === undefined ? undefined : session.run(lock),
     ])
   }
@@ -334,14 +337,19 @@ async function committed<Result>(answer: string | Promise<string>, result: Resul
   }
 }
 
-/** Settings for the rest of a transaction, in one statement whose plan is kept; `given` are its parameters. */
+/**
+ * Settings for the rest of a transaction, in one statement whose plan is kept.
+ * @param more the setting that is the statement's first parameter, and a command that goes along: what is one statement less
+ *   is as much as an item less, on both sides
+ */
 function settingStatement(
   settings: Readonly<Record<string, string>>,
-  given: readonly string[] = [],
+  more?: { readonly given: string; readonly along: string },
 ): Statement<object> {
   const fixed = Object.entries(settings).map(([name, value]) => `set_config('${name}', '${value}', true)`)
-  const open = given.map((name, index) => `set_config('${name}', $${index + 1}, true)`)
-  return prepare(`SELECT num_nulls(${[...fixed, ...open].join(', ')})`)
+  const open = more ? [`set_config('${more.given}', $1, true)`] : []
+  const along = more ? `WITH along AS (${more.along}) ` : ''
+  return prepare(`${along}SELECT num_nulls(${[...fixed, ...open].join(', ')})`)
 }
 
 async function rolledBack(client: PooledClient): Promise<boolean> {

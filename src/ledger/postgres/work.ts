@@ -1,12 +1,14 @@
 /**
  * `claim` and `settle` of the port, in one: what ended and what begins instead is one transaction, so one commit, and a
- * claim finds free every place whose settlement was asked for before it.
+ * claim finds free every place whose settlement was asked for before it. Two of them are under way where there is so much to do
+ * that the server would else wait for this process, and this process for the server.
  */
 import type { Clock } from '../../core/clock.ts'
 import type { ClaimedItem, ClaimRequest, Settlement, SettleReceipt } from '../port.ts'
 import type { ClaimPlan, Claims } from './claim.ts'
 import { createCoalescer } from './coalesce.ts'
 import { column, prepare, type Session } from './connection.ts'
+import type { KnownRuns } from './known-runs.ts'
 import type { Settle } from './settle.ts'
 import type { Transactor } from './transact.ts'
 
@@ -23,6 +25,7 @@ export interface WorkParts {
   readonly transactor: Transactor
   readonly claims: Claims
   readonly settle: Settle
+  readonly knownRuns: KnownRuns
   /** Commands that tell others that a settlement has made work due. */
   readonly announcement: () => string | undefined
 }
@@ -39,12 +42,13 @@ interface Done {
 }
 
 const NOTHING: Done = { receipts: [], claimed: [] }
-/** One after the other: a claim beside the settlements before it would find their places taken. */
-const MOST_UNDER_WAY = 1
+const MOST_UNDER_WAY = 2
 const LARGEST_GROUP = 1000
+/** Settlements that are worth a transaction beside another: each costs as much as some twenty of them. */
+const WORTH_A_GROUP = 100
 
 export function createWork(parts: WorkParts): Work {
-  const { schema: s, clock, transactor, claims, announcement } = parts
+  const { schema: s, clock, transactor, claims, knownRuns, announcement } = parts
   // In the order of their numbers, as everybody does who takes several.
   const lockLanes = prepare(
     `SELECT 1 FROM ${s}.lanes WHERE id = ANY($1::int[]) OR lane = ANY($2::text[]) ORDER BY id FOR UPDATE`,
@@ -53,7 +57,8 @@ export function createWork(parts: WorkParts): Work {
     clock,
     mostUnderWay: MOST_UNDER_WAY,
     largestGroup: LARGEST_GROUP,
-    weightOf: ({ settlements }) => settlements.length,
+    weightOf,
+    select,
     async write(jobs) {
       const done = await transactor.write((session) => writeGroup(session, jobs), {
         emptyIsNothing: true,
@@ -62,6 +67,32 @@ export function createWork(parts: WorkParts): Work {
       return done.length === 0 ? jobs.map(() => NOTHING) : done
     },
   })
+
+  /**
+   * Where much is settled, what is claimed goes by itself: neither waits for the other. A claim that may need the places of what
+   * is being settled waits for those, and holds up what came after it; as does one that must find gates closed. Never two of a
+   * kind: two claims would wait for the same lanes, and two groups of settlements for places of leases, perhaps for each other.
+   */
+  function select(waiting: readonly Job[], underWay: readonly Job[]): readonly Job[] {
+    const claiming = waiting.filter(isClaim)
+    const settling = waiting.filter((job) => !isClaim(job))
+    const isApart = hasRoom(claiming) && ![...waiting, ...underWay].some(closesGate)
+    if (underWay.length === 0) return isApart && claiming.length > 0 && isMuch(settling) ? claiming : waiting
+    if (!isApart) return []
+    if (claiming.length > 0 && isMuch(underWay) && !underWay.some(isClaim)) return claiming
+    return isMuch(settling) && underWay.every(isClaim) ? settling : []
+  }
+
+  /** For all that is asked for, beside everything that was claimed here and is not known to be settled. */
+  function hasRoom(claiming: readonly Job[]): boolean {
+    const channels = claiming.flatMap(({ plan }) => [...(plan?.channels.values() ?? [])])
+    const asked = new Map<number, number>()
+    return channels.every(({ laneNumber, limit, laneConcurrency }) => {
+      const all = (asked.get(laneNumber) ?? 0) + limit
+      asked.set(laneNumber, all)
+      return knownRuns.held(laneNumber) + all <= laneConcurrency
+    })
+  }
 
   /** Empty where nothing was changed. */
   async function writeGroup(session: Session, jobs: readonly Job[]): Promise<Done[]> {
@@ -112,6 +143,22 @@ function apportioned(
       claimed: plan ? (claimed[leased++] ?? []) : [],
     }
   })
+}
+
+function isMuch(jobs: readonly Job[]): boolean {
+  return jobs.reduce((sum, job) => sum + weightOf(job), 0) >= WORTH_A_GROUP
+}
+
+function closesGate({ settlements }: Job): boolean {
+  return settlements.some(({ gate }) => gate !== undefined)
+}
+
+function isClaim({ plan }: Job): boolean {
+  return plan !== undefined
+}
+
+function weightOf({ settlements }: Job): number {
+  return settlements.length
 }
 
 function makesDue(receipt: SettleReceipt): boolean {
