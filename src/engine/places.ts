@@ -57,7 +57,7 @@ export interface PlacesParts<Claim> {
 /** Far below what a turn of the event loop should take, far above what one write should carry. */
 const SLICE = 100
 /** The cost of a transaction is little beside so many items. */
-const MOST_AHEAD = 500
+const MOST_AHEAD = 1000
 /** Of what is claimed ahead: the least with which claims are worth to be made smaller than they could be. */
 const WORTH_HALVING = 100
 

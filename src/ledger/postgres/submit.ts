@@ -77,6 +77,23 @@ export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
          n (${STEP_COLUMNS}, place, tenant, book))
      SELECT no[cardinality(no)] AS newest FROM numbers`,
   )
+  const insertAlike = prepare<{ newest: number }>(
+    // What all of them share is said once.
+    `WITH numbers AS MATERIALIZED (
+       SELECT array_agg(nextval('${s}.runs_no_seq')) AS no FROM generate_series(1, cardinality($1::text[]))),
+     accepted AS (
+       INSERT INTO ${s}.runs (no, id, tenant, pipeline, book, item_count, created_at_ms, correlation_id, labels, input)
+         OVERRIDING SYSTEM VALUE
+       SELECT n.no, n.id, $4::text, $5::text, $6::int, cardinality($9::text[]), $7::bigint, coalesce(n.correlation_id, n.id),
+         $8::text, n.input
+       FROM unnest((SELECT no FROM numbers), $1::text[], $2::text[], $3::text[]) n (no, id, correlation_id, input)),
+     steps AS (
+       INSERT INTO ${s}.items (tenant, run, book, ${STEP_COLUMNS})
+       SELECT $4::text, n.no, $6::int, ${STEP_COLUMNS}
+       FROM unnest((SELECT no FROM numbers)) n (no) CROSS JOIN unnest($9::text[], $10::int[], $11::int[], $12::text[],
+         $13::bigint[], $14::boolean[], $15::int[], $16::bigint[], $17::bigint[], $18::text[], $19::text[]) i (${STEP_COLUMNS}))
+     SELECT no[cardinality(no)] AS newest FROM numbers`,
+  )
   const selectKnown = prepare<{ known: [id: string, inputFingerprint: string] | null }>(
     // As a subquery, which is answered by the index whatever joins are allowed.
     `SELECT (SELECT json_build_array(r.id, r.input_fingerprint) FROM ${s}.runs r
@@ -89,17 +106,36 @@ export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
     const answers = await Promise.all(
       chunksOf(runs).map((chunk, index) => {
         if (index > 0) session.sendNow()
-        const steps = stepsOf(chunk)
-        return session.rows(insertNew, [
-          ...runColumns(chunk, names),
-          ...itemColumns(steps, names),
-          column(steps, ({ place }) => place),
-          column(steps, ({ run }) => run.tenant),
-          column(steps, ({ run }) => names.book(run.batch, run.pipeline)),
-        ])
+        const [first] = chunk
+        return first && areAlike(chunk, first) ? writeAlike(session, chunk, first) : writeNew(session, chunk)
       }),
     )
     return { ...allAccepted(runs), newestRun: Math.max(0, ...answers.map(([row]) => row?.newest ?? 0)) }
+  }
+
+  function writeNew(session: Session, runs: readonly NewRun[]) {
+    const steps = stepsOf(runs)
+    return session.rows(insertNew, [
+      ...runColumns(runs, names),
+      ...itemColumns(steps, names),
+      column(steps, ({ place }) => place),
+      column(steps, ({ run }) => run.tenant),
+      column(steps, ({ run }) => names.book(run.batch, run.pipeline)),
+    ])
+  }
+
+  function writeAlike(session: Session, runs: readonly NewRun[], first: NewRun) {
+    return session.rows(insertAlike, [
+      column(runs, (run) => run.id),
+      column(runs, (run) => (run.correlationId === run.id ? null : run.correlationId)),
+      column(runs, (run) => run.input),
+      storable(first.tenant),
+      storable(first.pipeline),
+      names.book(first.batch, first.pipeline) ?? null,
+      first.createdAtMs,
+      labelsText(first.labels),
+      ...itemColumns(stepsOf([first]), names),
+    ])
   }
 
   async function accept(session: Session, runs: readonly NewRun[]): Promise<Accepted> {
@@ -181,6 +217,20 @@ export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
 
 function acceptedReceipt({ id: runId }: NewRun, superseded: readonly SupersededItem[] | undefined): SubmitReceipt {
   return { outcome: 'accepted', runId, ...(superseded && { superseded }) }
+}
+
+/** They were submitted in one call, and differ in nothing but their ids and what they bring. */
+function areAlike(runs: readonly NewRun[], { tenant, pipeline, batch, createdAtMs, labels, items }: NewRun): boolean {
+  const text = labelsText(labels)
+  return runs.every(
+    (run) =>
+      run.items === items &&
+      run.createdAtMs === createdAtMs &&
+      run.tenant === tenant &&
+      run.batch === batch &&
+      run.pipeline === pipeline &&
+      (run.labels === labels || labelsText(run.labels) === text),
+  )
 }
 
 function chunksOf(runs: readonly NewRun[]): (readonly NewRun[])[] {

@@ -45,7 +45,7 @@ const NOTHING: Done = { receipts: [], claimed: [] }
 const MOST_UNDER_WAY = 2
 const LARGEST_GROUP = 1000
 /** Settlements that are worth a transaction beside another: each costs as much as some twenty of them. */
-const WORTH_A_GROUP = 100
+const WORTH_A_GROUP = 200
 
 export function createWork(parts: WorkParts): Work {
   const { schema: s, clock, transactor, claims, knownRuns, announcement } = parts
