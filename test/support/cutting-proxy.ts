@@ -7,7 +7,7 @@ import { connect, createServer, type Socket } from 'node:net'
 export type Cut =
   /** The COMMIT never arrives. */
   | 'before the commit'
-  /** It takes place, and the answer is lost. */
+  /** It takes place, and the answer is lost, with those of everything that was sent along with it. */
   | 'after the commit'
   /** The client is cut off; the COMMIT arrives when somebody already asks what became of it. */
   | 'late commit'
@@ -49,8 +49,9 @@ export async function startCuttingProxy(serverPort: number): Promise<CuttingProx
       })
     }
     upstream.on('data', (chunk) => {
-      if (answerIsLost) client.destroy()
-      else client.write(chunk)
+      if (!answerIsLost) client.write(chunk)
+      // Not before: a server that cannot tell what it did before the COMMIT gives up the rest.
+      else if (chunk.includes(COMMIT)) client.destroy()
     })
     client.on('data', (chunk) => {
       if (arriveLate && chunk.includes(ASKING)) {

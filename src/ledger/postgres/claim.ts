@@ -5,7 +5,7 @@ import { CLAIMED_COLUMNS, CLAIMED_NAMES, type ClaimedRow, LEASED, runOf, toClaim
 import { column, prepare, type Session, type SqlValue } from './connection.ts'
 import type { KnownRuns } from './known-runs.ts'
 import type { ChannelName, Names } from './names.ts'
-import type { Transactor } from './transact.ts'
+import type { TransactionMark, Transactor } from './transact.ts'
 
 export interface Claims {
   channels(): Promise<ChannelDue[]>
@@ -17,6 +17,8 @@ export interface Claims {
    * just claimed.
    */
   lease(session: Session, plan: ClaimPlan): Promise<ClaimedItem[]>
+  /** What {@link lease} has answered to nobody: the items that the transaction of this mark was the last to change. */
+  leased(session: Session, plan: ClaimPlan, mark: TransactionMark): Promise<ClaimedItem[]>
   reclaimExpired(request: ReclaimRequest): Promise<ClaimedItem[]>
   extendLeases(fences: readonly Fence[], leaseUntilMs: number): Promise<Fence[]>
 }
@@ -44,7 +46,7 @@ const NEW_LEASE = `state = 'processing', reason = NULL, due_at_ms = NULL, lease_
 
 export function prepareClaims(
   s: string,
-  { read, write }: Transactor,
+  { read, write, keptIf }: Transactor,
   { names, knownRuns }: { readonly names: Names; readonly knownRuns: KnownRuns },
 ): Claims {
   const selectChannels = prepare<{ lane: string; endpoint: string; due_at_ms: number }>(
@@ -65,8 +67,22 @@ export function prepareClaims(
          WHERE i.channel = a.channel AND i.due_at_ms IS NOT NULL AND i.due_at_ms <= $1::bigint LIMIT a.most) found) AS due
      FROM unnest($2::int[], $3::bigint[]) WITH ORDINALITY a (channel, most, ord) ORDER BY a.ord`,
   )
-  const leaseOfOne = prepare<ClaimedRow>(leaseText(s, takenOfOne(s), CLAIMED_NAMES))
-  const leaseOfSeveral = prepare<ClaimedRow>(leaseText(s, takenOfSeveral(s), `${CLAIMED_NAMES}, channel`))
+  const kept = keptIf('EXISTS (SELECT 1 FROM claimed)')
+  const leaseOfOne = prepare<ClaimedRow>(leaseText(s, takenOfOne(s), { names: CLAIMED_NAMES, kept }))
+  const leaseOfSeveral = prepare<ClaimedRow>(
+    leaseText(s, takenOfSeveral(s), { names: `${CLAIMED_NAMES}, channel`, kept }),
+  )
+  const selectLeased = prepare<ClaimedRow>(
+    // What an item was before is seen by what it still has: the facts of a dead letter. All others are as if they were queued.
+    `SELECT ${CLAIMED_COLUMNS(s)}, i.channel
+     FROM ${s}.leases l CROSS JOIN LATERAL unnest(l.runs) own (run)
+     JOIN ${s}.items i ON i.run = own.run AND i.channel = l.channel AND i.lease = l.slot AND ${LEASED}
+     JOIN ${s}.runs r ON r.no = i.run AND r.tenant = i.tenant
+     CROSS JOIN LATERAL (SELECT CASE WHEN i.fingerprint IS NULL THEN 'queued' ELSE 'dead_lettered' END AS was,
+       i.lease_from_ms AS was_due_ms, NULL::bigint AS lost_from_ms) d
+     WHERE l.channel = ANY($3::int[]) AND l.open > 0
+       AND i.xmin = (SELECT c.xmin FROM ${s}.commits c WHERE c.writer = $1 AND c.slot = $2)`,
+  )
   const takeOver = prepare<ClaimedRow & ChannelName>(
     // Their places in the leases stay theirs; when those end was a lower bound, and still is.
     `WITH lost AS MATERIALIZED (
@@ -197,6 +213,10 @@ export function prepareClaims(
       const rows = await session.rows(isOne ? leaseOfOne : leaseOfSeveral, values)
       return claimedOf(rows, nowMs, isOne ? () => only : (row) => channels.get(row.channel ?? 0) ?? NOWHERE)
     },
+    async leased(session, { nowMs, channels }, { writer, slot }) {
+      const rows = await session.rows(selectLeased, [writer, slot, [...channels.keys()]])
+      return claimedOf(rows, nowMs, (row) => channels.get(row.channel ?? 0) ?? NOWHERE)
+    },
     reclaimExpired,
     extendLeases: async (fences, leaseUntilMs) => (fences.length === 0 ? [] : extendLeases(fences, leaseUntilMs)),
   }
@@ -206,8 +226,9 @@ export function prepareClaims(
  * Leases what is due in the channels that are asked.
  * @param taken which of it, and the slot of each
  * @param names the columns that are answered
+ * @param kept what keeps it, where something is leased
  */
-function leaseText(s: string, taken: string, names: string): string {
+function leaseText(s: string, taken: string, { names, kept }: { names: string; kept: string }): string {
   // Materialized: what is out is counted once for each lane, and not again for each row.
   return `WITH asked AS MATERIALIZED (
        SELECT a.ord, a.channel, a.lane, least(a.most, room.left) AS most, room.left AS room,
@@ -227,7 +248,8 @@ function leaseText(s: string, taken: string, names: string): string {
      leases AS (
        INSERT INTO ${s}.leases (channel, slot, until_ms, open, runs)
        SELECT channel, lease, $2::bigint, count(*), array_agg(run) FROM claimed GROUP BY channel, lease
-       ON CONFLICT (channel, slot) DO UPDATE SET until_ms = excluded.until_ms, open = excluded.open, runs = excluded.runs)
+       ON CONFLICT (channel, slot) DO UPDATE SET until_ms = excluded.until_ms, open = excluded.open, runs = excluded.runs),
+     kept AS (${kept})
      SELECT ${names} FROM claimed`
 }
 

@@ -10,6 +10,7 @@ import type { Clock } from '../../core/clock.ts'
 import { prepare, QueryFailed, type Session, type Statement, sessionOf } from './connection.ts'
 import type { PooledClient, PostgresPool } from './driver.ts'
 import { isConnectionLost, isPassing, outcomeUnknown, storeClosed, storeError } from './errors.ts'
+import { CommitUnanswered, type Linger, transaction } from './transaction.ts'
 
 export interface TransactOptions {
   readonly pool: PostgresPool
@@ -44,11 +45,28 @@ export interface WriteOptions<Result = unknown> {
    * the same round trip. All of the statements of `work` must be sent before anything is awaited.
    */
   readonly foreseen?: Result
+  /**
+   * The COMMIT is sent along too, although nobody knows beforehand what `work` answers. Where the transaction took place and its answer
+   * was lost, this finds out what it was, by what the transaction left in the store. It leaves its number, and waits for the disk,
+   * where one of its statements says so ({@link Transactor.keptIf}); where none does, there is nothing to keep.
+   */
+  readonly unheard?: (session: Session, transaction: TransactionMark) => Promise<Result>
   /** Commands for behind the COMMIT, outside of the transaction: sent along with it. They may fail, and are not waited for. */
   readonly behind?: (result: Result) => string | undefined
 }
 
+/** Where a transaction has left its number: the row of `commits` that it was the last to change. */
+export interface TransactionMark {
+  readonly writer: number
+  readonly slot: number
+}
+
 export interface Transactor {
+  /**
+   * SQL, one of the parts of a WITH: keeps what a transaction did whose COMMIT is sent along, if the condition holds. Of others, which
+   * are kept anyway, nothing.
+   */
+  keptIf(condition: string): string
   /** @throws HoldfastError `store_*`. Nothing was changed then, unless its certainty says `maybe_applied`. */
   write<Result>(work: (session: Session) => Promise<Result>, options?: WriteOptions<Result>): Promise<Result>
   /** Statements that each stand alone. */
@@ -61,7 +79,7 @@ export interface Transactor {
   close(): Promise<void>
 }
 
-type Begin = Pick<WriteOptions, 'joins' | 'lock'>
+type Begin = Pick<WriteOptions<never>, 'joins' | 'lock'> & { readonly isAlong: boolean }
 
 interface Slot {
   readonly index: number
@@ -113,26 +131,39 @@ export function createTransactor(options: TransactOptions): Transactor {
     idle_in_transaction_session_timeout: String(IDLE_TIMEOUT_MS),
     synchronous_commit: options.synchronousCommit,
   }
-  const configure = {
-    index: settingStatement({ ...safety, ...PLANS }, ['holdfast.slot']),
-    hash: settingStatement({ ...safety, ...HASH_PLANS }, ['holdfast.slot']),
+  const settings = {
+    index: { ...safety, ...PLANS },
+    hash: { ...safety, ...HASH_PLANS },
   }
+  const opening = { index: openingStatement(schema, settings.index), hash: openingStatement(schema, settings.hash) }
+  const openingAlong = settingStatement({ ...settings.index, synchronous_commit: 'off' }, [
+    'holdfast.slot',
+    'holdfast.mark',
+  ])
   const configureProbe = settingStatement({ ...PLANS, statement_timeout: String(options.statementTimeoutMs) })
   const configureSnapshot = settingStatement({ ...PLANS, statement_timeout: '0' })
-  const mark = prepare(
-    `INSERT INTO ${schema}.commits AS c (writer, slot, number, at_ms) VALUES ($1, $2, $3, $4)
-     ON CONFLICT (writer, slot) DO UPDATE SET number = excluded.number, at_ms = excluded.at_ms`,
-  )
-
   /** Sends it all; what is awaited is that all of it was well. */
-  function begin(session: Session, slot: Slot, { joins = 'index', lock }: Begin): Promise<unknown> {
+  function begin(session: Session, slot: Slot, { joins = 'index', lock, isAlong }: Begin): Promise<unknown> {
     const more = options.settings?.()
+    const tallies = String(tallySlot(writer, slot.index))
+    const mark = [writer, slot.index, slot.number, clock.wallMs()]
     return Promise.all([
       session.run(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE${more ? `; ${more}` : ''}`),
-      session.rows(configure[joins], [String(tallySlot(writer, slot.index))]),
-      session.rows(mark, [writer, slot.index, slot.number, clock.wallMs()]),
+      isAlong
+        ? session.rows(openingAlong, [tallies, JSON.stringify(mark)])
+        : session.rows(opening[joins], [...mark, tallies]),
       lock === undefined ? undefined : session.run(lock),
     ])
+  }
+
+  /** What the transaction answered that was the last to leave its number in the slot. */
+  async function foundOut<Result>(
+    session: Session,
+    { index }: Slot,
+    { unheard }: WriteOptions<Result>,
+  ): Promise<Result> {
+    if (!unheard) throw new Error('the answer of a transaction was lost, and cannot be found out')
+    return unheard(session, { writer, slot: index })
   }
 
   /** Once. Throws {@link QueryFailed} where nothing was changed. */
@@ -142,14 +173,16 @@ export function createTransactor(options: TransactOptions): Transactor {
   ): Promise<Result> {
     const slot = freeSlots.pop() ?? { index: slots++, number: 0 }
     slot.number += 1
+    const isAlong = how.unheard !== undefined
     try {
       return await onConnection((session, linger) =>
-        transaction(session, (of) => begin(of, slot, how), work, { ...how, linger }),
+        transaction(session, (of) => begin(of, slot, { ...how, isAlong }), work, { ...how, linger }),
       )
     } catch (error) {
       if (!(error instanceof CommitUnanswered)) throw error
-      if (await tookPlace(slot, error.cause)) return error.result as Result
-      throw error.cause
+      if (!(await tookPlace(slot, error.cause))) throw error.cause
+      if (error.heard) return error.heard.result as Result
+      return await asked((session) => foundOut(session, slot, how), error.cause)
     } finally {
       freeSlots.push(slot)
     }
@@ -161,14 +194,17 @@ export function createTransactor(options: TransactOptions): Transactor {
       VALUES (${writer}, ${slot.index}, ${slot.number + 1}, ${slot.number}, ${clock.wallMs()})
       ON CONFLICT (writer, slot) DO UPDATE SET number = excluded.number, voided = excluded.voided
         WHERE c.number < ${slot.number} OR c.voided = ${slot.number} RETURNING 1`
-    const number = slot.number
     slot.number += 1
+    return (await asked((session) => session.once(voiding), cause)).length === 0
+  }
+
+  /** After a lost answer, until somebody answers. */
+  async function asked<Answer>(question: (session: Session) => Promise<Answer>, cause: unknown): Promise<Answer> {
     const sinceMs = clock.monotonicMs()
     try {
-      const voided = await persistently(() => onConnection((session) => session.once(voiding)), sinceMs)
-      return voided.length === 0
+      return await persistently(() => onConnection(question), sinceMs)
     } catch (error) {
-      throw outcomeUnknown(store, clock.monotonicMs() - sinceMs, { error, cause, number })
+      throw outcomeUnknown(store, clock.monotonicMs() - sinceMs, { error, cause })
     }
   }
 
@@ -251,6 +287,12 @@ export function createTransactor(options: TransactOptions): Transactor {
   }
 
   return {
+    keptIf: (condition) =>
+      markText(
+        schema,
+        `SELECT (m ->> 0)::bigint, (m ->> 1)::int, (m ->> 2)::bigint, (m ->> 3)::bigint
+         FROM (SELECT nullif(current_setting('holdfast.mark', true), '')::json AS m OFFSET 0) mark WHERE m IS NOT NULL AND ${condition}`,
+      ).concat(` RETURNING ${settingOf('synchronous_commit', options.synchronousCommit)}`),
     write: (work, how = {}) => tracked(() => attempt(work, how)),
     read: (work) => tracked(() => onConnection(work)),
     probe: (work) => tracked(() => reading(work)),
@@ -262,87 +304,34 @@ export function createTransactor(options: TransactOptions): Transactor {
   }
 }
 
-/** There was no answer to the COMMIT: it is not known whether it took place. */
-class CommitUnanswered extends Error {
-  override readonly cause: QueryFailed
-  readonly result: unknown
-
-  constructor(result: unknown, cause: QueryFailed) {
-    super(cause.message)
-    this.result = result
-    this.cause = cause
-  }
-}
-
-type Linger = (until: Promise<unknown>) => void
-
-interface Ending<Result> extends Pick<WriteOptions<Result>, 'emptyIsNothing' | 'foreseen' | 'behind'> {
-  readonly linger?: Linger
-}
-
-async function transaction<Result>(
-  session: Session,
-  begin: (session: Session) => Promise<unknown>,
-  work: (session: Session) => Promise<Result>,
-  ending: Ending<Result> = {},
-): Promise<Result> {
-  // Not awaited before the first statement of `work` is sent: one round trip less.
-  const done = Promise.allSettled([begin(session), work(session)])
-  if (ending.foreseen !== undefined) return await committedAlong(session, done, ending.foreseen, ending)
-  const [begun, worked] = await done
-  if (begun.status === 'rejected') throw begun.reason
-  if (worked.status === 'rejected') throw worked.reason
-  const result = worked.value
-  if (ending.emptyIsNothing && Array.isArray(result) && result.length === 0) {
-    await session.run('ROLLBACK')
-    return result
-  }
-  return await committed(commit(session, result, ending), result)
-}
-
-/** One round trip for all of a transaction. */
-async function committedAlong<Result>(
-  session: Session,
-  done: Promise<[PromiseSettledResult<unknown>, PromiseSettledResult<Result>]>,
-  foreseen: Result,
-  ending: Ending<Result>,
-): Promise<Result> {
-  const [[begun, worked], did] = await Promise.all([done, Promise.allSettled([commit(session, foreseen, ending)])])
-  const refused = [begun, worked].find((part) => part.status === 'rejected' && !isConnectionLost(part.reason))
-  // Of a transaction of which a statement was refused there is nothing.
-  if (refused?.status === 'rejected') throw refused.reason
-  const [ended] = did
-  const result = worked.status === 'fulfilled' ? worked.value : foreseen
-  return await committed(ended.status === 'fulfilled' ? ended.value : Promise.reject(ended.reason), result)
-}
-
-function commit<Result>(session: Session, result: Result, { behind, linger }: Ending<Result>): Promise<string> {
-  const did = session.run('COMMIT')
-  const commands = behind?.(result)
-  if (commands !== undefined) linger?.(session.run(commands))
-  return did
-}
-
-async function committed<Result>(answer: string | Promise<string>, result: Result): Promise<Result> {
-  try {
-    const did = await answer
-    // So PostgreSQL answers the COMMIT of a transaction of which a statement had failed.
-    if (did !== 'COMMIT') throw new Error(`a transaction ended with ${did}`)
-    return result
-  } catch (error) {
-    throw error instanceof QueryFailed ? new CommitUnanswered(result, error) : error
-  }
-}
-
 /** Settings for the rest of a transaction, in one statement whose plan is kept; `given` are its parameters. */
 function settingStatement(
   settings: Readonly<Record<string, string>>,
   given: readonly string[] = [],
 ): Statement<object> {
-  const fixed = Object.entries(settings).map(([name, value]) => `set_config('${name}', '${value}', true)`)
-  const open = given.map((name, index) => `set_config('${name}', $${index + 1}, true)`)
-  return prepare(`SELECT num_nulls(${[...fixed, ...open].join(', ')})`)
+  return prepare(`SELECT ${allSet(settings, given)}`)
 }
+
+/** The same, and the number of the transaction: to be one more statement would cost more than what it does. */
+function openingStatement(schema: string, settings: Readonly<Record<string, string>>): Statement<object> {
+  const set = allSet(settings, ['holdfast.slot'], 5)
+  return prepare(markText(schema, `SELECT $1, $2, $3, $4 FROM (SELECT ${set} AS unset OFFSET 0) s WHERE s.unset = 0`))
+}
+
+/** @param source four columns: writer, slot, number, time */
+function markText(schema: string, source: string): string {
+  return `INSERT INTO ${schema}.commits AS c (writer, slot, number, at_ms) ${source}
+    ON CONFLICT (writer, slot) DO UPDATE SET number = excluded.number, at_ms = excluded.at_ms`
+}
+
+/** How many were not. */
+function allSet(settings: Readonly<Record<string, string>>, given: readonly string[] = [], from = 1): string {
+  const fixed = Object.entries(settings).map(([name, value]) => settingOf(name, value))
+  const open = given.map((name, index) => `set_config('${name}', $${from + index}, true)`)
+  return `num_nulls(${[...fixed, ...open].join(', ')})`
+}
+
+const settingOf = (name: string, value: string): string => `set_config('${name}', '${value}', true)`
 
 async function rolledBack(client: PooledClient): Promise<boolean> {
   try {

@@ -8,7 +8,7 @@ import type { ClaimPlan, Claims } from './claim.ts'
 import { createCoalescer } from './coalesce.ts'
 import { column, prepare, type Session } from './connection.ts'
 import type { Settle } from './settle.ts'
-import type { Transactor } from './transact.ts'
+import type { Transactor, WriteOptions } from './transact.ts'
 
 export interface Work {
   claim(request: ClaimRequest): Promise<ClaimedItem[]>
@@ -38,6 +38,7 @@ interface Done {
   readonly claimed: readonly ClaimedItem[]
 }
 
+const NO_JOB: Job = { settlements: [], nowMs: 0, plan: undefined }
 const NOTHING: Done = { receipts: [], claimed: [] }
 /** One after the other: a claim beside the settlements before it would find their places taken. */
 const MOST_UNDER_WAY = 1
@@ -57,11 +58,19 @@ export function createWork(parts: WorkParts): Work {
     async write(jobs) {
       const done = await transactor.write((session) => writeGroup(session, jobs), {
         emptyIsNothing: true,
+        ...claimAlone(jobs),
         behind: (all) => (all.some(({ receipts }) => receipts.some(makesDue)) ? announcement() : undefined),
       })
       return done.length === 0 ? jobs.map(() => NOTHING) : done
     },
   })
+
+  /** Nothing is to be decided by what it brings: one round trip. Of most jobs it is the last thing before they start. */
+  function claimAlone(jobs: readonly Job[]): Pick<WriteOptions<Done[]>, 'unheard'> {
+    const [{ settlements, plan } = NO_JOB, ...others] = jobs
+    if (!plan || settlements.length > 0 || others.length > 0) return {}
+    return { unheard: async (session, mark) => [{ receipts: [], claimed: await claims.leased(session, plan, mark) }] }
+  }
 
   /** Empty where nothing was changed. */
   async function writeGroup(session: Session, jobs: readonly Job[]): Promise<Done[]> {
