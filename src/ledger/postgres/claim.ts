@@ -231,12 +231,13 @@ export function prepareClaims(
 function leaseText(s: string, taken: string, { names, kept }: { names: string; kept: string }): string {
   // Materialized: what is out is counted once for each lane, and not again for each row.
   return `WITH asked AS MATERIALIZED (
-       SELECT a.ord, a.channel, a.lane, least(a.most, room.left) AS most, room.left AS room,
-         ${freeSlots(s, 'a.channel', 'least(a.most, room.left)')} AS slots
+       SELECT a.ord, a.channel, a.lane, least(a.most, room.left) AS most, room.left AS room, room.free, room.last
        FROM unnest($4::int[], $5::int[], $6::bigint[], $7::bigint[]) WITH ORDINALITY
          a (channel, lane, most, concurrency, ord)
        JOIN ${s}.lanes l ON l.id = a.lane
-       CROSS JOIN LATERAL (SELECT greatest(0, a.concurrency - coalesce(sum(out.open), 0)) AS left
+       CROSS JOIN LATERAL (SELECT greatest(0, a.concurrency - coalesce(sum(out.open), 0)) AS left,
+           array_agg(out.slot ORDER BY out.slot) FILTER (WHERE out.channel = a.channel AND out.open = 0) AS free,
+           coalesce(max(out.slot) FILTER (WHERE out.channel = a.channel), -1) AS last
          FROM ${s}.channels n JOIN ${s}.leases out ON out.channel = n.id WHERE n.lane = l.lane) room
        WHERE l.suspended_at_ms IS NULL AND l.gate_until_ms <= $1::bigint),
      ${taken},
@@ -260,31 +261,27 @@ const dueIn = (s: string): string => `asked a CROSS JOIN LATERAL (
          FROM ${s}.items i WHERE i.channel = a.channel AND i.due_at_ms IS NOT NULL AND i.due_at_ms <= $1::bigint
          ORDER BY i.due_at_ms, i.run, i.step LIMIT a.most FOR UPDATE SKIP LOCKED) d`
 
-const slotAt = (slots: string, place: string): string =>
-  `${slots}[((${place} - 1) / ${ITEMS_PER_LEASE} + 1)::int] AS slot`
+/**
+ * Of the item at a place of its channel: the slots that are free, the lowest first, then new ones. Whoever asks holds the lane's lock:
+ * only a claim uses a slot again.
+ */
+function slotAt(asked: string, place: string): string {
+  const lease = `((${place} - 1) / ${ITEMS_PER_LEASE} + 1)::int`
+  return `coalesce(${asked}.free[${lease}], ${asked}.last + ${lease} - coalesce(cardinality(${asked}.free), 0)) AS slot`
+}
 
 /** Most claims ask one channel, which then has all the room of its lane: nothing needs to be sorted. */
 function takenOfOne(s: string): string {
-  return `taken AS MATERIALIZED (SELECT d.*, ${slotAt('a.slots', 'row_number() OVER ()')} FROM ${dueIn(s)})`
+  return `taken AS MATERIALIZED (SELECT d.*, ${slotAt('a', 'row_number() OVER ()')} FROM ${dueIn(s)})`
 }
 
 function takenOfSeveral(s: string): string {
   return `due AS MATERIALIZED (
-       SELECT d.*, a.slots, a.room,
+       SELECT d.*, a.free, a.last, a.room,
          row_number() OVER (PARTITION BY a.lane ORDER BY a.ord, d.was_due_ms, d.run, d.step) AS place,
          row_number() OVER (PARTITION BY a.ord ORDER BY d.was_due_ms, d.run, d.step) AS place_in_channel
        FROM ${dueIn(s)}),
-     taken AS MATERIALIZED (SELECT d.*, ${slotAt('d.slots', 'd.place_in_channel')} FROM due d WHERE d.place <= d.room)`
-}
-
-/** As many as so many items need, the lowest first. Whoever asks holds the lane's lock: only a claim uses a slot again. */
-function freeSlots(s: string, channel: string, items: string): string {
-  const needed = `(${items} / ${ITEMS_PER_LEASE} + 1)::int`
-  return `ARRAY(SELECT free.slot FROM generate_series(0, ${needed} - 1 + (
-      SELECT count(*) FROM ${s}.leases known WHERE known.channel = ${channel})::int) free (slot)
-    WHERE NOT EXISTS (SELECT 1 FROM ${s}.leases taken
-      WHERE taken.channel = ${channel} AND taken.slot = free.slot AND taken.open > 0)
-    ORDER BY free.slot LIMIT ${needed})`
+     taken AS MATERIALIZED (SELECT d.*, ${slotAt('d', 'd.place_in_channel')} FROM due d WHERE d.place <= d.room)`
 }
 
 function inOrder<Row extends ClaimedRow>(rows: readonly Row[]): Row[] {
