@@ -73,13 +73,12 @@ export function prepareClaims(
     leaseText(s, takenOfSeveral(s), { names: `${CLAIMED_NAMES}, channel`, kept }),
   )
   const selectLeased = prepare<ClaimedRow>(
-    // What an item was before is seen by what it still has: the facts of a dead letter. All others are as if they were queued.
+    // What they were before is gone: they are as what was given back and is claimed again.
     `SELECT ${CLAIMED_COLUMNS(s)}, i.channel
      FROM ${s}.leases l CROSS JOIN LATERAL unnest(l.runs) own (run)
      JOIN ${s}.items i ON i.run = own.run AND i.channel = l.channel AND i.lease = l.slot AND ${LEASED}
      JOIN ${s}.runs r ON r.no = i.run AND r.tenant = i.tenant
-     CROSS JOIN LATERAL (SELECT CASE WHEN i.fingerprint IS NULL THEN 'queued' ELSE 'dead_lettered' END AS was,
-       i.lease_from_ms AS was_due_ms, NULL::bigint AS lost_from_ms) d
+     CROSS JOIN LATERAL (SELECT 'queued' AS was, i.lease_from_ms AS was_due_ms, NULL::bigint AS lost_from_ms) d
      WHERE l.channel = ANY($3::int[]) AND l.open > 0
        AND i.xmin = (SELECT c.xmin FROM ${s}.commits c WHERE c.writer = $1 AND c.slot = $2)`,
   )
