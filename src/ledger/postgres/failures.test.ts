@@ -8,7 +8,16 @@ import { type CuttingProxy, startCuttingProxy } from '../../../test/support/cutt
 import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import { type PostgresServer, startPostgres } from '../../../test/support/postgres.ts'
 import { systemClock } from '../../system/system-clock.ts'
-import { claim, claimOne, expectAudited, LEASE_MS, newRun, START_MS, SUCCEEDED, settle } from '../conformance/support.ts'
+import {
+  claim,
+  claimOne,
+  expectAudited,
+  LEASE_MS,
+  newRun,
+  START_MS,
+  SUCCEEDED,
+  settle,
+} from '../conformance/support.ts'
 import type { Ledger, NewRun } from '../port.ts'
 import { openPostgresLedger, type PostgresLedger, type PostgresLedgerOptions } from './index.ts'
 
