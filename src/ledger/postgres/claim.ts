@@ -1,11 +1,12 @@
 /** `channels`, the claims, `reclaimExpired` and `extendLeases` of the port. */
 import { parseItemId } from '../../core/ids.ts'
 import type { ChannelDue, ClaimedItem, ClaimRequest, DueQuestion, Fence, ReclaimRequest } from '../port.ts'
-import { CLAIMED_COLUMNS, CLAIMED_NAMES, type ClaimedRow, LEASED, runOf, toClaimed } from './claimed.ts'
+import { CLAIMED_COLUMNS, CLAIMED_NAMES, CLAIMED_TYPES, type ClaimedRow, LEASED, runOf, toClaimed } from './claimed.ts'
 import { column, prepare, type Session, type SqlValue } from './connection.ts'
 import type { KnownRuns } from './known-runs.ts'
 import type { ChannelName, Names } from './names.ts'
-import type { TransactionMark, Transactor } from './transact.ts'
+import { keptIf, type Procedure, procedureOf } from './procedures.ts'
+import type { Transactor } from './transact.ts'
 
 export interface Claims {
   channels(): Promise<ChannelDue[]>
@@ -17,8 +18,8 @@ export interface Claims {
    * just claimed.
    */
   lease(session: Session, plan: ClaimPlan): Promise<ClaimedItem[]>
-  /** What {@link lease} has answered to nobody: the items that the transaction of this mark was the last to change. */
-  leased(session: Session, plan: ClaimPlan, mark: TransactionMark): Promise<ClaimedItem[]>
+  /** The same with everything around it, as a transaction by itself: with nothing to settle, of one channel. */
+  leaseAlone(plan: ClaimPlan): Promise<ClaimedItem[]>
   reclaimExpired(request: ReclaimRequest): Promise<ClaimedItem[]>
   extendLeases(fences: readonly Fence[], leaseUntilMs: number): Promise<Fence[]>
 }
@@ -37,6 +38,7 @@ const MOST = 1e9
 /** What one claim brings of one channel. */
 const LARGEST_CLAIM = 10_000
 const NOWHERE: ChannelName = { lane: '', endpoint: '' }
+const NO_CHANNEL = [0, NOWHERE] as const
 /** So that the row of a lease stays small enough to be changed in its place. */
 const ITEMS_PER_LEASE = 200
 
@@ -46,7 +48,7 @@ const NEW_LEASE = `state = 'processing', reason = NULL, due_at_ms = NULL, lease_
 
 export function prepareClaims(
   s: string,
-  { read, write, keptIf }: Transactor,
+  { read, write, call }: Transactor,
   { names, knownRuns }: { readonly names: Names; readonly knownRuns: KnownRuns },
 ): Claims {
   const selectChannels = prepare<{ lane: string; endpoint: string; due_at_ms: number }>(
@@ -67,21 +69,20 @@ export function prepareClaims(
          WHERE i.channel = a.channel AND i.due_at_ms IS NOT NULL AND i.due_at_ms <= $1::bigint LIMIT a.most) found) AS due
      FROM unnest($2::int[], $3::bigint[]) WITH ORDINALITY a (channel, most, ord) ORDER BY a.ord`,
   )
-  const kept = keptIf('EXISTS (SELECT 1 FROM claimed)')
-  const leaseOfOne = prepare<ClaimedRow>(leaseText(s, takenOfOne(s), { names: CLAIMED_NAMES, kept }))
-  const leaseOfSeveral = prepare<ClaimedRow>(
-    leaseText(s, takenOfSeveral(s), { names: `${CLAIMED_NAMES}, channel`, kept }),
-  )
+  const leaseAlone = prepare<ClaimedRow>(leaseProcedure(s).call)
   const selectLeased = prepare<ClaimedRow>(
-    // What they were before is gone: they are as what was given back and is claimed again.
-    `SELECT ${CLAIMED_COLUMNS(s)}, i.channel
+    // By the transaction that was the last to change them. What they were before is gone: they are as what was given back and is
+    // claimed again.
+    `SELECT ${CLAIMED_COLUMNS(s)}
      FROM ${s}.leases l CROSS JOIN LATERAL unnest(l.runs) own (run)
      JOIN ${s}.items i ON i.run = own.run AND i.channel = l.channel AND i.lease = l.slot AND ${LEASED}
      JOIN ${s}.runs r ON r.no = i.run AND r.tenant = i.tenant
      CROSS JOIN LATERAL (SELECT 'queued' AS was, i.lease_from_ms AS was_due_ms, NULL::bigint AS lost_from_ms) d
-     WHERE l.channel = ANY($3::int[]) AND l.open > 0
+     WHERE l.channel = $3 AND l.open > 0
        AND i.xmin = (SELECT c.xmin FROM ${s}.commits c WHERE c.writer = $1 AND c.slot = $2)`,
   )
+  const leaseOfOne = prepare<ClaimedRow>(leaseText(s, takenOfOne(s), CLAIMED_NAMES))
+  const leaseOfSeveral = prepare<ClaimedRow>(leaseText(s, takenOfSeveral(s), `${CLAIMED_NAMES}, channel`))
   const takeOver = prepare<ClaimedRow & ChannelName>(
     // Their places in the leases stay theirs; when those end was a lower bound, and still is.
     `WITH lost AS MATERIALIZED (
@@ -212,22 +213,37 @@ export function prepareClaims(
       const rows = await session.rows(isOne ? leaseOfOne : leaseOfSeveral, values)
       return claimedOf(rows, nowMs, isOne ? () => only : (row) => channels.get(row.channel ?? 0) ?? NOWHERE)
     },
-    async leased(session, { nowMs, channels }, { writer, slot }) {
-      const rows = await session.rows(selectLeased, [writer, slot, [...channels.keys()]])
-      return claimedOf(rows, nowMs, (row) => channels.get(row.channel ?? 0) ?? NOWHERE)
+    async leaseAlone({ values, nowMs, channels }) {
+      const [[number, channel] = NO_CHANNEL] = channels
+      const rows = await call(leaseAlone, values, {
+        read: (answered) => answered,
+        unheard: (session, { writer, slot }) => session.rows(selectLeased, [writer, slot, number]),
+      })
+      return claimedOf(rows, nowMs, () => channel)
     },
     reclaimExpired,
     extendLeases: async (fences, leaseUntilMs) => (fences.length === 0 ? [] : extendLeases(fences, leaseUntilMs)),
   }
 }
 
+/** A claim that nothing is settled with: most jobs that come one by one wait for just that. */
+export function leaseProcedure(s: string): Procedure {
+  return procedureOf(s, {
+    name: 'lease',
+    takes: ['bigint', 'bigint', 'text', 'int[]', 'int[]', 'bigint[]', 'bigint[]'],
+    returns: CLAIMED_TYPES,
+    body: `PERFORM 1 FROM ${s}.lanes WHERE id = ANY($5) ORDER BY id FOR UPDATE;
+      RETURN QUERY ${leaseText(s, takenOfOne(s), CLAIMED_NAMES, keptIf(s, 'EXISTS (SELECT 1 FROM claimed)'))};`,
+  })
+}
+
 /**
  * Leases what is due in the channels that are asked.
  * @param taken which of it, and the slot of each
  * @param names the columns that are answered
- * @param kept what keeps it, where something is leased
+ * @param kept what keeps it, of a procedure
  */
-function leaseText(s: string, taken: string, { names, kept }: { names: string; kept: string }): string {
+function leaseText(s: string, taken: string, names: string, kept = ''): string {
   // Materialized: what is out is counted once for each lane, and not again for each row.
   return `WITH asked AS MATERIALIZED (
        SELECT a.ord, a.channel, a.lane, least(a.most, room.left) AS most, room.left AS room, room.free, room.last
@@ -248,8 +264,8 @@ function leaseText(s: string, taken: string, { names, kept }: { names: string; k
      leases AS (
        INSERT INTO ${s}.leases (channel, slot, until_ms, open, runs)
        SELECT channel, lease, $2::bigint, count(*), array_agg(run) FROM claimed GROUP BY channel, lease
-       ON CONFLICT (channel, slot) DO UPDATE SET until_ms = excluded.until_ms, open = excluded.open, runs = excluded.runs),
-     kept AS (${kept})
+       ON CONFLICT (channel, slot) DO UPDATE SET until_ms = excluded.until_ms, open = excluded.open, runs = excluded.runs)
+     ${kept && `, kept AS (${kept})`}
      SELECT ${names} FROM claimed`
 }
 

@@ -7,10 +7,10 @@
  * database lets only one of the two happen, however late the commit arrives.
  */
 import type { Clock } from '../../core/clock.ts'
-import { prepare, QueryFailed, type Session, type Statement, sessionOf } from './connection.ts'
+import { prepare, QueryFailed, type Session, type SqlValue, type Statement, sessionOf } from './connection.ts'
 import type { PooledClient, PostgresPool } from './driver.ts'
 import { isConnectionLost, isPassing, outcomeUnknown, storeClosed, storeError } from './errors.ts'
-import { CommitUnanswered, type Linger, transaction } from './transaction.ts'
+import { CommitUnanswered, calling, type Linger, transaction } from './transaction.ts'
 
 export interface TransactOptions {
   readonly pool: PostgresPool
@@ -45,12 +45,6 @@ export interface WriteOptions<Result = unknown> {
    * the same round trip. All of the statements of `work` must be sent before anything is awaited.
    */
   readonly foreseen?: Result
-  /**
-   * The COMMIT is sent along too, although nobody knows beforehand what `work` answers. Where the transaction took place and its answer
-   * was lost, this finds out what it was, by what the transaction left in the store. It leaves its number, and waits for the disk,
-   * where one of its statements says so ({@link Transactor.keptIf}); where none does, there is nothing to keep.
-   */
-  readonly unheard?: (session: Session, transaction: TransactionMark) => Promise<Result>
   /** Commands for behind the COMMIT, outside of the transaction: sent along with it. They may fail, and are not waited for. */
   readonly behind?: (result: Result) => string | undefined
 }
@@ -61,12 +55,24 @@ export interface TransactionMark {
   readonly slot: number
 }
 
+export interface CallOptions<Row, Result> {
+  readonly read: (rows: readonly Row[]) => Result
+  /** Where it took place and its answer was lost: what that was, by what it left in the store. */
+  readonly unheard: (session: Session, mark: TransactionMark) => Result | Promise<Result>
+  /** As in {@link WriteOptions}. */
+  readonly behind?: () => string | undefined
+}
+
 export interface Transactor {
   /**
-   * SQL, one of the parts of a WITH: keeps what a transaction did whose COMMIT is sent along, if the condition holds. Of others, which
-   * are kept anyway, nothing.
+   * A call of a procedure (`procedures.ts`), which is a transaction by itself: one statement, one round trip.
+   * @throws HoldfastError as {@link write}
    */
-  keptIf(condition: string): string
+  call<Row, Result>(
+    procedure: Statement<Row>,
+    values: readonly SqlValue[],
+    options: CallOptions<Row, Result>,
+  ): Promise<Result>
   /** @throws HoldfastError `store_*`. Nothing was changed then, unless its certainty says `maybe_applied`. */
   write<Result>(work: (session: Session) => Promise<Result>, options?: WriteOptions<Result>): Promise<Result>
   /** Statements that each stand alone. */
@@ -79,7 +85,7 @@ export interface Transactor {
   close(): Promise<void>
 }
 
-type Begin = Pick<WriteOptions<never>, 'joins' | 'lock'> & { readonly isAlong: boolean }
+type Begin = Pick<WriteOptions, 'joins' | 'lock'>
 
 interface Slot {
   readonly index: number
@@ -99,7 +105,7 @@ const IDLE_TIMEOUT_MS = 10_000
  * pages do not: a table that is small today would else be read from end to end, once for each row that is asked for. No
  * bitmaps: unlike a plain index scan they do not remember which entries are dead, of which a queue leaves very many.
  */
-const PLANS = {
+export const PLANS = {
   plan_cache_mode: 'force_generic_plan',
   jit: 'off',
   enable_seqscan: 'off',
@@ -123,6 +129,8 @@ export function createTransactor(options: TransactOptions): Transactor {
   let slots = 0
   const underWay = new Set<Promise<unknown>>()
   let closed = false
+  // A call cannot set a limit for itself that is counted from its beginning.
+  const lockTimeout = String(Math.min(LOCK_TIMEOUT_MS, options.statementTimeoutMs))
 
   const safety = {
     statement_timeout: String(options.statementTimeoutMs),
@@ -131,61 +139,66 @@ export function createTransactor(options: TransactOptions): Transactor {
     idle_in_transaction_session_timeout: String(IDLE_TIMEOUT_MS),
     synchronous_commit: options.synchronousCommit,
   }
-  const settings = {
-    index: { ...safety, ...PLANS },
-    hash: { ...safety, ...HASH_PLANS },
+  const configure = {
+    index: settingStatement({ ...safety, ...PLANS }, ['holdfast.slot']),
+    hash: settingStatement({ ...safety, ...HASH_PLANS }, ['holdfast.slot']),
   }
-  const opening = { index: openingStatement(schema, settings.index), hash: openingStatement(schema, settings.hash) }
-  const openingAlong = settingStatement({ ...settings.index, synchronous_commit: 'off' }, [
-    'holdfast.slot',
-    'holdfast.mark',
-  ])
   const configureProbe = settingStatement({ ...PLANS, statement_timeout: String(options.statementTimeoutMs) })
   const configureSnapshot = settingStatement({ ...PLANS, statement_timeout: '0' })
+  const mark = prepare(
+    `INSERT INTO ${schema}.commits AS c (writer, slot, number, at_ms) VALUES ($1, $2, $3, $4)
+     ON CONFLICT (writer, slot) DO UPDATE SET number = excluded.number, at_ms = excluded.at_ms`,
+  )
+
   /** Sends it all; what is awaited is that all of it was well. */
-  function begin(session: Session, slot: Slot, { joins = 'index', lock, isAlong }: Begin): Promise<unknown> {
+  function begin(session: Session, slot: Slot, { joins = 'index', lock }: Begin): Promise<unknown> {
     const more = options.settings?.()
-    const tallies = String(tallySlot(writer, slot.index))
-    const mark = [writer, slot.index, slot.number, clock.wallMs()]
     return Promise.all([
       session.run(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE${more ? `; ${more}` : ''}`),
-      isAlong
-        ? session.rows(openingAlong, [tallies, JSON.stringify(mark)])
-        : session.rows(opening[joins], [...mark, tallies]),
+      session.rows(configure[joins], [String(tallySlot(writer, slot.index))]),
+      session.rows(mark, [writer, slot.index, slot.number, clock.wallMs()]),
       lock === undefined ? undefined : session.run(lock),
     ])
   }
 
-  /** What the transaction answered that was the last to leave its number in the slot. */
-  async function foundOut<Result>(
-    session: Session,
-    { index }: Slot,
-    { unheard }: WriteOptions<Result>,
-  ): Promise<Result> {
-    if (!unheard) throw new Error('the answer of a transaction was lost, and cannot be found out')
-    return unheard(session, { writer, slot: index })
-  }
-
   /** Once. Throws {@link QueryFailed} where nothing was changed. */
   async function attempt<Result>(
-    work: (session: Session) => Promise<Result>,
-    how: WriteOptions<Result>,
+    work: (session: Session, slot: Slot, linger: Linger) => Promise<Result>,
+    unheard?: CallOptions<never, Result>['unheard'],
   ): Promise<Result> {
     const slot = freeSlots.pop() ?? { index: slots++, number: 0 }
     slot.number += 1
-    const isAlong = how.unheard !== undefined
     try {
-      return await onConnection((session, linger) =>
-        transaction(session, (of) => begin(of, slot, { ...how, isAlong }), work, { ...how, linger }),
-      )
+      return await onConnection((session, linger) => work(session, slot, linger))
     } catch (error) {
       if (!(error instanceof CommitUnanswered)) throw error
       if (!(await tookPlace(slot, error.cause))) throw error.cause
-      if (error.heard) return error.heard.result as Result
-      return await asked((session) => foundOut(session, slot, how), error.cause)
+      if (error.heard || !unheard) return error.heard?.result as Result
+      return await asked(async (session) => unheard(session, { writer, slot: slot.index }), error.cause)
     } finally {
       freeSlots.push(slot)
     }
+  }
+
+  function writing<Result>(
+    work: (session: Session) => Promise<Result>,
+    how: WriteOptions<Result> = {},
+  ): Promise<Result> {
+    return attempt((session, slot, linger) =>
+      transaction(session, (of) => begin(of, slot, how), work, { ...how, linger }),
+    )
+  }
+
+  function called<Row, Result>(
+    procedure: Statement<Row>,
+    given: readonly SqlValue[],
+    { unheard, ...how }: CallOptions<Row, Result>,
+  ): Promise<Result> {
+    return attempt((session, { index, number }, linger) => {
+      const mark = JSON.stringify([writer, index, number, clock.wallMs()])
+      const values = [...given, mark, String(tallySlot(writer, index)), lockTimeout, options.synchronousCommit]
+      return calling(session, { procedure, values }, { ...how, linger })
+    }, unheard)
   }
 
   /** After a lost answer: whether the transaction was committed. If not, it never will be. */
@@ -287,13 +300,8 @@ export function createTransactor(options: TransactOptions): Transactor {
   }
 
   return {
-    keptIf: (condition) =>
-      markText(
-        schema,
-        `SELECT (m ->> 0)::bigint, (m ->> 1)::int, (m ->> 2)::bigint, (m ->> 3)::bigint
-         FROM (SELECT nullif(current_setting('holdfast.mark', true), '')::json AS m OFFSET 0) mark WHERE m IS NOT NULL AND ${condition}`,
-      ).concat(` RETURNING ${settingOf('synchronous_commit', options.synchronousCommit)}`),
-    write: (work, how = {}) => tracked(() => attempt(work, how)),
+    call: (procedure, values, how) => tracked(() => called(procedure, values, how)),
+    write: (work, how) => tracked(() => writing(work, how)),
     read: (work) => tracked(() => onConnection(work)),
     probe: (work) => tracked(() => reading(work)),
     snapshot: (work) => tracked(() => reading(work, true)),
@@ -309,29 +317,10 @@ function settingStatement(
   settings: Readonly<Record<string, string>>,
   given: readonly string[] = [],
 ): Statement<object> {
-  return prepare(`SELECT ${allSet(settings, given)}`)
+  const fixed = Object.entries(settings).map(([name, value]) => `set_config('${name}', '${value}', true)`)
+  const open = given.map((name, index) => `set_config('${name}', $${index + 1}, true)`)
+  return prepare(`SELECT num_nulls(${[...fixed, ...open].join(', ')})`)
 }
-
-/** The same, and the number of the transaction: to be one more statement would cost more than what it does. */
-function openingStatement(schema: string, settings: Readonly<Record<string, string>>): Statement<object> {
-  const set = allSet(settings, ['holdfast.slot'], 5)
-  return prepare(markText(schema, `SELECT $1, $2, $3, $4 FROM (SELECT ${set} AS unset OFFSET 0) s WHERE s.unset = 0`))
-}
-
-/** @param source four columns: writer, slot, number, time */
-function markText(schema: string, source: string): string {
-  return `INSERT INTO ${schema}.commits AS c (writer, slot, number, at_ms) ${source}
-    ON CONFLICT (writer, slot) DO UPDATE SET number = excluded.number, at_ms = excluded.at_ms`
-}
-
-/** How many were not. */
-function allSet(settings: Readonly<Record<string, string>>, given: readonly string[] = [], from = 1): string {
-  const fixed = Object.entries(settings).map(([name, value]) => settingOf(name, value))
-  const open = given.map((name, index) => `set_config('${name}', $${from + index}, true)`)
-  return `num_nulls(${[...fixed, ...open].join(', ')})`
-}
-
-const settingOf = (name: string, value: string): string => `set_config('${name}', '${value}', true)`
 
 async function rolledBack(client: PooledClient): Promise<boolean> {
   try {

@@ -8,7 +8,7 @@ import type { ClaimPlan, Claims } from './claim.ts'
 import { createCoalescer } from './coalesce.ts'
 import { column, prepare, type Session } from './connection.ts'
 import type { Settle } from './settle.ts'
-import type { Transactor, WriteOptions } from './transact.ts'
+import type { Transactor } from './transact.ts'
 
 export interface Work {
   claim(request: ClaimRequest): Promise<ClaimedItem[]>
@@ -38,7 +38,6 @@ interface Done {
   readonly claimed: readonly ClaimedItem[]
 }
 
-const NO_JOB: Job = { settlements: [], nowMs: 0, plan: undefined }
 const NOTHING: Done = { receipts: [], claimed: [] }
 /** One after the other: a claim beside the settlements before it would find their places taken. */
 const MOST_UNDER_WAY = 1
@@ -56,21 +55,15 @@ export function createWork(parts: WorkParts): Work {
     largestGroup: LARGEST_GROUP,
     weightOf: ({ settlements }) => settlements.length,
     async write(jobs) {
+      const alone = claimAlone(jobs)
+      if (alone) return [{ receipts: [], claimed: await claims.leaseAlone(alone) }]
       const done = await transactor.write((session) => writeGroup(session, jobs), {
         emptyIsNothing: true,
-        ...claimAlone(jobs),
         behind: (all) => (all.some(({ receipts }) => receipts.some(makesDue)) ? announcement() : undefined),
       })
       return done.length === 0 ? jobs.map(() => NOTHING) : done
     },
   })
-
-  /** Nothing is to be decided by what it brings: one round trip. Of most jobs it is the last thing before they start. */
-  function claimAlone(jobs: readonly Job[]): Pick<WriteOptions<Done[]>, 'unheard'> {
-    const [{ settlements, plan } = NO_JOB, ...others] = jobs
-    if (!plan || settlements.length > 0 || others.length > 0) return {}
-    return { unheard: async (session, mark) => [{ receipts: [], claimed: await claims.leased(session, plan, mark) }] }
-  }
 
   /** Empty where nothing was changed. */
   async function writeGroup(session: Session, jobs: readonly Job[]): Promise<Done[]> {
@@ -104,6 +97,13 @@ export function createWork(parts: WorkParts): Work {
     },
     idle: coalescer.idle,
   }
+}
+
+/** The plan, where that is all there is, and of one channel. */
+function claimAlone(jobs: readonly Job[]): ClaimPlan | undefined {
+  const [job, ...others] = jobs
+  if (!job?.plan || others.length > 0 || job.settlements.length > 0) return undefined
+  return job.plan.channels.size === 1 ? job.plan : undefined
 }
 
 /** What a group was answered, to each job its own. */
