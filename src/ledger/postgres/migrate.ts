@@ -6,6 +6,7 @@ import { leaseProcedure } from './claim.ts'
 import type { Session } from './connection.ts'
 import { MIGRATIONS, type Migration } from './migrations/index.ts'
 import { createPartition } from './partitions.ts'
+import { submitProcedure } from './submit.ts'
 import { transitionGuard } from './transitions.ts'
 
 export interface MigrationReport {
@@ -37,7 +38,7 @@ export async function pendingOf(session: Session, s: string, store: string): Pro
  * @throws HoldfastError `schema_too_new`, `store_foreign`
  */
 export async function migrate(session: Session, s: string, store: string): Promise<MigrationReport> {
-  const guard = transitionGuard(s) + leaseProcedure(s).create
+  const guard = transitionGuard(s) + leaseProcedure(s).create + submitProcedure(s).create
   const fingerprint = sha256Hex(guard)
   const before = await find(session, s, store)
   if (isCurrent(before, fingerprint)) return report(before.version, [])

@@ -4,6 +4,8 @@ import type { NewItem, NewRun, SubmitReceipt, SupersededItem } from '../port.ts'
 import { unmetOf } from '../turns.ts'
 import { type Column, column, prepare, type Session, storable } from './connection.ts'
 import type { Names } from './names.ts'
+import { keptIf, type Procedure, procedureOf } from './procedures.ts'
+import type { Transactor } from './transact.ts'
 import { runThatSuperseded, type Turns } from './turns.ts'
 
 export interface Submit {
@@ -11,6 +13,11 @@ export interface Submit {
   prepareNames(runs: readonly NewRun[]): Promise<void>
   /** Inside a transaction, runs of which none is known; fails with a unique violation where one is. */
   acceptNew(session: Session, runs: readonly NewRun[]): Promise<Accepted>
+  /**
+   * The same as a transaction by itself, of no more than {@link MOST_ALONE} runs.
+   * @param behind as of `WriteOptions`
+   */
+  acceptAlone(runs: readonly NewRun[], behind: () => string | undefined): Promise<Accepted>
   /** Inside a transaction with joins by `hash`, with runs that `assertRuns` let through. */
   accept(session: Session, runs: readonly NewRun[]): Promise<Accepted>
 }
@@ -30,6 +37,7 @@ interface NewStep {
 }
 
 const LARGEST_CHUNK = 250
+export const MOST_ALONE = LARGEST_CHUNK
 
 const RUN_COLUMNS = `id, tenant, pipeline, key, book, item_count, created_at_ms, correlation_id, labels, input_fingerprint, input`
 const RUN_ARRAYS = `$1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[],
@@ -37,6 +45,8 @@ const RUN_ARRAYS = `$1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $
 const STEP_COLUMNS = `step, position, channel, state, due_at_ms, optional, unmet, updated_at_ms, not_before_ms, "after", dependents`
 const STEP_ARRAYS = `$12::text[], $13::int[], $14::int[], $15::text[], $16::bigint[], $17::boolean[], $18::int[], $19::bigint[],
   $20::bigint[], $21::text[], $22::text[]`
+/** Of the run of each step: its place, its tenant, its book. */
+const PLACE_ARRAYS = `$23::int[], $24::text[], $25::int[]`
 
 /** What is answered where all of them are new. */
 export function allAccepted(runs: readonly NewRun[]): Accepted {
@@ -48,7 +58,37 @@ export function isOrdered({ items }: NewRun): boolean {
   return items.some(({ turn }) => turn !== undefined)
 }
 
-export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
+/** New runs in one statement and transaction: what most submits are. */
+export function submitProcedure(s: string): Procedure {
+  return procedureOf(s, {
+    name: 'submit',
+    takes: `${RUN_ARRAYS}, ${STEP_ARRAYS}, ${PLACE_ARRAYS}`.split(',').map((array) => array.replace(/.*::/s, '')),
+    returns: 'newest bigint',
+    body: `RETURN QUERY ${newRunsText(s, keptIf(s, 'true'))};`,
+  })
+}
+
+/**
+ * The runs are numbered beforehand, so that the items need not look for theirs. What is known already is refused by the tables
+ * themselves, which costs less than to ask them first.
+ */
+function newRunsText(s: string, kept = ''): string {
+  return `WITH numbers AS MATERIALIZED (
+       SELECT array_agg(nextval('${s}.runs_no_seq')) AS no FROM generate_series(1, cardinality($1::text[]))),
+     accepted AS (
+       INSERT INTO ${s}.runs (no, ${RUN_COLUMNS}) OVERRIDING SYSTEM VALUE
+       SELECT (SELECT no FROM numbers)[ord], ${RUN_COLUMNS}
+       FROM unnest(${RUN_ARRAYS}) WITH ORDINALITY n (${RUN_COLUMNS}, ord)),
+     steps AS (
+       INSERT INTO ${s}.items (tenant, run, book, ${STEP_COLUMNS})
+       SELECT tenant, (SELECT no FROM numbers)[place], book, ${STEP_COLUMNS}
+       FROM unnest(${STEP_ARRAYS}, ${PLACE_ARRAYS})
+         n (${STEP_COLUMNS}, place, tenant, book))
+     ${kept && `, kept AS (${kept})`}
+     SELECT no[cardinality(no)] AS newest FROM numbers`
+}
+
+export function prepareSubmit(s: string, names: Names, turns: Turns, { call }: Pick<Transactor, 'call'>): Submit {
   const insert = prepare<{ accepted: number; newest: number | null; ids: string[] | null }>(
     // The rows come, and are numbered, in the order in which they were given.
     `WITH accepted AS (
@@ -61,22 +101,8 @@ export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
      SELECT count(*) AS accepted, max(no) AS newest,
        CASE WHEN count(*) < cardinality($1::text[]) THEN coalesce(json_agg(id), '[]') END AS ids FROM accepted`,
   )
-  const insertNew = prepare<{ newest: number }>(
-    // The runs are numbered beforehand, so that the items need not look for theirs. What is known already is refused by the
-    // tables themselves, which costs less than to ask them first.
-    `WITH numbers AS MATERIALIZED (
-       SELECT array_agg(nextval('${s}.runs_no_seq')) AS no FROM generate_series(1, cardinality($1::text[]))),
-     accepted AS (
-       INSERT INTO ${s}.runs (no, ${RUN_COLUMNS}) OVERRIDING SYSTEM VALUE
-       SELECT (SELECT no FROM numbers)[ord], ${RUN_COLUMNS}
-       FROM unnest(${RUN_ARRAYS}) WITH ORDINALITY n (${RUN_COLUMNS}, ord)),
-     steps AS (
-       INSERT INTO ${s}.items (tenant, run, book, ${STEP_COLUMNS})
-       SELECT tenant, (SELECT no FROM numbers)[place], book, ${STEP_COLUMNS}
-       FROM unnest(${STEP_ARRAYS}, $23::int[], $24::text[], $25::int[])
-         n (${STEP_COLUMNS}, place, tenant, book))
-     SELECT no[cardinality(no)] AS newest FROM numbers`,
-  )
+  const insertNew = prepare<{ newest: number }>(newRunsText(s))
+  const insertAlone = prepare<{ newest: number }>(submitProcedure(s).call)
   const selectKnown = prepare<{ known: [id: string, inputFingerprint: string] | null }>(
     // As a subquery, which is answered by the index whatever joins are allowed.
     `SELECT (SELECT json_build_array(r.id, r.input_fingerprint) FROM ${s}.runs r
@@ -89,17 +115,29 @@ export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
     const answers = await Promise.all(
       chunksOf(runs).map((chunk, index) => {
         if (index > 0) session.sendNow()
-        const steps = stepsOf(chunk)
-        return session.rows(insertNew, [
-          ...runColumns(chunk, names),
-          ...itemColumns(steps, names),
-          column(steps, ({ place }) => place),
-          column(steps, ({ run }) => run.tenant),
-          column(steps, ({ run }) => names.book(run.batch, run.pipeline)),
-        ])
+        return session.rows(insertNew, newColumns(chunk))
       }),
     )
     return { ...allAccepted(runs), newestRun: Math.max(0, ...answers.map(([row]) => row?.newest ?? 0)) }
+  }
+
+  function acceptAlone(runs: readonly NewRun[], behind: () => string | undefined): Promise<Accepted> {
+    return call(insertAlone, newColumns(runs), {
+      behind,
+      read: ([row]) => ({ ...allAccepted(runs), newestRun: row?.newest ?? 0 }),
+      unheard: () => allAccepted(runs),
+    })
+  }
+
+  function newColumns(runs: readonly NewRun[]): Column[] {
+    const steps = stepsOf(runs)
+    return [
+      ...runColumns(runs, names),
+      ...itemColumns(steps, names),
+      column(steps, ({ place }) => place),
+      column(steps, ({ run }) => run.tenant),
+      column(steps, ({ run }) => names.book(run.batch, run.pipeline)),
+    ]
   }
 
   async function accept(session: Session, runs: readonly NewRun[]): Promise<Accepted> {
@@ -175,6 +213,7 @@ export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
         runs,
       ),
     acceptNew,
+    acceptAlone,
     accept,
   }
 }
