@@ -117,8 +117,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     settings,
     deadlines,
   }
-  const crew = createCrew()
-  const watching = ledger.watch(() => crew.wake())
+  const crew = createCrew((wake) => ledger.watch(wake))
   const recovering = wakeWhenHealthy({ ledger, events, clock, wake: () => crew.wake() })
   const jobRunner = createJobRunner({
     ledger,
@@ -171,7 +170,6 @@ export function createEngine(parts: EngineParts): Holdfast {
     await crew.stop()
     await settler.flushed(FLUSH_LIMIT_MS)
     await undo.stop()
-    watching[Symbol.dispose]()
     recovering[Symbol.dispose]()
     await healthLoop.stop()
     await statistics.close()
@@ -293,18 +291,32 @@ function pipelineOf(catalog: Catalog, pipeline: { readonly name: string } | stri
   return catalog.pipeline(typeof pipeline === 'string' ? pipeline : pipeline.name)
 }
 
-/** The workers of this process, as one thing to wake, wait for and stop. */
-function createCrew() {
+/**
+ * The workers of this process, as one thing to wake, wait for and stop. Whoever only submits hears nothing of what others do: each
+ * submit of any process would else wake all of them.
+ */
+function createCrew(watch: (wake: () => void) => Disposable) {
   const workers = new Set<EngineWorker>()
   const waiting = new Set<() => void>()
+  let watching: Disposable | undefined
   let broken: HoldfastError | undefined
 
+  function wake(): void {
+    for (const worker of workers) worker.wake()
+  }
+
   return {
-    add: (worker: EngineWorker) => void workers.add(worker),
-    remove: (worker: EngineWorker) => void workers.delete(worker),
-    wake() {
-      for (const worker of workers) worker.wake()
+    add(worker: EngineWorker) {
+      workers.add(worker)
+      watching ??= watch(wake)
     },
+    remove(worker: EngineWorker) {
+      workers.delete(worker)
+      if (workers.size > 0) return
+      watching?.[Symbol.dispose]()
+      watching = undefined
+    },
+    wake,
     idle() {
       for (const resolve of waiting) resolve()
       waiting.clear()

@@ -1,13 +1,13 @@
 /**
- * Stands between a client and a PostgreSQL server, and cuts the connection on which the next COMMIT is sent, at a moment
- * that no test could hit by chance.
+ * Stands between a client and a PostgreSQL server, and cuts the connection on which the next COMMIT is sent, or the first call of a
+ * procedure that is a transaction by itself, at a moment that no test could hit by chance.
  */
 import { connect, createServer, type Socket } from 'node:net'
 
 export type Cut =
   /** The COMMIT never arrives. */
   | 'before the commit'
-  /** It takes place, and the answer is lost. */
+  /** It takes place, and the answer is lost, with those of everything that was sent along with it. */
   | 'after the commit'
   /** The client is cut off; the COMMIT arrives when somebody already asks what became of it. */
   | 'late commit'
@@ -24,6 +24,10 @@ export interface CuttingProxy {
 }
 
 const COMMIT = Buffer.from('COMMIT\0')
+/** The text of a statement is sent when a connection first uses it. */
+const CALL = /FROM "\w+"\.\w+_[0-9a-f]{12}\(/
+/** "Ready for query", outside of any transaction: https://www.postgresql.org/docs/current/protocol-message-formats.html */
+const IDLE = Buffer.from('Z\0\0\0\x05I')
 const ASKING = Buffer.from('voided = excluded.voided')
 
 export async function startCuttingProxy(serverPort: number): Promise<CuttingProxy> {
@@ -49,8 +53,9 @@ export async function startCuttingProxy(serverPort: number): Promise<CuttingProx
       })
     }
     upstream.on('data', (chunk) => {
-      if (answerIsLost) client.destroy()
-      else client.write(chunk)
+      if (!answerIsLost) client.write(chunk)
+      // Not before: a server that cannot tell what it did before the COMMIT gives up the rest.
+      else if (chunk.includes(IDLE)) client.destroy()
     })
     client.on('data', (chunk) => {
       if (arriveLate && chunk.includes(ASKING)) {
@@ -59,7 +64,8 @@ export async function startCuttingProxy(serverPort: number): Promise<CuttingProx
         arriveLate = undefined
         return
       }
-      const cut = chunk.includes(COMMIT) ? armed : undefined
+      const commits = chunk.includes(COMMIT) || CALL.test(chunk.toString('latin1'))
+      const cut = commits ? armed : undefined
       if (cut) {
         armed = undefined
         cuts += 1

@@ -1,10 +1,11 @@
 /** `channels`, the claims, `reclaimExpired` and `extendLeases` of the port. */
 import { parseItemId } from '../../core/ids.ts'
 import type { ChannelDue, ClaimedItem, ClaimRequest, DueQuestion, Fence, ReclaimRequest } from '../port.ts'
-import { CLAIMED_COLUMNS, CLAIMED_NAMES, type ClaimedRow, LEASED, runOf, toClaimed } from './claimed.ts'
+import { CLAIMED_COLUMNS, CLAIMED_NAMES, CLAIMED_TYPES, type ClaimedRow, LEASED, runOf, toClaimed } from './claimed.ts'
 import { column, prepare, type Session, type SqlValue } from './connection.ts'
 import type { KnownRuns } from './known-runs.ts'
 import type { ChannelName, Names } from './names.ts'
+import { keptIf, type Procedure, procedureOf } from './procedures.ts'
 import type { Transactor } from './transact.ts'
 
 export interface Claims {
@@ -17,6 +18,8 @@ export interface Claims {
    * just claimed.
    */
   lease(session: Session, plan: ClaimPlan): Promise<ClaimedItem[]>
+  /** The same with everything around it, as a transaction by itself: with nothing to settle, of one channel. */
+  leaseAlone(plan: ClaimPlan): Promise<ClaimedItem[]>
   reclaimExpired(request: ReclaimRequest): Promise<ClaimedItem[]>
   extendLeases(fences: readonly Fence[], leaseUntilMs: number): Promise<Fence[]>
 }
@@ -42,6 +45,7 @@ const MOST = 1e9
 /** What one claim brings of one channel. */
 const LARGEST_CLAIM = 10_000
 const NOWHERE = { lane: '', endpoint: '', laneNumber: 0 }
+const NO_CHANNEL = [0, NOWHERE] as const
 /** So that the row of a lease stays small enough to be changed in its place. */
 const ITEMS_PER_LEASE = 200
 
@@ -51,7 +55,7 @@ const NEW_LEASE = `state = 'processing', reason = NULL, due_at_ms = NULL, lease_
 
 export function prepareClaims(
   s: string,
-  { read, write }: Transactor,
+  { read, write, call }: Transactor,
   { names, knownRuns }: { readonly names: Names; readonly knownRuns: KnownRuns },
 ): Claims {
   const selectChannels = prepare<{ lane: string; endpoint: string; due_at_ms: number }>(
@@ -71,6 +75,18 @@ export function prepareClaims(
          SELECT 1 FROM ${s}.items i
          WHERE i.channel = a.channel AND i.due_at_ms IS NOT NULL AND i.due_at_ms <= $1::bigint LIMIT a.most) found) AS due
      FROM unnest($2::int[], $3::bigint[]) WITH ORDINALITY a (channel, most, ord) ORDER BY a.ord`,
+  )
+  const leaseAlone = prepare<ClaimedRow>(leaseProcedure(s).call)
+  const selectLeased = prepare<ClaimedRow>(
+    // By the transaction that was the last to change them. What they were before is gone: they are as what was given back and is
+    // claimed again.
+    `SELECT ${CLAIMED_COLUMNS(s)}
+     FROM ${s}.leases l CROSS JOIN LATERAL unnest(l.runs) own (run)
+     JOIN ${s}.items i ON i.run = own.run AND i.channel = l.channel AND i.lease = l.slot AND ${LEASED}
+     JOIN ${s}.runs r ON r.no = i.run AND r.tenant = i.tenant
+     CROSS JOIN LATERAL (SELECT 'queued' AS was, i.lease_from_ms AS was_due_ms, NULL::bigint AS lost_from_ms) d
+     WHERE l.channel = $3 AND l.open > 0
+       AND i.xmin = (SELECT c.xmin FROM ${s}.commits c WHERE c.writer = $1 AND c.slot = $2)`,
   )
   const leaseOfOne = prepare<ClaimedRow>(leaseText(s, takenOfOne(s), CLAIMED_NAMES))
   const leaseOfSeveral = prepare<ClaimedRow>(leaseText(s, takenOfSeveral(s), `${CLAIMED_NAMES}, channel`))
@@ -203,25 +219,46 @@ export function prepareClaims(
       const rows = await session.rows(isOne ? leaseOfOne : leaseOfSeveral, values)
       return claimedOf(rows, nowMs, isOne ? () => only : (row) => channels.get(row.channel ?? 0) ?? NOWHERE)
     },
+    async leaseAlone({ values, nowMs, channels }) {
+      const [[number, channel] = NO_CHANNEL] = channels
+      const rows = await call(leaseAlone, values, {
+        read: (answered) => answered,
+        unheard: (session, { writer, slot }) => session.rows(selectLeased, [writer, slot, number]),
+      })
+      return claimedOf(rows, nowMs, () => channel)
+    },
     reclaimExpired,
     extendLeases: async (fences, leaseUntilMs) => (fences.length === 0 ? [] : extendLeases(fences, leaseUntilMs)),
   }
+}
+
+/** A claim that nothing is settled with: most jobs that come one by one wait for just that. */
+export function leaseProcedure(s: string): Procedure {
+  return procedureOf(s, {
+    name: 'lease',
+    takes: ['bigint', 'bigint', 'text', 'int[]', 'int[]', 'bigint[]', 'bigint[]'],
+    returns: CLAIMED_TYPES,
+    body: `PERFORM 1 FROM ${s}.lanes WHERE id = ANY($5) ORDER BY id FOR UPDATE;
+      RETURN QUERY ${leaseText(s, takenOfOne(s), CLAIMED_NAMES, keptIf(s, 'EXISTS (SELECT 1 FROM claimed)'))};`,
+  })
 }
 
 /**
  * Leases what is due in the channels that are asked.
  * @param taken which of it, and the slot of each
  * @param names the columns that are answered
+ * @param kept what keeps it, of a procedure
  */
-function leaseText(s: string, taken: string, names: string): string {
+function leaseText(s: string, taken: string, names: string, kept = ''): string {
   // Materialized: what is out is counted once for each lane, and not again for each row.
   return `WITH asked AS MATERIALIZED (
-       SELECT a.ord, a.channel, a.lane, least(a.most, room.left) AS most, room.left AS room,
-         ${freeSlots(s, 'a.channel', 'least(a.most, room.left)')} AS slots
+       SELECT a.ord, a.channel, a.lane, least(a.most, room.left) AS most, room.left AS room, room.free, room.last
        FROM unnest($4::int[], $5::int[], $6::bigint[], $7::bigint[]) WITH ORDINALITY
          a (channel, lane, most, concurrency, ord)
        JOIN ${s}.lanes l ON l.id = a.lane
-       CROSS JOIN LATERAL (SELECT greatest(0, a.concurrency - coalesce(sum(out.open), 0)) AS left
+       CROSS JOIN LATERAL (SELECT greatest(0, a.concurrency - coalesce(sum(out.open), 0)) AS left,
+           array_agg(out.slot ORDER BY out.slot) FILTER (WHERE out.channel = a.channel AND out.open = 0) AS free,
+           coalesce(max(out.slot) FILTER (WHERE out.channel = a.channel), -1) AS last
          FROM ${s}.channels n JOIN ${s}.leases out ON out.channel = n.id WHERE n.lane = l.lane) room
        WHERE l.suspended_at_ms IS NULL AND l.gate_until_ms <= $1::bigint),
      ${taken},
@@ -234,6 +271,7 @@ function leaseText(s: string, taken: string, names: string): string {
        INSERT INTO ${s}.leases (channel, slot, until_ms, open, runs)
        SELECT channel, lease, $2::bigint, count(*), array_agg(run) FROM claimed GROUP BY channel, lease
        ON CONFLICT (channel, slot) DO UPDATE SET until_ms = excluded.until_ms, open = excluded.open, runs = excluded.runs)
+     ${kept && `, kept AS (${kept})`}
      SELECT ${names} FROM claimed`
 }
 
@@ -244,31 +282,27 @@ const dueIn = (s: string): string => `asked a CROSS JOIN LATERAL (
          FROM ${s}.items i WHERE i.channel = a.channel AND i.due_at_ms IS NOT NULL AND i.due_at_ms <= $1::bigint
          ORDER BY i.due_at_ms, i.run, i.step LIMIT a.most FOR UPDATE SKIP LOCKED) d`
 
-const slotAt = (slots: string, place: string): string =>
-  `${slots}[((${place} - 1) / ${ITEMS_PER_LEASE} + 1)::int] AS slot`
+/**
+ * Of the item at a place of its channel: the slots that are free, the lowest first, then new ones. Whoever asks holds the lane's lock:
+ * only a claim uses a slot again.
+ */
+function slotAt(asked: string, place: string): string {
+  const lease = `((${place} - 1) / ${ITEMS_PER_LEASE} + 1)::int`
+  return `coalesce(${asked}.free[${lease}], ${asked}.last + ${lease} - coalesce(cardinality(${asked}.free), 0)) AS slot`
+}
 
 /** Most claims ask one channel, which then has all the room of its lane: nothing needs to be sorted. */
 function takenOfOne(s: string): string {
-  return `taken AS MATERIALIZED (SELECT d.*, ${slotAt('a.slots', 'row_number() OVER ()')} FROM ${dueIn(s)})`
+  return `taken AS MATERIALIZED (SELECT d.*, ${slotAt('a', 'row_number() OVER ()')} FROM ${dueIn(s)})`
 }
 
 function takenOfSeveral(s: string): string {
   return `due AS MATERIALIZED (
-       SELECT d.*, a.slots, a.room,
+       SELECT d.*, a.free, a.last, a.room,
          row_number() OVER (PARTITION BY a.lane ORDER BY a.ord, d.was_due_ms, d.run, d.step) AS place,
          row_number() OVER (PARTITION BY a.ord ORDER BY d.was_due_ms, d.run, d.step) AS place_in_channel
        FROM ${dueIn(s)}),
-     taken AS MATERIALIZED (SELECT d.*, ${slotAt('d.slots', 'd.place_in_channel')} FROM due d WHERE d.place <= d.room)`
-}
-
-/** As many as so many items need, the lowest first. Whoever asks holds the lane's lock: only a claim uses a slot again. */
-function freeSlots(s: string, channel: string, items: string): string {
-  const needed = `(${items} / ${ITEMS_PER_LEASE} + 1)::int`
-  return `ARRAY(SELECT free.slot FROM generate_series(0, ${needed} - 1 + (
-      SELECT count(*) FROM ${s}.leases known WHERE known.channel = ${channel})::int) free (slot)
-    WHERE NOT EXISTS (SELECT 1 FROM ${s}.leases taken
-      WHERE taken.channel = ${channel} AND taken.slot = free.slot AND taken.open > 0)
-    ORDER BY free.slot LIMIT ${needed})`
+     taken AS MATERIALIZED (SELECT d.*, ${slotAt('d', 'd.place_in_channel')} FROM due d WHERE d.place <= d.room)`
 }
 
 function inOrder<Row extends ClaimedRow>(rows: readonly Row[]): Row[] {

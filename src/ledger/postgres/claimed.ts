@@ -83,6 +83,10 @@ export const CLAIMED_COLUMNS = (
 export const CLAIMED_NAMES =
   'run, step, tenant, was, was_due_ms, token, id, pipeline, key, correlation_id, labels, created_at_ms, input, rest'
 
+/** {@link CLAIMED_NAMES} with their types. */
+export const CLAIMED_TYPES = `run bigint, step text, tenant text, was text, was_due_ms bigint, token bigint, id text, pipeline text,
+  key text, correlation_id text, labels text, created_at_ms bigint, input text, rest json`
+
 /** @param at where the item waited, and when it was claimed */
 export function toClaimed(row: ClaimedRow, at: { readonly channel: ChannelName; readonly nowMs: number }): ClaimedItem {
   const takenOver = row.was === 'processing'

@@ -8,7 +8,16 @@ import { type CuttingProxy, startCuttingProxy } from '../../../test/support/cutt
 import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import { type PostgresServer, startPostgres } from '../../../test/support/postgres.ts'
 import { systemClock } from '../../system/system-clock.ts'
-import { claim, expectAudited, LEASE_MS, newRun, START_MS, SUCCEEDED, settle } from '../conformance/support.ts'
+import {
+  claim,
+  claimOne,
+  expectAudited,
+  LEASE_MS,
+  newRun,
+  START_MS,
+  SUCCEEDED,
+  settle,
+} from '../conformance/support.ts'
 import type { Ledger, NewRun } from '../port.ts'
 import { openPostgresLedger, type PostgresLedger, type PostgresLedgerOptions } from './index.ts'
 
@@ -108,6 +117,19 @@ describe('a server that goes away', () => {
     expect(await first.balance({})).toMatchObject({ accepted: 300, states: { succeeded: 300 } })
     await expectAudited(first)
     for (const ledger of ledgers) await ledger.close()
+  })
+
+  it('rule 5: it crashes when a claim has just been answered: the claim is there', async () => {
+    const ledger = await open(newSchema())
+    await ledger.submit([newRun()])
+    const { itemId, token } = await claimOne(ledger)
+    // At once, before the server writes its log by itself.
+    await server.crash()
+    await server.start()
+    expect(await ledger.item(itemId)).toMatchObject({ state: 'processing' })
+    expect(await settle(ledger, { itemId, tenant: 'default', token }, SUCCEEDED)).toMatchObject({ outcome: 'settled' })
+    await expectAudited(ledger)
+    await ledger.close()
   })
 
   it('whoever watches hears of work again afterwards', async () => {

@@ -24,7 +24,7 @@ import { prepareReading } from './read.ts'
 import { prepareRecode } from './recode.ts'
 import { prepareRetain } from './retain.ts'
 import { prepareSettle } from './settle.ts'
-import { type Accepted, allAccepted, isOrdered, prepareSubmit } from './submit.ts'
+import { type Accepted, allAccepted, isOrdered, MOST_ALONE, prepareSubmit } from './submit.ts'
 import type { Transactor } from './transact.ts'
 import { prepareTurns } from './turns.ts'
 import { prepareWake } from './wake.ts'
@@ -77,7 +77,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const recoding = prepareRecode(s)
   const reading = prepareReading(s)
   const audit = prepareAudit(s)
-  const submit = prepareSubmit(s, names, turns)
+  const submit = prepareSubmit(s, names, turns, transactor)
   const submits = createSubmits(parts, submit, partitions.reach)
   const work = createWork({
     ...parts,
@@ -187,6 +187,7 @@ function createSubmits(
     const ordered = runs.some(isOrdered)
     if (!ordered && runs.every((run) => run.key === undefined)) {
       try {
+        if (runs.length <= MOST_ALONE) return await submit.acceptAlone(runs, watcher.announcement)
         return await transactor.write((session) => submit.acceptNew(session, runs), {
           foreseen: allAccepted(runs),
           behind: watcher.announcement,

@@ -2,7 +2,9 @@
 import { HoldfastError } from '../../core/errors.ts'
 import { sha256Hex } from '../../core/json.ts'
 import { schemaTooNew } from '../store-errors.ts'
+import { leaseProcedure } from './claim.ts'
 import type { Session } from './connection.ts'
+import { submitProcedures } from './insert-runs.ts'
 import { MIGRATIONS, type Migration } from './migrations/index.ts'
 import { createPartition } from './partitions.ts'
 import { transitionGuard } from './transitions.ts'
@@ -16,7 +18,7 @@ export interface MigrationReport {
 
 interface Found {
   readonly version: number
-  /** Of the guard of transitions that is in place. */
+  /** Of what is made anew when it changes and is in place: the guard of transitions, and the procedures. */
   readonly guard: string
 }
 
@@ -36,7 +38,8 @@ export async function pendingOf(session: Session, s: string, store: string): Pro
  * @throws HoldfastError `schema_too_new`, `store_foreign`
  */
 export async function migrate(session: Session, s: string, store: string): Promise<MigrationReport> {
-  const guard = transitionGuard(s)
+  const { any, alike } = submitProcedures(s)
+  const guard = transitionGuard(s) + leaseProcedure(s).create + any.create + alike.create
   const fingerprint = sha256Hex(guard)
   const before = await find(session, s, store)
   if (isCurrent(before, fingerprint)) return report(before.version, [])

@@ -2,8 +2,11 @@
 import { dependentsOf, idTaken, stepsAbove } from '../new-runs.ts'
 import type { NewItem, NewRun, SubmitReceipt, SupersededItem } from '../port.ts'
 import { unmetOf } from '../turns.ts'
-import { type Column, column, prepare, type Session, storable } from './connection.ts'
+import { type Column, column, prepare, type Session, type SqlValue, type Statement, storable } from './connection.ts'
+import { alikeRunsText, newRunsText, submitProcedures, unknownRunsText } from './insert-runs.ts'
 import type { Names } from './names.ts'
+import type { Procedure } from './procedures.ts'
+import type { Transactor } from './transact.ts'
 import { runThatSuperseded, type Turns } from './turns.ts'
 
 export interface Submit {
@@ -11,6 +14,11 @@ export interface Submit {
   prepareNames(runs: readonly NewRun[]): Promise<void>
   /** Inside a transaction, runs of which none is known; fails with a unique violation where one is. */
   acceptNew(session: Session, runs: readonly NewRun[]): Promise<Accepted>
+  /**
+   * The same as a transaction by itself, of no more than {@link MOST_ALONE} runs.
+   * @param behind as of `WriteOptions`
+   */
+  acceptAlone(runs: readonly NewRun[], behind: () => string | undefined): Promise<Accepted>
   /** Inside a transaction with joins by `hash`, with runs that `assertRuns` let through. */
   accept(session: Session, runs: readonly NewRun[]): Promise<Accepted>
 }
@@ -29,14 +37,16 @@ interface NewStep {
   readonly place: number
 }
 
-const LARGEST_CHUNK = 250
+/** One statement, for two uses. */
+interface Forms {
+  /** Inside a transaction. */
+  readonly along: Statement<{ newest: number }>
+  /** As a transaction by itself. */
+  readonly alone: Statement<{ newest: number }>
+}
 
-const RUN_COLUMNS = `id, tenant, pipeline, key, book, item_count, created_at_ms, correlation_id, labels, input_fingerprint, input`
-const RUN_ARRAYS = `$1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[],
-  $10::text[], $11::text[]`
-const STEP_COLUMNS = `step, position, channel, state, due_at_ms, optional, unmet, updated_at_ms, not_before_ms, "after", dependents`
-const STEP_ARRAYS = `$12::text[], $13::int[], $14::int[], $15::text[], $16::bigint[], $17::boolean[], $18::int[], $19::bigint[],
-  $20::bigint[], $21::text[], $22::text[]`
+const LARGEST_CHUNK = 250
+export const MOST_ALONE = LARGEST_CHUNK
 
 /** What is answered where all of them are new. */
 export function allAccepted(runs: readonly NewRun[]): Accepted {
@@ -48,52 +58,14 @@ export function isOrdered({ items }: NewRun): boolean {
   return items.some(({ turn }) => turn !== undefined)
 }
 
-export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
-  const insert = prepare<{ accepted: number; newest: number | null; ids: string[] | null }>(
-    // The rows come, and are numbered, in the order in which they were given.
-    `WITH accepted AS (
-       INSERT INTO ${s}.runs (${RUN_COLUMNS}) SELECT ${RUN_COLUMNS} FROM unnest(${RUN_ARRAYS}) n (${RUN_COLUMNS})
-       ON CONFLICT DO NOTHING RETURNING id, tenant, no, book),
-     steps AS (
-       INSERT INTO ${s}.items (tenant, run, book, ${STEP_COLUMNS})
-       SELECT r.tenant, r.no, r.book, ${STEP_COLUMNS}
-       FROM unnest(${STEP_ARRAYS}, $23::text[]) n (${STEP_COLUMNS}, run_id) JOIN accepted r ON r.id = n.run_id)
-     SELECT count(*) AS accepted, max(no) AS newest,
-       CASE WHEN count(*) < cardinality($1::text[]) THEN coalesce(json_agg(id), '[]') END AS ids FROM accepted`,
-  )
-  const insertNew = prepare<{ newest: number }>(
-    // The runs are numbered beforehand, so that the items need not look for theirs. What is known already is refused by the
-    // tables themselves, which costs less than to ask them first.
-    `WITH numbers AS MATERIALIZED (
-       SELECT array_agg(nextval('${s}.runs_no_seq')) AS no FROM generate_series(1, cardinality($1::text[]))),
-     accepted AS (
-       INSERT INTO ${s}.runs (no, ${RUN_COLUMNS}) OVERRIDING SYSTEM VALUE
-       SELECT (SELECT no FROM numbers)[ord], ${RUN_COLUMNS}
-       FROM unnest(${RUN_ARRAYS}) WITH ORDINALITY n (${RUN_COLUMNS}, ord)),
-     steps AS (
-       INSERT INTO ${s}.items (tenant, run, book, ${STEP_COLUMNS})
-       SELECT tenant, (SELECT no FROM numbers)[place], book, ${STEP_COLUMNS}
-       FROM unnest(${STEP_ARRAYS}, $23::int[], $24::text[], $25::int[])
-         n (${STEP_COLUMNS}, place, tenant, book))
-     SELECT no[cardinality(no)] AS newest FROM numbers`,
-  )
-  const insertAlike = prepare<{ newest: number }>(
-    // What all of them share is said once.
-    `WITH numbers AS MATERIALIZED (
-       SELECT array_agg(nextval('${s}.runs_no_seq')) AS no FROM generate_series(1, cardinality($1::text[]))),
-     accepted AS (
-       INSERT INTO ${s}.runs (no, id, tenant, pipeline, book, item_count, created_at_ms, correlation_id, labels, input)
-         OVERRIDING SYSTEM VALUE
-       SELECT n.no, n.id, $4::text, $5::text, $6::int, cardinality($9::text[]), $7::bigint, coalesce(n.correlation_id, n.id),
-         $8::text, n.input
-       FROM unnest((SELECT no FROM numbers), $1::text[], $2::text[], $3::text[]) n (no, id, correlation_id, input)),
-     steps AS (
-       INSERT INTO ${s}.items (tenant, run, book, ${STEP_COLUMNS})
-       SELECT $4::text, n.no, $6::int, ${STEP_COLUMNS}
-       FROM unnest((SELECT no FROM numbers)) n (no) CROSS JOIN unnest($9::text[], $10::int[], $11::int[], $12::text[],
-         $13::bigint[], $14::boolean[], $15::int[], $16::bigint[], $17::bigint[], $18::text[], $19::text[]) i (${STEP_COLUMNS}))
-     SELECT no[cardinality(no)] AS newest FROM numbers`,
-  )
+function formsOf(text: string, procedure: Procedure): Forms {
+  return { along: prepare(text), alone: prepare(procedure.call) }
+}
+
+export function prepareSubmit(s: string, names: Names, turns: Turns, { call }: Pick<Transactor, 'call'>): Submit {
+  const insert = prepare<{ accepted: number; newest: number | null; ids: string[] | null }>(unknownRunsText(s))
+  const insertNew = formsOf(newRunsText(s), submitProcedures(s).any)
+  const insertAlike = formsOf(alikeRunsText(s), submitProcedures(s).alike)
   const selectKnown = prepare<{ known: [id: string, inputFingerprint: string] | null }>(
     // As a subquery, which is answered by the index whatever joins are allowed.
     `SELECT (SELECT json_build_array(r.id, r.input_fingerprint) FROM ${s}.runs r
@@ -106,26 +78,42 @@ export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
     const answers = await Promise.all(
       chunksOf(runs).map((chunk, index) => {
         if (index > 0) session.sendNow()
-        const [first] = chunk
-        return first && areAlike(chunk, first) ? writeAlike(session, chunk, first) : writeNew(session, chunk)
+        const { forms, columns } = bestFor(chunk)
+        return session.rows(forms.along, columns)
       }),
     )
     return { ...allAccepted(runs), newestRun: Math.max(0, ...answers.map(([row]) => row?.newest ?? 0)) }
   }
 
-  function writeNew(session: Session, runs: readonly NewRun[]) {
+  function acceptAlone(runs: readonly NewRun[], behind: () => string | undefined): Promise<Accepted> {
+    const { forms, columns } = bestFor(runs)
+    return call(forms.alone, columns, {
+      behind,
+      read: ([row]) => ({ ...allAccepted(runs), newestRun: row?.newest ?? 0 }),
+      unheard: () => allAccepted(runs),
+    })
+  }
+
+  function bestFor(runs: readonly NewRun[]): { readonly forms: Forms; readonly columns: SqlValue[] } {
+    const [first] = runs
+    return first && areAlike(runs, first)
+      ? { forms: insertAlike, columns: alikeColumns(runs, first) }
+      : { forms: insertNew, columns: newColumns(runs) }
+  }
+
+  function newColumns(runs: readonly NewRun[]): SqlValue[] {
     const steps = stepsOf(runs)
-    return session.rows(insertNew, [
+    return [
       ...runColumns(runs, names),
       ...itemColumns(steps, names),
       column(steps, ({ place }) => place),
       column(steps, ({ run }) => run.tenant),
       column(steps, ({ run }) => names.book(run.batch, run.pipeline)),
-    ])
+    ]
   }
 
-  function writeAlike(session: Session, runs: readonly NewRun[], first: NewRun) {
-    return session.rows(insertAlike, [
+  function alikeColumns(runs: readonly NewRun[], first: NewRun): SqlValue[] {
+    return [
       column(runs, (run) => run.id),
       column(runs, (run) => (run.correlationId === run.id ? null : run.correlationId)),
       column(runs, (run) => run.input),
@@ -135,7 +123,7 @@ export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
       first.createdAtMs,
       labelsText(first.labels),
       ...itemColumns(stepsOf([first]), names),
-    ])
+    ]
   }
 
   async function accept(session: Session, runs: readonly NewRun[]): Promise<Accepted> {
@@ -211,6 +199,7 @@ export function prepareSubmit(s: string, names: Names, turns: Turns): Submit {
         runs,
       ),
     acceptNew,
+    acceptAlone,
     accept,
   }
 }

@@ -7,9 +7,10 @@
  * database lets only one of the two happen, however late the commit arrives.
  */
 import type { Clock } from '../../core/clock.ts'
-import { prepare, QueryFailed, type Session, type Statement, sessionOf } from './connection.ts'
+import { prepare, QueryFailed, type Session, type SqlValue, type Statement, sessionOf } from './connection.ts'
 import type { PooledClient, PostgresPool } from './driver.ts'
 import { isConnectionLost, isPassing, outcomeUnknown, storeClosed, storeError } from './errors.ts'
+import { CommitUnanswered, calling, type Linger, transaction } from './transaction.ts'
 
 export interface TransactOptions {
   readonly pool: PostgresPool
@@ -48,7 +49,30 @@ export interface WriteOptions<Result = unknown> {
   readonly behind?: (result: Result) => string | undefined
 }
 
+/** Where a transaction has left its number: the row of `commits` that it was the last to change. */
+export interface TransactionMark {
+  readonly writer: number
+  readonly slot: number
+}
+
+export interface CallOptions<Row, Result> {
+  readonly read: (rows: readonly Row[]) => Result
+  /** Where it took place and its answer was lost: what that was, by what it left in the store. */
+  readonly unheard: (session: Session, mark: TransactionMark) => Result | Promise<Result>
+  /** As in {@link WriteOptions}. */
+  readonly behind?: () => string | undefined
+}
+
 export interface Transactor {
+  /**
+   * A call of a procedure (`procedures.ts`), which is a transaction by itself: one statement, one round trip.
+   * @throws HoldfastError as {@link write}
+   */
+  call<Row, Result>(
+    procedure: Statement<Row>,
+    values: readonly SqlValue[],
+    options: CallOptions<Row, Result>,
+  ): Promise<Result>
   /** @throws HoldfastError `store_*`. Nothing was changed then, unless its certainty says `maybe_applied`. */
   write<Result>(work: (session: Session) => Promise<Result>, options?: WriteOptions<Result>): Promise<Result>
   /** Statements that each stand alone. */
@@ -81,7 +105,7 @@ const IDLE_TIMEOUT_MS = 10_000
  * pages do not: a table that is small today would else be read from end to end, once for each row that is asked for. No
  * bitmaps: unlike a plain index scan they do not remember which entries are dead, of which a queue leaves very many.
  */
-const PLANS = {
+export const PLANS = {
   plan_cache_mode: 'force_generic_plan',
   jit: 'off',
   enable_seqscan: 'off',
@@ -105,6 +129,8 @@ export function createTransactor(options: TransactOptions): Transactor {
   let slots = 0
   const underWay = new Set<Promise<unknown>>()
   let closed = false
+  // A call cannot set a limit for itself that is counted from its beginning.
+  const lockTimeout = String(Math.min(LOCK_TIMEOUT_MS, options.statementTimeoutMs))
 
   const safety = {
     statement_timeout: String(options.statementTimeoutMs),
@@ -140,22 +166,42 @@ export function createTransactor(options: TransactOptions): Transactor {
 
   /** Once. Throws {@link QueryFailed} where nothing was changed. */
   async function attempt<Result>(
-    work: (session: Session) => Promise<Result>,
-    how: WriteOptions<Result>,
+    work: (session: Session, slot: Slot, linger: Linger) => Promise<Result>,
+    unheard?: CallOptions<never, Result>['unheard'],
   ): Promise<Result> {
     const slot = freeSlots.pop() ?? { index: slots++, number: 0 }
     slot.number += 1
     try {
-      return await onConnection((session, linger) =>
-        transaction(session, (of) => begin(of, slot, how), work, { ...how, linger }),
-      )
+      return await onConnection((session, linger) => work(session, slot, linger))
     } catch (error) {
       if (!(error instanceof CommitUnanswered)) throw error
-      if (await tookPlace(slot, error.cause)) return error.result as Result
-      throw error.cause
+      if (!(await tookPlace(slot, error.cause))) throw error.cause
+      if (error.heard || !unheard) return error.heard?.result as Result
+      return await asked(async (session) => unheard(session, { writer, slot: slot.index }), error.cause)
     } finally {
       freeSlots.push(slot)
     }
+  }
+
+  function writing<Result>(
+    work: (session: Session) => Promise<Result>,
+    how: WriteOptions<Result> = {},
+  ): Promise<Result> {
+    return attempt((session, slot, linger) =>
+      transaction(session, (of) => begin(of, slot, how), work, { ...how, linger }),
+    )
+  }
+
+  function called<Row, Result>(
+    procedure: Statement<Row>,
+    given: readonly SqlValue[],
+    { unheard, ...how }: CallOptions<Row, Result>,
+  ): Promise<Result> {
+    return attempt((session, { index, number }, linger) => {
+      const mark = JSON.stringify([writer, index, number, clock.wallMs()])
+      const values = [...given, mark, String(tallySlot(writer, index)), lockTimeout, options.synchronousCommit]
+      return calling(session, { procedure, values }, { ...how, linger })
+    }, unheard)
   }
 
   /** After a lost answer: whether the transaction was committed. If not, it never will be. */
@@ -164,14 +210,17 @@ export function createTransactor(options: TransactOptions): Transactor {
       VALUES (${writer}, ${slot.index}, ${slot.number + 1}, ${slot.number}, ${clock.wallMs()})
       ON CONFLICT (writer, slot) DO UPDATE SET number = excluded.number, voided = excluded.voided
         WHERE c.number < ${slot.number} OR c.voided = ${slot.number} RETURNING 1`
-    const number = slot.number
     slot.number += 1
+    return (await asked((session) => session.once(voiding), cause)).length === 0
+  }
+
+  /** After a lost answer, until somebody answers. */
+  async function asked<Answer>(question: (session: Session) => Promise<Answer>, cause: unknown): Promise<Answer> {
     const sinceMs = clock.monotonicMs()
     try {
-      const voided = await persistently(() => onConnection((session) => session.once(voiding)), sinceMs)
-      return voided.length === 0
+      return await persistently(() => onConnection(question), sinceMs)
     } catch (error) {
-      throw outcomeUnknown(store, clock.monotonicMs() - sinceMs, { error, cause, number })
+      throw outcomeUnknown(store, clock.monotonicMs() - sinceMs, { error, cause })
     }
   }
 
@@ -254,7 +303,8 @@ export function createTransactor(options: TransactOptions): Transactor {
   }
 
   return {
-    write: (work, how = {}) => tracked(() => attempt(work, how)),
+    call: (procedure, values, how) => tracked(() => called(procedure, values, how)),
+    write: (work, how) => tracked(() => writing(work, how)),
     read: (work) => tracked(() => onConnection(work)),
     probe: (work) => tracked(() => reading(work)),
     snapshot: (work) => tracked(() => reading(work, true)),
@@ -262,78 +312,6 @@ export function createTransactor(options: TransactOptions): Transactor {
       closed = true
       await Promise.allSettled(underWay)
     },
-  }
-}
-
-/** There was no answer to the COMMIT: it is not known whether it took place. */
-class CommitUnanswered extends Error {
-  override readonly cause: QueryFailed
-  readonly result: unknown
-
-  constructor(result: unknown, cause: QueryFailed) {
-    super(cause.message)
-    this.result = result
-    this.cause = cause
-  }
-}
-
-type Linger = (until: Promise<unknown>) => void
-
-interface Ending<Result> extends Pick<WriteOptions<Result>, 'emptyIsNothing' | 'foreseen' | 'behind'> {
-  readonly linger?: Linger
-}
-
-async function transaction<Result>(
-  session: Session,
-  begin: (session: Session) => Promise<unknown>,
-  work: (session: Session) => Promise<Result>,
-  ending: Ending<Result> = {},
-): Promise<Result> {
-  // Not awaited before the first statement of `work` is sent: one round trip less.
-  const done = Promise.allSettled([begin(session), work(session)])
-  if (ending.foreseen !== undefined) return await committedAlong(session, done, ending.foreseen, ending)
-  const [begun, worked] = await done
-  if (begun.status === 'rejected') throw begun.reason
-  if (worked.status === 'rejected') throw worked.reason
-  const result = worked.value
-  if (ending.emptyIsNothing && Array.isArray(result) && result.length === 0) {
-    await session.run('ROLLBACK')
-    return result
-  }
-  return await committed(commit(session, result, ending), result)
-}
-
-/** One round trip for all of a transaction. */
-async function committedAlong<Result>(
-  session: Session,
-  done: Promise<[PromiseSettledResult<unknown>, PromiseSettledResult<Result>]>,
-  foreseen: Result,
-  ending: Ending<Result>,
-): Promise<Result> {
-  const [[begun, worked], did] = await Promise.all([done, Promise.allSettled([commit(session, foreseen, ending)])])
-  const refused = [begun, worked].find((part) => part.status === 'rejected' && !isConnectionLost(part.reason))
-  // Of a transaction of which a statement was refused there is nothing.
-  if (refused?.status === 'rejected') throw refused.reason
-  const [ended] = did
-  const result = worked.status === 'fulfilled' ? worked.value : foreseen
-  return await committed(ended.status === 'fulfilled' ? ended.value : Promise.reject(ended.reason), result)
-}
-
-function commit<Result>(session: Session, result: Result, { behind, linger }: Ending<Result>): Promise<string> {
-  const did = session.run('COMMIT')
-  const commands = behind?.(result)
-  if (commands !== undefined) linger?.(session.run(commands))
-  return did
-}
-
-async function committed<Result>(answer: string | Promise<string>, result: Result): Promise<Result> {
-  try {
-    const did = await answer
-    // So PostgreSQL answers the COMMIT of a transaction of which a statement had failed.
-    if (did !== 'COMMIT') throw new Error(`a transaction ended with ${did}`)
-    return result
-  } catch (error) {
-    throw error instanceof QueryFailed ? new CommitUnanswered(result, error) : error
   }
 }
 

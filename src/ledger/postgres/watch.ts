@@ -67,7 +67,7 @@ export function createWatcher(options: WatchOptions): Watcher {
 }
 
 function createAnnouncer({ clock, transactor, channel, writer }: WatchOptions) {
-  const notify = `SELECT pg_notify('${channel}', '${writer}')`
+  const notify = `NOTIFY "${channel}", '${writer}'`
   let sending: Promise<void> | undefined
   let again = false
   let stopped = false

@@ -60,6 +60,8 @@ export function createWork(parts: WorkParts): Work {
     weightOf,
     select,
     async write(jobs) {
+      const alone = claimAlone(jobs)
+      if (alone) return [{ receipts: [], claimed: await claims.leaseAlone(alone) }]
       const done = await transactor.write((session) => writeGroup(session, jobs), {
         emptyIsNothing: true,
         behind: (all) => (all.some(({ receipts }) => receipts.some(makesDue)) ? announcement() : undefined),
@@ -126,6 +128,13 @@ export function createWork(parts: WorkParts): Work {
     },
     idle: coalescer.idle,
   }
+}
+
+/** The plan, where that is all there is, and of one channel. */
+function claimAlone(jobs: readonly Job[]): ClaimPlan | undefined {
+  const [job, ...others] = jobs
+  if (!job?.plan || others.length > 0 || job.settlements.length > 0) return undefined
+  return job.plan.channels.size === 1 ? job.plan : undefined
 }
 
 /** What a group was answered, to each job its own. */
