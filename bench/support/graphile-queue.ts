@@ -8,7 +8,7 @@ import { type DurableQueue, type Payload, type QueueOptions, work } from './dura
 import { untilTrue } from './until-true.ts'
 
 const TASK = 'lead'
-const LOCAL_QUEUE = 500
+const LOCAL_QUEUE = 1000
 const SILENT = new Logger(() => () => {})
 
 export async function openGraphileQueue(options: QueueOptions): Promise<DurableQueue> {

@@ -140,11 +140,11 @@ export function createPlaces<Claim extends Placeable>(parts: PlacesParts<Claim>)
   return {
     room() {
       const most = concurrency + ahead
-      if (ahead < WORTH_HALVING) return most - taken
       const left = most - taken
-      // In halves: what is claimed is not what there is to run meanwhile. And not in crumbs while there is something to run.
+      // Not in crumbs while there is something to run: what is free by then would wait for them.
       if (queue.length > 0 && left < most / 4) return 0
-      return Math.min(left, Math.ceil(most / 2))
+      // In halves: there must be something to run meanwhile.
+      return ahead < WORTH_HALVING ? left : Math.min(left, Math.ceil(most / 2))
     },
     free: () => concurrency - taken,
     admit(claims) {
