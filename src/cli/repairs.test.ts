@@ -46,6 +46,9 @@ afterEach(async () => {
 })
 
 test('issue 6: many dead letters are discarded by a job: plan, run, its story; or it is left to workers, and cancelled', async () => {
+  const nothing = await holdfast('dlq', 'discard', '--all', '--reason', 'test records', '--yes')
+  expect([nothing.code, nothing.stderr]).toEqual([0, expect.stringContaining('Nothing fits that choice')])
+  expect((await holdfast('jobs')).json()).toMatchObject({ jobs: [] })
   answer = () => 422
   expect((await holdfast('run', 'onboard', '--input', 'records.jsonl', '--key', 'id')).code).toBe(3)
   const all = ['dlq', 'discard', '--all', '--reason', 'test records']
