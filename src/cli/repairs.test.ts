@@ -74,6 +74,18 @@ test('issue 6: many dead letters are discarded by a job: plan, run, its story; o
   expect((await holdfast('status')).json()).toMatchObject({ balance: { states: { discarded: 3 } } })
 }, 60_000)
 
+test('issue 6: serve tells of a secret that cannot be used before it listens, and which it is', async () => {
+  const written = workshop.read('holdfast.yaml')
+  const pipeline = 'webhooks: { svix: { provider: svix, secret: "not base64!", pipeline: onboard } }'
+  workshop.write('holdfast.yaml', `${written}${pipeline}\n`)
+  const webhook = await holdfast('serve', '--port', '0')
+  expect([webhook.code, webhook.stderr]).toEqual([2, expect.stringContaining('webhooks.svix: The secret')])
+  workshop.write('holdfast.yaml', written.replace(SECRET, 'whsec_nope'))
+  const callback = await holdfast('serve', '--port', '0')
+  expect(callback.code).not.toBe(0)
+  expect(callback.stderr).toContain('`callbacks.secret` of the configuration has fewer than 24 bytes')
+}, 60_000)
+
 test('R134: groups show what needs a person and what is tried again by itself, and how many that is', async () => {
   workshop.write('holdfast.yaml', workshop.read('holdfast.yaml').replace('crm: {', 'crm: { retry: { maxAttempts: 1 },'))
   answer = ({ url }) => (url === '/contacts/a' ? 422 : 503)
