@@ -24,6 +24,11 @@ export async function beginJob(
 ): Promise<JobView | ExitCode> {
   const plan = await operations.planJob(order)
   if (dryRun) return tellPlan(output, order, plan)
+  if (plan.selected === 0) {
+    tellPlan(output, order, plan)
+    output.note('Nothing fits that choice, and nothing was done: `holdfast dlq list` shows what there is.')
+    return EXIT.done
+  }
   if (plan.ready > 1 && !yes) {
     tellPlan(output, order, plan)
     output.note(`Nothing was changed: add --yes to ${order.what} ${formatCount(plan.ready)} items.`)

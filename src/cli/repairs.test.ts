@@ -46,6 +46,9 @@ afterEach(async () => {
 })
 
 test('issue 6: many dead letters are discarded by a job: plan, run, its story; or it is left to workers, and cancelled', async () => {
+  const nothing = await holdfast('dlq', 'discard', '--all', '--reason', 'test records', '--yes')
+  expect([nothing.code, nothing.stderr]).toEqual([0, expect.stringContaining('Nothing fits that choice')])
+  expect((await holdfast('jobs')).json()).toMatchObject({ jobs: [] })
   answer = () => 422
   expect((await holdfast('run', 'onboard', '--input', 'records.jsonl', '--key', 'id')).code).toBe(3)
   const all = ['dlq', 'discard', '--all', '--reason', 'test records']
@@ -69,6 +72,18 @@ test('issue 6: many dead letters are discarded by a job: plan, run, its story; o
   ])
   expect((await holdfast('jobs', '--no-json')).stdout).toMatch(/discard .* done .*3 discarded of 3/)
   expect((await holdfast('status')).json()).toMatchObject({ balance: { states: { discarded: 3 } } })
+}, 60_000)
+
+test('issue 6: serve tells of a secret that cannot be used before it listens, and which it is', async () => {
+  const written = workshop.read('holdfast.yaml')
+  const pipeline = 'webhooks: { svix: { provider: svix, secret: "not base64!", pipeline: onboard } }'
+  workshop.write('holdfast.yaml', `${written}${pipeline}\n`)
+  const webhook = await holdfast('serve', '--port', '0')
+  expect([webhook.code, webhook.stderr]).toEqual([2, expect.stringContaining('webhooks.svix: The secret')])
+  workshop.write('holdfast.yaml', written.replace(SECRET, 'whsec_nope'))
+  const callback = await holdfast('serve', '--port', '0')
+  expect(callback.code).not.toBe(0)
+  expect(callback.stderr).toContain('`callbacks.secret` of the configuration has fewer than 24 bytes')
 }, 60_000)
 
 test('R134: groups show what needs a person and what is tried again by itself, and how many that is', async () => {

@@ -42,6 +42,7 @@ function wordExpected(issue: z.core.$ZodIssue): string {
     case 'invalid_type':
       return `expected ${typeWords[issue.expected] ?? issue.expected}`
     case 'too_small':
+      if (issue.origin === 'string' && issue.minimum === 1) return 'expected a text that is not empty'
       return `expected ${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`
     case 'too_big':
       return `expected ${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}`

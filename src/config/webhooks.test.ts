@@ -40,6 +40,11 @@ describe('webhooks', () => {
       'webhooks.pay.secret: expected the secret that its requests are signed with',
     ],
     [
+      'a webhook whose secret is empty',
+      { webhooks: { pay: { provider: 'stripe', secret: '', pipeline: 'p' } } },
+      'webhooks.pay.secret: expected a text that is not empty, got ""',
+    ],
+    [
       'a webhook whose secret is not there',
       { webhooks: { pay: { provider: 'stripe', secret: '${STRIPE_SECRET}', pipeline: 'p' } } },
       'webhooks.pay.secret: the environment variable STRIPE_SECRET is not set',

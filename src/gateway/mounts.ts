@@ -1,6 +1,6 @@
 /** What the gateway takes from other rooms: webhooks and the proxy, on one `Holdfast`. */
 import type { Clock } from '../core/clock.ts'
-import { HoldfastError } from '../core/errors.ts'
+import { configurationError, HoldfastError, isHoldfastError } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
 import type { Holdfast } from '../engine/api.ts'
 import type { Method } from '../engine/pipelines/pipeline.ts'
@@ -10,9 +10,14 @@ import type { GatewayParts } from './parts.ts'
 import type { AcceptedRequest, DurableRequest } from './proxy/durable.ts'
 import { createNodeProxy } from './proxy/node.ts'
 
-/** Each source has its keys prepared once; a source that is not configured is an error of the request. */
-export function webhooksOf(holdfast: Holdfast): NonNullable<GatewayParts['webhooks']> {
+/**
+ * Each source has its keys prepared once; a source that is not configured is an error of the request.
+ * @param sources those that are prepared now. Default: none; each with its first request
+ * @throws HoldfastError `webhook_secret_invalid`, `webhook_secret_missing`: now, and not by the first event that is refused
+ */
+export function webhooksOf(holdfast: Holdfast, sources: readonly string[] = []): NonNullable<GatewayParts['webhooks']> {
   const receivers = new Map<string, WebhookReceiver>()
+  for (const source of sources) receivers.set(source, preparedReceiver(holdfast, source))
   return (source) => {
     let receiver = receivers.get(source)
     if (!receiver) {
@@ -20,6 +25,15 @@ export function webhooksOf(holdfast: Holdfast): NonNullable<GatewayParts['webhoo
       receivers.set(source, receiver)
     }
     return receiver
+  }
+}
+
+function preparedReceiver(holdfast: Holdfast, source: string): WebhookReceiver {
+  try {
+    return holdfast.webhookReceiver(source)
+  } catch (cause) {
+    if (!isHoldfastError(cause)) throw cause
+    throw configurationError(cause.code, `webhooks.${source}: ${cause.message}`, cause.hint, { source }, cause)
   }
 }
 

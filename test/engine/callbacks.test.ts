@@ -345,6 +345,8 @@ describe('callbacks', () => {
     const engine = await telling()
     const bad = engine.hf.submit(onboard, RECORD, { callback: { url: URL_TO_TELL, secret: 'no base64!' } })
     await expect(bad).rejects.toMatchObject({ code: 'callback_secret_invalid' })
+    const short = engine.hf.submit(onboard, RECORD, { callback: { url: URL_TO_TELL, secret: 'whsec_c2hvcnQ=' } })
+    await expect(short).rejects.toMatchObject({ code: 'callback_secret_invalid' })
     await engine.finish()
     const keyless = await telling({ cipher: createCipher([], seededRandom('none')) })
     const plain = keyless.hf.submit(onboard, RECORD, { callback: { url: URL_TO_TELL, secret: OWN_SECRET } })

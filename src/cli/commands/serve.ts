@@ -56,6 +56,7 @@ async function serve(
   holdfast: Holdfast,
 ): Promise<ExitCode> {
   const { host, output } = context
+  const { checkCallbackSecret } = await import('../../engine/callbacks/desk.ts')
   const [{ startGateway }, { proxyOf, webhooksOf }, { proxyHosts }, { watchLoopDelay }, { systemRandom }] =
     await Promise.all([
       import('../../gateway/server.ts'),
@@ -65,6 +66,8 @@ async function serve(
       import('../../system/system-random.ts'),
     ])
   using interruption = listenForInterrupt(host, 'Stopping: what is under way may end; the rest stays in the store.')
+  const { secret } = config.callbacks
+  if (secret !== undefined) checkCallbackSecret(secret)
   const loop = watchLoopDelay()
   const mount: Pick<GatewayParts, 'clock' | 'newId' | 'onTrouble'> = {
     clock: host.clock,
@@ -80,7 +83,10 @@ async function serve(
     redact: [...new Set(config.integrations.flatMap(({ redact }) => redact))],
     profiles: config.profiles,
     loopDelayMs: loop.delayMs,
-    webhooks: webhooksOf(holdfast),
+    webhooks: webhooksOf(
+      holdfast,
+      config.webhooks.map(({ name }) => name),
+    ),
     proxy: proxyOf(holdfast, mount),
     proxyHosts: proxyHosts(
       config.integrations.map(({ name }) => name),

@@ -198,11 +198,15 @@ function notRenewable(name: string, type: string): Error {
   return configurationError(
     'credential_not_renewable',
     `The credential ${name} is of type "${type}": there is no token endpoint to ask for a new one`,
-    type === 'stored'
-      ? '`holdfast credentials set` stores another secret.'
-      : 'Change it where the configuration takes it from, restart, then `holdfast integrations resume`.',
+    HINTS_WITHOUT_ENDPOINT[type] ??
+      'Change it where the configuration takes it from, restart, then `holdfast integrations resume`.',
     { credential: name },
   )
+}
+
+const HINTS_WITHOUT_ENDPOINT: Readonly<Record<string, string>> = {
+  none: 'The integration is called without a credential: `auth` says so, or is not there.',
+  stored: '`holdfast credentials set` stores another secret.',
 }
 
 function secretInvalid(name: string): Error {

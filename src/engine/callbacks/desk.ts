@@ -91,7 +91,7 @@ export function createCallbackDesk({ settings, cipher, clock, newRunId }: DeskPa
       integrationFor(callback)
       const secret = callback.secret ?? settings.secret
       if (secret === undefined) throw secretMissing()
-      checkSecret(secret)
+      checkCallbackSecret(secret, callback.secret === undefined ? CONFIGURED : 'The secret of the callback')
       // Where it cannot be encrypted, that is to be known before anything is accepted.
       if (callback.secret !== undefined) cipher.seal('', 'callback')
     },
@@ -101,19 +101,39 @@ export function createCallbackDesk({ settings, cipher, clock, newRunId }: DeskPa
   }
 }
 
-function checkSecret(secret: string): void {
+const CONFIGURED = '`callbacks.secret` of the configuration'
+
+/**
+ * @param what names it, in the message
+ * @throws HoldfastError `callback_secret_invalid`
+ */
+export function checkCallbackSecret(secret: string, what = CONFIGURED): void {
   try {
     signWebhook({ provider: 'standard-webhooks', secret }, { body: '', id: 'check' }, 0)
   } catch (cause) {
     if (!isHoldfastError(cause)) throw cause
-    throw new HoldfastError({
-      code: 'callback_secret_invalid',
-      class: 'validation',
-      message: 'The secret of the callback cannot sign',
-      hint: 'Give "whsec_" and the base64 of 24 to 64 random bytes (Standard Webhooks).',
-      cause,
-    })
+    throw secretInvalid(`${what} cannot sign`, cause)
   }
+  // A pair of keys has a length of its own.
+  const isShort = !secret.startsWith('whsk_') && bytesIn(secret) < FEWEST_SECRET_BYTES
+  if (isShort) throw secretInvalid(`${what} has fewer than ${FEWEST_SECRET_BYTES} bytes`)
+}
+
+/** As Standard Webhooks have it: shorter ones could be found by trying. */
+const FEWEST_SECRET_BYTES = 24
+
+function bytesIn(secret: string): number {
+  return Buffer.from(secret.replace(/^whsec_/, ''), 'base64').byteLength
+}
+
+function secretInvalid(message: string, cause?: unknown): HoldfastError {
+  return new HoldfastError({
+    code: 'callback_secret_invalid',
+    class: 'validation',
+    message,
+    hint: 'Give "whsec_" and the base64 of 24 to 64 random bytes (Standard Webhooks).',
+    cause,
+  })
 }
 
 function refused(why: string): HoldfastError {

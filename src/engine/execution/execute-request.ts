@@ -148,7 +148,7 @@ function unsentAttempt(execution: Execution) {
 
 /** Ends the reservation with the item: kept while it may have happened, free again where it surely did not. */
 export function withEffect(settlement: Settlement, operation: OperationGrant, maybeApplied: boolean): Settlement {
-  if (operation.key === undefined || maybeApplied) return settlement
+  if (operation.key === undefined || operation.inDoubt || maybeApplied) return settlement
   const effect: EffectEnd = { key: operation.key, done: false }
   return { ...settlement, effect }
 }

@@ -46,11 +46,17 @@ function spentKeysOf({ attempts }: ItemRecord): number {
   return attempts.filter(({ failure }) => failure?.keySpent).length
 }
 
-/** Start of the first try that may have had an effect, after the last time that a look or a person found that there is none. */
-function uncertainSinceMs({ attempts, operations }: ItemRecord): number | undefined {
+/** When a look or a person last found that there is no effect; minus infinity: never. */
+export function foundMissingAtMs({ attempts, operations }: ItemRecord): number {
   const looks = attempts.filter(({ outcome }) => outcome === 'not_found').map(({ endedAtMs }) => endedAtMs)
   const verdicts = operations.filter(isVerdict).map(({ atMs }) => atMs)
-  const settledAtMs = Math.max(Number.NEGATIVE_INFINITY, ...looks, ...verdicts)
+  return Math.max(Number.NEGATIVE_INFINITY, ...looks, ...verdicts)
+}
+
+/** Start of the first try that may have had an effect, after the last time that there was found to be none. */
+export function uncertainSinceMs(record: ItemRecord): number | undefined {
+  const { attempts } = record
+  const settledAtMs = foundMissingAtMs(record)
   const uncertain = attempts.find((attempt) => attempt.endedAtMs > settledAtMs && mayHaveHadEffect(attempt))
   return uncertain?.startedAtMs
 }
