@@ -4,11 +4,12 @@
  */
 
 import type { EventName, HoldfastEvent } from '../../core/events.ts'
-import type { OperatorReceipt, Settlement, SupersededItem } from '../../ledger/port.ts'
+import type { NewRun, OperatorReceipt, Settlement, SubmitReceipt, SupersededItem } from '../../ledger/port.ts'
 import type { DisturbanceKind } from '../network/disturbance.ts'
 import { itemIdsOf } from './checks/calls.ts'
 import type { Fact, StoreFact } from './fact.ts'
-import type { ApiTroubleKind, OperationKind, Scenario, StepKind, TroublePlan } from './scenario.ts'
+import type { ApiTroubleKind, OperationKind, Scenario, StepKind, StepPlan, TroublePlan, UndoKind } from './scenario.ts'
+import { isUndoing, planName, plannedSteps } from './undoing.ts'
 
 export interface Coverage {
   /** Sees every fact, in order. */
@@ -26,7 +27,7 @@ export function createCoverage(scenario: Scenario): Coverage {
   }
   countShapes(scenario, count)
   const stories = createStories(count)
-  const kinds = kindsOfSteps(scenario)
+  const steps = plannedSteps(scenario)
 
   function observe(fact: Fact): void {
     stories.observe(fact)
@@ -35,7 +36,7 @@ export function createCoverage(scenario: Scenario): Coverage {
         if (fact.what === 'fired') count(`trouble: ${troubleName(fact.trouble)}`)
         return
       case 'event':
-        countEvent(fact.event, kinds, count)
+        countEvent(fact.event, steps, count)
         break
       case 'store':
         countStore(fact, count)
@@ -105,11 +106,7 @@ function countShapes(scenario: Scenario, count: Count): void {
   count('shape: machines with skewed clocks', scenario.machines.filter(({ skewMs }) => skewMs !== 0).length)
 }
 
-function kindsOfSteps({ pipelines }: Scenario): ReadonlyMap<string, StepKind> {
-  return new Map(pipelines.flatMap(({ name, steps }) => steps.map((step) => [`${name}/${step.name}`, step.kind])))
-}
-
-function countEvent(event: HoldfastEvent, kinds: ReadonlyMap<string, StepKind>, count: Count): void {
+function countEvent(event: HoldfastEvent, steps: ReadonlyMap<string, StepPlan>, count: Count): void {
   count(`event: ${event.type}`)
   switch (event.type) {
     case 'item.claimed':
@@ -117,8 +114,8 @@ function countEvent(event: HoldfastEvent, kinds: ReadonlyMap<string, StepKind>, 
       break
     case 'item.settled': {
       count(`settled: ${event.state}`)
-      const kind = kinds.get(`${event.pipeline}/${event.step}`)
-      if (kind) count(`step: ${kind} ${event.state}`)
+      const kind = steps.get(planName(event.pipeline, event.step))?.kind
+      if (kind) count(`${isUndoing(event.pipeline) ? 'undo' : 'step'}: ${kind} ${event.state}`)
       break
     }
     case 'call.held':
@@ -150,8 +147,9 @@ function countStore(fact: StoreFact, count: Count): void {
       }
       return
     case 'submit':
-      for (const receipt of fact.result) {
+      for (const [index, receipt] of fact.result.entries()) {
         count(`submit: ${receipt.outcome}`)
+        countUndoing(fact.request[0][index], receipt, count)
         if (receipt.outcome === 'accepted') countSuperseded(receipt, count)
       }
       return
@@ -184,6 +182,14 @@ function countSuperseded(
   count: Count,
 ) {
   for (const { itemId } of superseded) count(itemId.startsWith(runId) ? 'order: came too late' : 'order: replaced')
+}
+
+function countUndoing(run: NewRun | undefined, { outcome }: SubmitReceipt, count: Count): void {
+  if (!run || !isUndoing(run.pipeline)) return
+  count(`undoing: ${outcome}`)
+  if (outcome !== 'accepted') return
+  if (run.items.length > 1) count('undoing: of several steps')
+  count('undoing: one step after another', run.items.filter(({ after }) => after.length > 0).length)
 }
 
 function countReceipts(method: string, receipts: readonly OperatorReceipt[], count: Count): void {
@@ -304,6 +310,15 @@ const STEP_KINDS: Readonly<Record<StepKind, true>> = {
   code_unsafe: true,
   code_reconciled: true,
 }
+const UNDO_KINDS: Readonly<Record<UndoKind, true>> = {
+  put: true,
+  delete: true,
+  post_keyed: true,
+  post_natural: true,
+  post_reconciled: true,
+  post_unsafe: true,
+  code_unsafe: true,
+}
 const OPERATIONS: Readonly<Record<OperationKind, true>> = {
   replay: true,
   replay_edited: true,
@@ -353,6 +368,8 @@ export const REQUIRED_COVERAGE: readonly string[] = [
   ...['threw', 'returned', 'looked'].map((what) => `code: ${what}`),
   ...['continue', 'hold', 'supersede'].map((order) => `order: steps that ${order}`),
   ...['came too late', 'replaced', 'not tried again'].map((end) => `order: ${end}`),
+  ...Object.keys(UNDO_KINDS).map((kind) => `undo: ${kind} succeeded`),
+  ...['accepted', 'duplicate', 'of several steps', 'one step after another'].map((what) => `undoing: ${what}`),
   'cancel: marked',
   'lease: taken over',
   'shared call: several records',

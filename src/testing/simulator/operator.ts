@@ -5,8 +5,9 @@ import type { ItemState } from '../../core/item-state.ts'
 import type { Holdfast, ReplayReport, ReplayRequest } from '../../engine/api.ts'
 import type { ItemFilter, ItemSummary, OperatorReceipt } from '../../ledger/port.ts'
 import { ask } from './ask.ts'
-import { ACCEPTABLE, effectKeyOf, type RecordInput } from './record-input.ts'
+import { ACCEPTABLE, type AnyInput, effectKeyOf } from './record-input.ts'
 import type { OperationKind, OperationPlan, Scenario } from './scenario.ts'
+import { planName, plannedSteps } from './undoing.ts'
 import type { World } from './world.ts'
 
 /** What a person finds who looks in the other system. `unclear`: it may still be under way, or others are at work on it. */
@@ -199,10 +200,9 @@ function longestOnItsWayMs({ apis, troubles }: Scenario): number {
 async function look({ scenario, apis, view }: World, seen: ItemSummary): Promise<Finding> {
   const item = await view().ledger.item(seen.itemId)
   const untouched = item?.state === seen.state && item.updatedAtMs === seen.updatedAtMs
-  const pipeline = scenario.pipelines.find(({ name }) => name === item?.pipeline)
-  const step = pipeline?.steps.find(({ name }) => name === item?.step)
+  const step = item && plannedSteps(scenario).get(planName(item.pipeline, item.step))
   if (!item || !step || !untouched) return 'unclear'
-  const key = effectKeyOf(step, item.input as RecordInput, item.itemId)
+  const key = effectKeyOf(step, item.input as AnyInput, item.itemId)
   return apis.has(step.api, key) ? 'done' : 'not_done'
 }
 

@@ -142,4 +142,37 @@ export const SABOTAGES: readonly Sabotage[] = [
     check: 'order is kept',
     seed: 31,
   },
+  {
+    name: 'an undoing that must not be repeated is sent again after a lost answer',
+    file: 'src/engine/pipelines/undo-pipeline.ts',
+    changes: [{ from: '...(idempotency && { idempotency }),', to: "idempotency: idempotency ?? { kind: 'safe' }," }],
+    check: 'retried only when it is safe',
+    seed: 1,
+  },
+  {
+    name: 'what was not done is undone',
+    file: 'src/engine/operations/undo-plan.ts',
+    changes: [
+      {
+        from: "items.filter((item) => item.state === 'succeeded').map((item) => item.step)",
+        to: 'items.map((item) => item.step)',
+      },
+    ],
+    check: 'undone as promised',
+    seed: 1,
+  },
+  {
+    name: 'a step is undone before what was built on it',
+    file: 'src/engine/operations/undo-plan.ts',
+    changes: [{ from: '.filter((later) => isNeeded(step, later, needs))', to: '.filter(() => false)' }],
+    check: 'undone as promised',
+    seed: 1,
+  },
+  {
+    name: 'a failure that another process left behind is never undone',
+    file: 'src/engine/operations/undo.ts',
+    changes: [{ from: '    sweepLater(0)\n', to: '' }],
+    check: 'undone as promised',
+    seed: 1,
+  },
 ]

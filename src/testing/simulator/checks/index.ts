@@ -18,6 +18,7 @@ import { retriedOnlyWhenSafe } from './retries.ts'
 import { secretsNeverLeave } from './secrets.ts'
 import { nothingStarves } from './starvation.ts'
 import { legalTransitions } from './transitions.ts'
+import { undoneAsPromised } from './undoing.ts'
 
 export const ALL_CHECKS: readonly CheckFactory[] = [
   booksBalance,
@@ -37,6 +38,7 @@ export const ALL_CHECKS: readonly CheckFactory[] = [
   nothingStarves,
   workersKeepLooking,
   orderIsKept,
+  undoneAsPromised,
   everythingEnds,
   eventsFollowTheStore,
   explainAgrees,

@@ -10,6 +10,7 @@ import { drawOrder } from './order.ts'
 import { drawPipelines } from './pipelines.ts'
 import { drawSubmissions } from './submissions.ts'
 import { drawTroubles } from './troubles.ts'
+import { withUndoing } from './undoing.ts'
 
 /** The same seed gives the same scenario, to the byte. Valid: every integration resolves and every pipeline builds. */
 export function drawScenario(seed: string): Scenario {
@@ -19,14 +20,14 @@ export function drawScenario(seed: string): Scenario {
   const pipelines = withBatches(seed, frame, drawPipelines(seed, frame, apis))
   const submissions = drawSubmissions(seed, frame, machines, pipelines)
   const troubles = drawTroubles(seed, frame, { machines, pipelines, submissions })
+  // Last, and each by chance of its own: a world without an order is what it was before there was such a thing.
+  const ordered = drawOrder(seed, { pipelines, submissions })
   return {
     seed,
     mood: frame.mood.name,
     busyMs: frame.busyMs,
-    machines,
     apis,
-    // Last, and by chance of its own: a world without an order is what it was before there was such a thing.
-    ...drawOrder(seed, { pipelines, submissions }),
+    ...withUndoing(seed, frame, { ...ordered, machines }),
     troubles,
     operations: drawOperations(seed, frame, machines),
   }
