@@ -125,6 +125,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     events,
     processId,
     lookEveryMs: settings.jobLookMs,
+    stepMs: settings.jobStepMs,
     wakeWorkers: () => crew.wake(),
   })
   const operations = createOperations({

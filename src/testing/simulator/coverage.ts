@@ -4,7 +4,15 @@
  */
 
 import type { EventName, HoldfastEvent } from '../../core/events.ts'
-import type { NewRun, OperatorReceipt, Settlement, SubmitReceipt, SupersededItem } from '../../ledger/port.ts'
+import type { JobState } from '../../engine/jobs/job.ts'
+import type {
+  JobRecord,
+  NewRun,
+  OperatorReceipt,
+  Settlement,
+  SubmitReceipt,
+  SupersededItem,
+} from '../../ledger/port.ts'
 import type { DisturbanceKind } from '../network/disturbance.ts'
 import { itemIdsOf } from './checks/calls.ts'
 import type { Fact, StoreFact } from './fact.ts'
@@ -165,6 +173,9 @@ function countStore(fact: StoreFact, count: Count): void {
     case 'extendLeases':
       count('lease: found lost when renewing', fact.result.length)
       break
+    case 'updateJob':
+      if (fact.result) countJob(fact.result, count)
+      break
     case 'retain':
       count('retain: runs forgotten', fact.result.runs)
       break
@@ -192,6 +203,11 @@ function countUndoing(run: NewRun | undefined, { outcome }: SubmitReceipt, count
   count('undoing: one step after another', run.items.filter(({ after }) => after.length > 0).length)
 }
 
+function countJob(job: JobRecord, count: Count): void {
+  const { what, phase } = job.state as unknown as JobState
+  if (job.endedAtMs !== undefined) count(`job: ${what}, ${phase}`)
+}
+
 function countReceipts(method: string, receipts: readonly OperatorReceipt[], count: Count): void {
   for (const { outcome } of receipts) count(`${method}: ${outcome}`)
 }
@@ -208,6 +224,8 @@ function countLook({ attempt, to }: Settlement, count: Count): void {
 function createStories(count: Count): { observe(fact: Fact): void } {
   /** By process: items whose request has left, and which are not settled. */
   const sent = new Map<string, Set<string>>()
+  /** By job: who has worked on it last. */
+  const runners = new Map<string, string>()
   const frozen = new Set<string>()
   const woken = new Set<string>()
   const of = (process: string) => sent.get(process) ?? sent.set(process, new Set()).get(process)
@@ -220,6 +238,14 @@ function createStories(count: Count): { observe(fact: Fact): void } {
           if (fact.shared) count(`shared call: ${fact.shared.length === 1 ? 'one record' : 'several records'}`)
           return
         case 'store':
+          if (fact.method === 'updateJob' && fact.result?.endedAtMs === undefined) {
+            const { id } = fact.request[0]
+            const before = runners.get(id)
+            if (before !== undefined && before !== fact.process)
+              count('story: a job is gone on with by another process')
+            if (fact.result) runners.set(id, fact.process)
+            return
+          }
           if (fact.method !== 'settle' || fact.result === undefined) return
           for (const { itemId } of fact.request[0]) of(fact.process)?.delete(itemId)
           return
@@ -275,8 +301,8 @@ const API: Readonly<Record<ApiTroubleKind, true>> = {
   unauthorized: true,
   throttled: true,
 }
-/** No API of the simulator gives out tokens or calls by itself, no SDK runs in it, and nobody asks for jobs. */
-type NotSimulated = 'credential.renewed' | 'nested_retries.detected' | 'job.progressed' | `webhook.${string}`
+/** No API of the simulator gives out tokens or calls by itself, and no SDK runs in it. */
+type NotSimulated = 'credential.renewed' | 'nested_retries.detected' | `webhook.${string}`
 const EVENTS: Readonly<Record<Exclude<EventName, NotSimulated>, true>> = {
   'run.accepted': true,
   'item.claimed': true,
@@ -293,6 +319,7 @@ const EVENTS: Readonly<Record<Exclude<EventName, NotSimulated>, true>> = {
   'worker.started': true,
   'worker.stopped': true,
   'engine.trouble': true,
+  'job.progressed': true,
 }
 const STEP_KINDS: Readonly<Record<StepKind, true>> = {
   read: true,
@@ -334,6 +361,10 @@ const OPERATIONS: Readonly<Record<OperationKind, true>> = {
   reset_breaker: true,
   explain: true,
   retain: true,
+  job_replay: true,
+  job_discard: true,
+  job_cancel: true,
+  cancel_job: true,
 }
 
 /** What must be exercised by a few hundred seeds at the latest: one that never is, is a failure of the simulator. */
@@ -370,6 +401,10 @@ export const REQUIRED_COVERAGE: readonly string[] = [
   ...['came too late', 'replaced', 'not tried again'].map((end) => `order: ${end}`),
   ...Object.keys(UNDO_KINDS).map((kind) => `undo: ${kind} succeeded`),
   ...['accepted', 'duplicate', 'of several steps', 'one step after another'].map((what) => `undoing: ${what}`),
+  ...['replay, done', 'replay, stopped', 'replay, cancelled', 'discard, done', 'cancel, done'].map(
+    (end) => `job: ${end}`,
+  ),
+  'story: a job is gone on with by another process',
   'cancel: marked',
   'lease: taken over',
   'shared call: several records',

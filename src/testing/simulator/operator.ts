@@ -1,10 +1,11 @@
 /** The person on call: does what is planned to what there is at that moment, and never says what is not true. */
 import type { Clock } from '../../core/clock.ts'
 import { isHoldfastError } from '../../core/errors.ts'
-import type { ItemState } from '../../core/item-state.ts'
 import type { Holdfast, ReplayReport, ReplayRequest } from '../../engine/api.ts'
 import type { ItemFilter, ItemSummary, OperatorReceipt } from '../../ledger/port.ts'
 import { ask } from './ask.ts'
+import { JOBS } from './operator-jobs.ts'
+import { PAGE, pickOne, some, takeFrom } from './operator-picks.ts'
 import { ACCEPTABLE, type AnyInput, effectKeyOf } from './record-input.ts'
 import type { OperationKind, OperationPlan, Scenario } from './scenario.ts'
 import { planName, plannedSteps } from './undoing.ts'
@@ -24,8 +25,6 @@ export interface Desk {
 }
 
 const BY = 'operator'
-/** How much of a list a person looks at. */
-const PAGE = 200
 /** Nobody watches a canary for longer. */
 const CANARY_PATIENCE_MS = 30_000
 const OPERATION_PATIENCE_MS = 300_000
@@ -110,6 +109,7 @@ const DO: Readonly<Record<OperationKind, (plan: OperationPlan, desk: Desk) => Pr
     const { runs, effects } = await hf.operations.retain(plan.maxAgeMs)
     return `forgot ${runs} runs and ${effects} effects`
   },
+  ...JOBS,
 }
 
 async function replaySome(plan: OperationPlan, { hf }: Desk, request: Partial<ReplayRequest>): Promise<string> {
@@ -222,21 +222,6 @@ async function suspendedIntegrations(hf: Holdfast): Promise<string[]> {
   const lanes = await hf.operations.lanes()
   const names = lanes.filter(({ suspended }) => suspended).map(({ lane }) => lane.split('/')[0] as string)
   return [...new Set(names)].sort()
-}
-
-async function some(plan: OperationPlan, hf: Holdfast, states: readonly ItemState[]): Promise<string[]> {
-  const { rows } = await hf.operations.items({ states }, { limit: PAGE })
-  return takeFrom(rows, plan).map(({ itemId }) => itemId)
-}
-
-/** `most` of them, from the picked one on. */
-function takeFrom<Row>(rows: readonly Row[], { pick, most }: OperationPlan): Row[] {
-  const start = Math.floor(pick * rows.length)
-  return rows.slice(start, start + most)
-}
-
-function pickOne<Value>(values: readonly Value[], pick: number): Value | undefined {
-  return values[Math.floor(pick * values.length)]
 }
 
 function wordReplay({ selected, replayed, refused, stopped, dryRun }: ReplayReport): string {

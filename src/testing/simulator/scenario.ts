@@ -264,3 +264,6 @@ export type OperationKind =
   | 'reset_breaker'
   | 'explain'
   | 'retain'
+  | JobOperation
+/** Many items at once, as a job that goes on by itself: `most` of them, one first where `pick` is small. */
+export type JobOperation = 'job_replay' | 'job_discard' | 'job_cancel' | 'cancel_job'

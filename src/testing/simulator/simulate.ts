@@ -4,6 +4,7 @@ import type { CheckFactory, Violation } from './checks/check.ts'
 import { ALL_CHECKS } from './checks/index.ts'
 import { createCoverage } from './coverage.ts'
 import { createJudge, type Judge } from './judge.ts'
+import { movingJobs } from './moving-jobs.ts'
 import { helpOut, planOperations } from './operator.ts'
 import type { Scenario } from './scenario.ts'
 import { planSubmissions, type Submitter } from './submitter.ts'
@@ -110,7 +111,9 @@ async function stillMoving(world: World): Promise<string | undefined> {
   const { queued, processing, retrying, parked } = states
   if (queued + processing + retrying + parked + lookedFor === 0) {
     const toUndo = await runsToUndo(world.scenario, ledger)
-    return toUndo.length > 0 ? `${toUndo.length} runs to be undone (${toUndo[0]})` : undefined
+    if (toUndo.length > 0) return `${toUndo.length} runs to be undone (${toUndo[0]})`
+    const jobs = await movingJobs(ledger)
+    return jobs.length > 0 ? `${jobs.length} jobs to be done (${jobs[0]})` : undefined
   }
   return `${queued} queued, ${processing} processing, ${retrying} retrying, ${parked} parked, ${lookedFor} looked for`
 }

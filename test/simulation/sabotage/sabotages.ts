@@ -146,8 +146,8 @@ export const SABOTAGES: readonly Sabotage[] = [
     name: 'an undoing that must not be repeated is sent again after a lost answer',
     file: 'src/engine/pipelines/undo-pipeline.ts',
     changes: [{ from: '...(idempotency && { idempotency }),', to: "idempotency: idempotency ?? { kind: 'safe' }," }],
-    check: 'retried only when it is safe',
-    seed: 1,
+    check: 'no effect twice',
+    seed: 80,
   },
   {
     name: 'what was not done is undone',
@@ -173,6 +173,13 @@ export const SABOTAGES: readonly Sabotage[] = [
     file: 'src/engine/operations/undo.ts',
     changes: [{ from: '    sweepLater(0)\n', to: '' }],
     check: 'undone as promised',
-    seed: 1,
+    seed: 9,
+  },
+  {
+    name: 'a job does not wait for its canary',
+    file: 'src/engine/jobs/runner.ts',
+    changes: [{ from: 'if (!proven && canary > 0) {', to: 'if (!proven && canary > put) {' }],
+    check: 'jobs do as asked',
+    seed: 56,
   },
 ]

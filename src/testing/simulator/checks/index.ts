@@ -9,6 +9,7 @@ import { effectsAsRecorded, noEffectTwice } from './effects.ts'
 import { explainAgrees } from './explain.ts'
 import { nothingSentWithoutLease } from './fences.ts'
 import { gatesAreObeyed } from './gates.ts'
+import { jobsDoAsAsked } from './jobs.ts'
 import { oneSettlementPerLease } from './leases.ts'
 import { limitsAreKept } from './limits.ts'
 import { everythingEnds } from './liveness.ts'
@@ -39,6 +40,7 @@ export const ALL_CHECKS: readonly CheckFactory[] = [
   workersKeepLooking,
   orderIsKept,
   undoneAsPromised,
+  jobsDoAsAsked,
   everythingEnds,
   eventsFollowTheStore,
   explainAgrees,

@@ -7,6 +7,7 @@ import { buildPipelines } from '../build-pipelines.ts'
 import type { Scenario, TroublePlan } from '../scenario.ts'
 import { compensates } from '../undoing.ts'
 import { describeScenario, drawScenario, scenarioSize } from './index.ts'
+import { JOB_OPERATIONS } from './jobs.ts'
 import { MOODS } from './mood.ts'
 import { OPERATION_KINDS } from './operations.ts'
 import { STEP_KINDS } from './pipelines.ts'
@@ -181,6 +182,7 @@ describe('drawing scenarios', () => {
       ...MOODS.map(({ name }) => `mood ${name}`),
       ...STEP_KINDS.map((kind) => `step ${kind}`),
       ...UNDO_KINDS.map((kind) => `undo ${kind}`),
+      ...JOB_OPERATIONS.map((what) => `operation ${what}`),
       ...OPERATION_KINDS.map((what) => `operation ${what}`),
       ...NETWORK_TROUBLES.map((what) => `network ${what}`),
       ...API_TROUBLES.map((what) => `api ${what}`),

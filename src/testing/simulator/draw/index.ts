@@ -4,6 +4,7 @@ import type { Scenario } from '../scenario.ts'
 import { drawApis } from './apis.ts'
 import { withBatches } from './batches.ts'
 import { drawFrame } from './frame.ts'
+import { withJobs } from './jobs.ts'
 import { drawMachines } from './machines.ts'
 import { drawOperations } from './operations.ts'
 import { drawOrder } from './order.ts'
@@ -22,14 +23,15 @@ export function drawScenario(seed: string): Scenario {
   const troubles = drawTroubles(seed, frame, { machines, pipelines, submissions })
   // Last, and each by chance of its own: a world without an order is what it was before there was such a thing.
   const ordered = drawOrder(seed, { pipelines, submissions })
+  const operated = withJobs(seed, frame, { machines, operations: drawOperations(seed, frame, machines) })
   return {
     seed,
     mood: frame.mood.name,
     busyMs: frame.busyMs,
     apis,
-    ...withUndoing(seed, frame, { ...ordered, machines }),
+    ...withUndoing(seed, frame, { ...ordered, machines: operated.machines }),
     troubles,
-    operations: drawOperations(seed, frame, machines),
+    operations: operated.operations,
   }
 }
 
