@@ -126,7 +126,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     file: 'src/policy/limiter/limiter-slots.ts',
     changes: [{ from: 'return uncertain > 0 ?', to: 'return uncertain > rate.limit ?' }],
     check: 'limits are kept',
-    seed: 9,
+    seed: 160,
   },
   {
     name: 'a new item does not wait for its turn',
