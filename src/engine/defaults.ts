@@ -24,6 +24,10 @@ export interface EngineSettings {
   readonly healthSyncMs: number
   /** How often the store is asked for jobs that other processes made, or left behind. Default 2 s; infinite: never. */
   readonly jobLookMs: number
+  /** Between two steps of a job; four times as long while there is nothing to put back. Default 250 ms. */
+  readonly jobStepMs: number
+  /** How often failed runs are looked for that another process left before it had them undone. Default 30 s. */
+  readonly undoLookMs: number
   /** Items at the same time in one worker. Default 100. */
   readonly concurrency: number
   /** The largest input of a run. Default 4 MiB. */
@@ -41,6 +45,8 @@ export const DEFAULT_ENGINE_SETTINGS: EngineSettings = {
   pollMs: 250,
   healthSyncMs: 1000,
   jobLookMs: 2000,
+  jobStepMs: 250,
+  undoLookMs: 30_000,
   concurrency: 100,
   maxPayloadBytes: 4 * 1024 * 1024,
   reconcileDelayMs: 2000,

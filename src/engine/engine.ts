@@ -126,6 +126,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     events,
     processId,
     lookEveryMs: settings.jobLookMs,
+    stepMs: settings.jobStepMs,
     wakeWorkers: () => crew.wake(),
   })
   const operations = createOperations({
@@ -152,7 +153,15 @@ export function createEngine(parts: EngineParts): Holdfast {
     const { subjectHash } = payloads
     return { catalog, ledger: into, clock, events, newRunId, callbacks, maxPayloadBytes, subjectHash }
   }
-  const undo = watchForUndo({ ledger, catalog, clock, events, newRunId, wake: () => crew.wake() })
+  const undo = watchForUndo({
+    ledger,
+    catalog,
+    clock,
+    events,
+    newRunId,
+    lookEveryMs: settings.undoLookMs,
+    wake: () => crew.wake(),
+  })
   const desk = createWebhookDesk({
     webhooks,
     clock,

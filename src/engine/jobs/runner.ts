@@ -45,13 +45,14 @@ export interface RunnerParts {
   readonly processId: string
   /** How often the store is asked for jobs that other processes made, or left behind. */
   readonly lookEveryMs: number
+  /** Between two steps of a job. */
+  readonly stepMs: number
   /** Something was queued. */
   readonly wakeWorkers: () => void
 }
 
-const STEP_MS = 250
-/** While there is nothing to put back, and only to see how it ends. */
-const WATCH_MS = 1000
+/** Steps, while there is nothing to put back, and only to see how it ends. */
+const STEPS_TO_WATCH = 4
 /** Of one process on a job; renewed with each step. */
 const LEASE_MS = 15_000
 /** Whoever was writing the items down is gone. */
@@ -137,7 +138,7 @@ async function advanceJob(parts: RunnerParts, job: JobRecord): Promise<number> {
   if (runner && runner.id !== parts.processId && runner.untilMs > nowMs) return Number.POSITIVE_INFINITY
   const mine: JobState = { ...state, runner: { id: parts.processId, untilMs: nowMs + LEASE_MS } }
   const held = await ledger.updateJob(changeOf(job, mine))
-  return held ? workOn(parts, held, mine) : STEP_MS
+  return held ? workOn(parts, held, mine) : parts.stepMs
 }
 
 async function workOn(parts: RunnerParts, job: JobRecord, held: JobState): Promise<number> {
@@ -166,7 +167,7 @@ async function workOn(parts: RunnerParts, job: JobRecord, held: JobState): Promi
   await ledger.updateJob(changeOf(job, { ...state, reached, proven: turn.proven }))
   const { what, phase } = state
   events.emit('job.progressed', clock.wallMs(), { jobId: job.id, what, phase, ...counts })
-  return Math.max(members?.length === 0 ? WATCH_MS : STEP_MS, countedMs * REST_PER_COUNT)
+  return Math.max(parts.stepMs * (members?.length === 0 ? STEPS_TO_WATCH : 1), countedMs * REST_PER_COUNT)
 }
 
 /** Those that had their turn by how they are, the others as waiting. */

@@ -27,14 +27,14 @@ export interface UndoParts {
   readonly clock: Clock
   readonly events: EventBus
   readonly newRunId: () => string
+  /** Behind the events of this process: what others left behind. */
+  readonly lookEveryMs: number
   /** Something was queued. */
   readonly wake: () => void
 }
 
 type UndoOrder = Extract<UndoDecision, { kind: 'undo' }>
 
-/** Behind the events of this process: what others left behind. */
-const LOOK_EVERY_MS = 30_000
 const PAGE = 200
 const BY = 'engine:compensate'
 
@@ -59,7 +59,7 @@ export function watchForUndo(parts: UndoParts): UndoWatch {
   }
 
   function sweepLater(delayMs: number): void {
-    timer = clock.setTimer(delayMs, () => track(sweep().finally(() => !stopped && sweepLater(LOOK_EVERY_MS))))
+    timer = clock.setTimer(delayMs, () => track(sweep().finally(() => !stopped && sweepLater(parts.lookEveryMs))))
   }
 
   function track(look: Promise<void>): void {

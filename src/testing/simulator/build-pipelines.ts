@@ -7,13 +7,17 @@ import {
   definePipeline,
   type Method,
   type Pipeline,
+  type RequestCompensation,
+  type RequestReconciliation,
   type RequestStep,
   type StepContext,
+  type UndoContext,
 } from '../../engine/pipelines/pipeline.ts'
 import type { AcceptedRecord } from '../../engine/step-order.ts'
 import { type CodeHooks, codeStep } from './code-step.ts'
-import { effectKeyOf, type RecordInput } from './record-input.ts'
-import type { PipelinePlan, Scenario, StepKind, StepPlan } from './scenario.ts'
+import { effectKeyOf, type RecordInput, undoKeyOf } from './record-input.ts'
+import type { PipelinePlan, Scenario, StepKind, StepPlan, UndoKind } from './scenario.ts'
+import { compensates } from './undoing.ts'
 
 export type { CodeHooks } from './code-step.ts'
 
@@ -29,7 +33,8 @@ export function buildPipelines(scenario: Scenario, hooks: CodeHooks): AnyPipelin
 }
 
 function buildPipeline(seed: string, plan: PipelinePlan, hooks: CodeHooks): AnyPipeline {
-  const empty = definePipeline<RecordInput>(plan.name) as Pipeline<RecordInput, Outputs>
+  const onFailure = compensates(plan) ? 'compensate' : 'keep'
+  const empty = definePipeline<RecordInput>(plan.name, { onFailure }) as Pipeline<RecordInput, Outputs>
   return plan.steps.reduce<Pipeline<RecordInput, Outputs>>((pipeline, step) => {
     const common = {
       after: step.after,
@@ -98,22 +103,52 @@ function requestStep(step: StepPlan, kind: RequestKind): AnySimulatedStep {
     ...(kind === 'batch_put' && { idempotency: { kind: 'safe' as const } }),
     // A 204 has no body to check, and all or nothing says nothing of each.
     ...(kind !== 'delete' && !batch?.atomic && { response: ECHO }),
-    ...(canLook && {
-      reconcile: {
-        request: {
-          method: 'GET',
-          path: '/records',
-          headers: itemHeader,
-          query: (context) => ({ operation: operationOf(step, context) }),
-        },
-        match: findRecord,
-      },
+    ...(canLook && { reconcile: lookBy((context) => operationOf(step, context)) }),
+    // Whoever undoes it must know what it was.
+    ...(step.undo && {
+      parse: (_answer: Answer, context: Context) => ({ operation: operationOf(step, context) }),
+      compensate: undoRequest(step.name, step.undo),
     }),
     ...(kind === 'post_operation' && { operation: ({ input }) => input.entity }),
   }
 }
 
-function itemHeader({ itemId }: Context): Record<string, string> {
+/** The same ways as any step has; what is undone is named by its output. */
+function undoRequest(name: string, undo: UndoKind): RequestCompensation<Undoing> {
+  const [method, path] = TARGETS[undo as RequestKind]
+  // What `parse` gave, or a look, or a person.
+  const keyOf = ({ output }: Undoing) => undoKeyOf((output as { operation: string }).operation)
+  return {
+    request: {
+      method,
+      path,
+      headers: itemHeader,
+      ...(path.includes('{id}') && { params: (context) => ({ id: keyOf(context) }) }),
+      ...(method !== 'DELETE' && {
+        body: (context) => ({ operation: keyOf(context), item: context.itemId, step: `undo ${name}` }),
+      }),
+    },
+    ...(undo === 'post_reconciled' && { reconcile: lookBy(keyOf) }),
+  }
+}
+
+type Undoing = UndoContext<RecordInput, Outputs, unknown>
+
+function lookBy<Seen extends Pick<Context, 'itemId'>>(
+  operation: (context: Seen) => string,
+): RequestReconciliation<Seen, unknown> {
+  return {
+    request: {
+      method: 'GET',
+      path: '/records',
+      headers: itemHeader,
+      query: (context) => ({ operation: operation(context) }),
+    },
+    match: findRecord,
+  }
+}
+
+function itemHeader({ itemId }: Pick<Context, 'itemId'>): Record<string, string> {
   return { [ITEM_HEADER]: itemId }
 }
 

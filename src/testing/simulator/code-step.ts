@@ -2,7 +2,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { type Random, randomBetween, seededRandom } from '../../core/random.ts'
 import type { CodeContext, CodeStep, Reconciliation } from '../../engine/pipelines/pipeline.ts'
-import type { RecordInput } from './record-input.ts'
+import { type RecordInput, undoKeyOf } from './record-input.ts'
 import type { StepPlan } from './scenario.ts'
 
 /** What code inside a simulated process can do to the world. */
@@ -15,9 +15,8 @@ export interface CodeHooks {
   note(itemId: string, what: 'started' | 'threw' | 'returned' | 'looked'): void
 }
 
-type Output = { readonly done: true }
+type Output = { readonly operation: string }
 
-const DONE: Output = { done: true }
 const USUAL_WORK_MS = 10
 const USUAL_TIMEOUT_MS = 60_000
 const CANNOT_TELL_SHARE = 0.03
@@ -39,7 +38,7 @@ export function codeStep(
     return drawn < throws + hangs ? { hangs: moment } : {}
   }
 
-  async function run(context: CodeContext): Promise<Output> {
+  async function run(context: CodeContext, operation: string): Promise<Output> {
     const { itemId, signal } = context
     const fate = fateOf(context)
     const halfMs = ((step.workMs ?? USUAL_WORK_MS) / 2) * randomBetween(hooks.random, 0.5, 1.5)
@@ -50,12 +49,12 @@ export function codeStep(
     if (kind !== 'code_safe') {
       // A frozen process may wake long after others have taken over: whoever acts must not act late.
       if (hooks.clock.monotonicMs() - startedMs > timeoutMs) throw thrown(itemId, 'Too late to act')
-      hooks.act(itemId, api, itemId)
+      hooks.act(itemId, api, operation)
     }
     await suffer(fate, 'after', itemId)
     await hooks.clock.sleep(halfMs, signal)
     hooks.note(itemId, 'returned')
-    return DONE
+    return { operation }
   }
 
   async function suffer(fate: Fate, moment: Moment, itemId: string): Promise<void> {
@@ -72,14 +71,19 @@ export function codeStep(
     hooks.note(itemId, 'looked')
     const chance = seededRandom(`${seed}:look ${itemId} ${attempt}`)
     if (chance.next() < CANNOT_TELL_SHARE) return { outcome: 'cannot_tell' }
-    return hooks.has(api, itemId) ? { outcome: 'applied', output: DONE } : { outcome: 'not_applied' }
+    return hooks.has(api, itemId) ? { outcome: 'applied', output: { operation: itemId } } : { outcome: 'not_applied' }
   }
 
   return {
-    run,
+    run: (context) => run(context, context.itemId),
     timeout: timeoutMs,
     ...(kind === 'code_safe' && { safe: true }),
     ...(kind === 'code_reconciled' && { reconcile }),
+    ...(step.undo && {
+      compensate: {
+        run: (context) => run(context, undoKeyOf(context.output.operation)),
+      },
+    }),
   }
 }
 

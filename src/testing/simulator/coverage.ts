@@ -4,11 +4,20 @@
  */
 
 import type { EventName, HoldfastEvent } from '../../core/events.ts'
-import type { OperatorReceipt, Settlement, SupersededItem } from '../../ledger/port.ts'
+import type { JobState } from '../../engine/jobs/job.ts'
+import type {
+  JobRecord,
+  NewRun,
+  OperatorReceipt,
+  Settlement,
+  SubmitReceipt,
+  SupersededItem,
+} from '../../ledger/port.ts'
 import type { DisturbanceKind } from '../network/disturbance.ts'
 import { itemIdsOf } from './checks/calls.ts'
 import type { Fact, StoreFact } from './fact.ts'
-import type { ApiTroubleKind, OperationKind, Scenario, StepKind, TroublePlan } from './scenario.ts'
+import type { ApiTroubleKind, OperationKind, Scenario, StepKind, StepPlan, TroublePlan, UndoKind } from './scenario.ts'
+import { isUndoing, planName, plannedSteps } from './undoing.ts'
 
 export interface Coverage {
   /** Sees every fact, in order. */
@@ -26,7 +35,7 @@ export function createCoverage(scenario: Scenario): Coverage {
   }
   countShapes(scenario, count)
   const stories = createStories(count)
-  const kinds = kindsOfSteps(scenario)
+  const steps = plannedSteps(scenario)
 
   function observe(fact: Fact): void {
     stories.observe(fact)
@@ -35,7 +44,7 @@ export function createCoverage(scenario: Scenario): Coverage {
         if (fact.what === 'fired') count(`trouble: ${troubleName(fact.trouble)}`)
         return
       case 'event':
-        countEvent(fact.event, kinds, count)
+        countEvent(fact.event, steps, count)
         break
       case 'store':
         countStore(fact, count)
@@ -105,11 +114,7 @@ function countShapes(scenario: Scenario, count: Count): void {
   count('shape: machines with skewed clocks', scenario.machines.filter(({ skewMs }) => skewMs !== 0).length)
 }
 
-function kindsOfSteps({ pipelines }: Scenario): ReadonlyMap<string, StepKind> {
-  return new Map(pipelines.flatMap(({ name, steps }) => steps.map((step) => [`${name}/${step.name}`, step.kind])))
-}
-
-function countEvent(event: HoldfastEvent, kinds: ReadonlyMap<string, StepKind>, count: Count): void {
+function countEvent(event: HoldfastEvent, steps: ReadonlyMap<string, StepPlan>, count: Count): void {
   count(`event: ${event.type}`)
   switch (event.type) {
     case 'item.claimed':
@@ -117,8 +122,8 @@ function countEvent(event: HoldfastEvent, kinds: ReadonlyMap<string, StepKind>, 
       break
     case 'item.settled': {
       count(`settled: ${event.state}`)
-      const kind = kinds.get(`${event.pipeline}/${event.step}`)
-      if (kind) count(`step: ${kind} ${event.state}`)
+      const kind = steps.get(planName(event.pipeline, event.step))?.kind
+      if (kind) count(`${isUndoing(event.pipeline) ? 'undo' : 'step'}: ${kind} ${event.state}`)
       break
     }
     case 'call.held':
@@ -150,8 +155,9 @@ function countStore(fact: StoreFact, count: Count): void {
       }
       return
     case 'submit':
-      for (const receipt of fact.result) {
+      for (const [index, receipt] of fact.result.entries()) {
         count(`submit: ${receipt.outcome}`)
+        countUndoing(fact.request[0][index], receipt, count)
         if (receipt.outcome === 'accepted') countSuperseded(receipt, count)
       }
       return
@@ -166,6 +172,9 @@ function countStore(fact: StoreFact, count: Count): void {
       break
     case 'extendLeases':
       count('lease: found lost when renewing', fact.result.length)
+      break
+    case 'updateJob':
+      if (fact.result) countJob(fact.result, count)
       break
     case 'retain':
       count('retain: runs forgotten', fact.result.runs)
@@ -186,6 +195,19 @@ function countSuperseded(
   for (const { itemId } of superseded) count(itemId.startsWith(runId) ? 'order: came too late' : 'order: replaced')
 }
 
+function countUndoing(run: NewRun | undefined, { outcome }: SubmitReceipt, count: Count): void {
+  if (!run || !isUndoing(run.pipeline)) return
+  count(`undoing: ${outcome}`)
+  if (outcome !== 'accepted') return
+  if (run.items.length > 1) count('undoing: of several steps')
+  count('undoing: one step after another', run.items.filter(({ after }) => after.length > 0).length)
+}
+
+function countJob(job: JobRecord, count: Count): void {
+  const { what, phase } = job.state as unknown as JobState
+  if (job.endedAtMs !== undefined) count(`job: ${what}, ${phase}`)
+}
+
 function countReceipts(method: string, receipts: readonly OperatorReceipt[], count: Count): void {
   for (const { outcome } of receipts) count(`${method}: ${outcome}`)
 }
@@ -202,6 +224,8 @@ function countLook({ attempt, to }: Settlement, count: Count): void {
 function createStories(count: Count): { observe(fact: Fact): void } {
   /** By process: items whose request has left, and which are not settled. */
   const sent = new Map<string, Set<string>>()
+  /** By job: who has worked on it last. */
+  const runners = new Map<string, string>()
   const frozen = new Set<string>()
   const woken = new Set<string>()
   const of = (process: string) => sent.get(process) ?? sent.set(process, new Set()).get(process)
@@ -214,6 +238,14 @@ function createStories(count: Count): { observe(fact: Fact): void } {
           if (fact.shared) count(`shared call: ${fact.shared.length === 1 ? 'one record' : 'several records'}`)
           return
         case 'store':
+          if (fact.method === 'updateJob' && fact.result?.endedAtMs === undefined) {
+            const { id } = fact.request[0]
+            const before = runners.get(id)
+            if (before !== undefined && before !== fact.process)
+              count('story: a job is gone on with by another process')
+            if (fact.result) runners.set(id, fact.process)
+            return
+          }
           if (fact.method !== 'settle' || fact.result === undefined) return
           for (const { itemId } of fact.request[0]) of(fact.process)?.delete(itemId)
           return
@@ -269,13 +301,8 @@ const API: Readonly<Record<ApiTroubleKind, true>> = {
   unauthorized: true,
   throttled: true,
 }
-/** No API of the simulator gives out tokens or calls by itself, no SDK runs in it, and nobody asks for jobs or callbacks. */
-type NotSimulated =
-  | 'credential.renewed'
-  | 'nested_retries.detected'
-  | 'job.progressed'
-  | `webhook.${string}`
-  | `callback.${string}`
+/** No API of the simulator gives out tokens, calls by itself or is told the end of a run, and no SDK runs in it. */
+type NotSimulated = 'credential.renewed' | 'nested_retries.detected' | `webhook.${string}` | `callback.${string}`
 const EVENTS: Readonly<Record<Exclude<EventName, NotSimulated>, true>> = {
   'run.accepted': true,
   'item.claimed': true,
@@ -292,6 +319,7 @@ const EVENTS: Readonly<Record<Exclude<EventName, NotSimulated>, true>> = {
   'worker.started': true,
   'worker.stopped': true,
   'engine.trouble': true,
+  'job.progressed': true,
 }
 const STEP_KINDS: Readonly<Record<StepKind, true>> = {
   read: true,
@@ -309,6 +337,15 @@ const STEP_KINDS: Readonly<Record<StepKind, true>> = {
   code_unsafe: true,
   code_reconciled: true,
 }
+const UNDO_KINDS: Readonly<Record<UndoKind, true>> = {
+  put: true,
+  delete: true,
+  post_keyed: true,
+  post_natural: true,
+  post_reconciled: true,
+  post_unsafe: true,
+  code_unsafe: true,
+}
 const OPERATIONS: Readonly<Record<OperationKind, true>> = {
   replay: true,
   replay_edited: true,
@@ -324,6 +361,10 @@ const OPERATIONS: Readonly<Record<OperationKind, true>> = {
   reset_breaker: true,
   explain: true,
   retain: true,
+  job_replay: true,
+  job_discard: true,
+  job_cancel: true,
+  cancel_job: true,
 }
 
 /** What must be exercised by a few hundred seeds at the latest: one that never is, is a failure of the simulator. */
@@ -358,6 +399,12 @@ export const REQUIRED_COVERAGE: readonly string[] = [
   ...['threw', 'returned', 'looked'].map((what) => `code: ${what}`),
   ...['continue', 'hold', 'supersede'].map((order) => `order: steps that ${order}`),
   ...['came too late', 'replaced', 'not tried again'].map((end) => `order: ${end}`),
+  ...Object.keys(UNDO_KINDS).map((kind) => `undo: ${kind} succeeded`),
+  ...['accepted', 'duplicate', 'of several steps', 'one step after another'].map((what) => `undoing: ${what}`),
+  ...['replay, done', 'replay, stopped', 'replay, cancelled', 'discard, done', 'cancel, done'].map(
+    (end) => `job: ${end}`,
+  ),
+  'story: a job is gone on with by another process',
   'cancel: marked',
   'lease: taken over',
   'shared call: several records',

@@ -1,12 +1,14 @@
 /** The person on call: does what is planned to what there is at that moment, and never says what is not true. */
 import type { Clock } from '../../core/clock.ts'
 import { isHoldfastError } from '../../core/errors.ts'
-import type { ItemState } from '../../core/item-state.ts'
 import type { Holdfast, ReplayReport, ReplayRequest } from '../../engine/api.ts'
 import type { ItemFilter, ItemSummary, OperatorReceipt } from '../../ledger/port.ts'
 import { ask } from './ask.ts'
-import { ACCEPTABLE, effectKeyOf, type RecordInput } from './record-input.ts'
+import { JOBS } from './operator-jobs.ts'
+import { PAGE, pickOne, some, takeFrom } from './operator-picks.ts'
+import { ACCEPTABLE, type AnyInput, effectKeyOf } from './record-input.ts'
 import type { OperationKind, OperationPlan, Scenario } from './scenario.ts'
+import { planName, plannedSteps } from './undoing.ts'
 import type { World } from './world.ts'
 
 /** What a person finds who looks in the other system. `unclear`: it may still be under way, or others are at work on it. */
@@ -23,8 +25,6 @@ export interface Desk {
 }
 
 const BY = 'operator'
-/** How much of a list a person looks at. */
-const PAGE = 200
 /** Nobody watches a canary for longer. */
 const CANARY_PATIENCE_MS = 30_000
 const OPERATION_PATIENCE_MS = 300_000
@@ -109,6 +109,7 @@ const DO: Readonly<Record<OperationKind, (plan: OperationPlan, desk: Desk) => Pr
     const { runs, effects } = await hf.operations.retain(plan.maxAgeMs)
     return `forgot ${runs} runs and ${effects} effects`
   },
+  ...JOBS,
 }
 
 async function replaySome(plan: OperationPlan, { hf }: Desk, request: Partial<ReplayRequest>): Promise<string> {
@@ -199,10 +200,9 @@ function longestOnItsWayMs({ apis, troubles }: Scenario): number {
 async function look({ scenario, apis, view }: World, seen: ItemSummary): Promise<Finding> {
   const item = await view().ledger.item(seen.itemId)
   const untouched = item?.state === seen.state && item.updatedAtMs === seen.updatedAtMs
-  const pipeline = scenario.pipelines.find(({ name }) => name === item?.pipeline)
-  const step = pipeline?.steps.find(({ name }) => name === item?.step)
+  const step = item && plannedSteps(scenario).get(planName(item.pipeline, item.step))
   if (!item || !step || !untouched) return 'unclear'
-  const key = effectKeyOf(step, item.input as RecordInput, item.itemId)
+  const key = effectKeyOf(step, item.input as AnyInput, item.itemId)
   return apis.has(step.api, key) ? 'done' : 'not_done'
 }
 
@@ -222,21 +222,6 @@ async function suspendedIntegrations(hf: Holdfast): Promise<string[]> {
   const lanes = await hf.operations.lanes()
   const names = lanes.filter(({ suspended }) => suspended).map(({ lane }) => lane.split('/')[0] as string)
   return [...new Set(names)].sort()
-}
-
-async function some(plan: OperationPlan, hf: Holdfast, states: readonly ItemState[]): Promise<string[]> {
-  const { rows } = await hf.operations.items({ states }, { limit: PAGE })
-  return takeFrom(rows, plan).map(({ itemId }) => itemId)
-}
-
-/** `most` of them, from the picked one on. */
-function takeFrom<Row>(rows: readonly Row[], { pick, most }: OperationPlan): Row[] {
-  const start = Math.floor(pick * rows.length)
-  return rows.slice(start, start + most)
-}
-
-function pickOne<Value>(values: readonly Value[], pick: number): Value | undefined {
-  return values[Math.floor(pick * values.length)]
 }
 
 function wordReplay({ selected, replayed, refused, stopped, dryRun }: ReplayReport): string {

@@ -92,7 +92,7 @@ export async function startProcess(
     }),
     integrations: surroundings.integrations,
     pipelines: surroundings.pipelines({ clock, gate, name }),
-    // No story has jobs: looking for them would only be more calls of the store.
+    // In most stories nobody asks for jobs: looking for them would only be more calls of the store.
     settings: { jobLookMs: Number.POSITIVE_INFINITY, ...plan.settings },
   })
   hf.events.on('*', (event) => {

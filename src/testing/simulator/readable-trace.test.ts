@@ -53,6 +53,22 @@ describe('the story of a run', () => {
     { kind: 'quiet' },
   )
 
+  it('what undoes a run is part of its story', () => {
+    const undoing = { id: RUN_2, pipeline: 'p:undo', input: JSON.stringify({ runId: RUN_1, outputs: {} }) }
+    const submitted = {
+      kind: 'store',
+      process: 'm1#1',
+      method: 'submit',
+      request: [[undoing]],
+      result: [{ outcome: 'accepted', runId: RUN_2 }],
+      refused: undefined,
+      heard: true,
+    } as unknown as FactBody
+    const lines = readableTrace(factsOf(acknowledged(RUN_1, 'r1'), submitted, settled(`${RUN_2}.a`)), { about: ['r1'] })
+    expect(lines).toHaveLength(3)
+    expect(lines[2]).toContain('r1.undo.a')
+  })
+
   it('names runs after their records, and leaves out what says nothing', () => {
     const lines = readableTrace(facts)
     expect(lines).toHaveLength(facts.length - 1)

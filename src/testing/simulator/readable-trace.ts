@@ -4,11 +4,13 @@
  */
 
 import { formatDuration } from '../../core/duration.ts'
+import type { UndoInput } from '../../engine/pipelines/undo-pipeline.ts'
 import { itemIdsOf } from './checks/calls.ts'
 import { troubleName } from './coverage.ts'
 import type { Fact, StoreFact } from './fact.ts'
 import type { TroublePlan } from './scenario.ts'
 import { factText } from './trace.ts'
+import { isUndoing } from './undoing.ts'
 
 export interface ReadableTraceOptions {
   /** Items or runs, by their ids or by the names that the trace gives them (`r17.crm`, `r17`). Default: all. */
@@ -30,6 +32,14 @@ export function namesOf(facts: readonly Fact[]): (text: string) => string {
   const names = new Map<string, string>()
   for (const fact of facts) {
     if (fact.kind === 'acknowledged' && !fact.duplicate) names.set(fact.runId, fact.record)
+  }
+  // What undoes a run belongs to its story; a run is undone before it is acknowledged where its answer was lost.
+  for (const fact of facts) {
+    if (fact.kind !== 'store' || fact.method !== 'submit') continue
+    for (const { id, input } of fact.request[0].filter(({ pipeline }) => isUndoing(pipeline))) {
+      const { runId } = JSON.parse(input) as UndoInput
+      names.set(id, `${names.get(runId) ?? runId}.undo`)
+    }
   }
   return (text) => text.replace(UUID, (id) => names.get(id) ?? id)
 }

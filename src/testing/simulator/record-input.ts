@@ -1,5 +1,7 @@
 /** What a planned record is when it is handed in, and what its steps name their effects after. */
+import { itemId as itemIdOf } from '../../core/ids.ts'
 import type { Json } from '../../core/json.ts'
+import type { UndoInput } from '../../engine/pipelines/undo-pipeline.ts'
 import type { RecordPlan, StepPlan } from './scenario.ts'
 
 /** The input of a run. A type, not an interface, so that it is also a JSON object to the compiler. */
@@ -28,7 +30,16 @@ export function inputOf({ id, entity, variant, subject, version, refusedBy, padd
 /** What an operator changes in data that an API refuses (RFC 7396). */
 export const ACCEPTABLE: Json = { refusedBy: null }
 
-/** The effect's key at the twin: the item itself, or an operation that several runs share. */
-export function effectKeyOf(step: Pick<StepPlan, 'kind'>, record: Pick<RecordPlan, 'entity'>, itemId: string): string {
-  return step.kind === 'post_operation' ? `op:${record.entity}` : itemId
+/** What a run was submitted with: a record, or another run that it undoes. */
+export type AnyInput = Pick<RecordPlan, 'entity'> | Pick<UndoInput, 'runId' | 'outputs'>
+
+/** The effect's key at the twin: the item itself, an operation that several runs share, or the item that is undone. */
+export function effectKeyOf(step: Pick<StepPlan, 'kind' | 'name'>, input: AnyInput, itemId: string): string {
+  if ('outputs' in input) return undoKeyOf(itemIdOf(input.runId, step.name))
+  return step.kind === 'post_operation' ? `op:${input.entity}` : itemId
+}
+
+/** So that undoing something twice is an effect twice, whichever run does it. */
+export function undoKeyOf(operation: string): string {
+  return `undo-${operation}`
 }

@@ -66,7 +66,15 @@ export interface StepPlan {
   readonly hangs?: number
   /** `batch_*` steps. */
   readonly batch?: SharedCallPlan
+  /** How it is undone where a later step fails for good. A pipeline compensates as soon as one of its steps says so. */
+  readonly undo?: UndoKind
 }
+
+/** What undoing a step does at its API, and so what a repetition of it would do. */
+export type UndoKind = Extract<
+  StepKind,
+  'put' | 'delete' | 'post_keyed' | 'post_natural' | 'post_reconciled' | 'post_unsafe' | 'code_unsafe'
+>
 
 /** How a step shares its calls. */
 export interface SharedCallPlan {
@@ -256,3 +264,6 @@ export type OperationKind =
   | 'reset_breaker'
   | 'explain'
   | 'retain'
+  | JobOperation
+/** Many items at once, as a job that goes on by itself: `most` of them, one first where `pick` is small. */
+export type JobOperation = 'job_replay' | 'job_discard' | 'job_cancel' | 'cancel_job'

@@ -55,7 +55,7 @@ export const SIMPLIFICATIONS: readonly Simplification[] = [
   ...(['tenant', 'batch', 'labels', 'refusedBy', 'padding'] as const).map((field) =>
     each<RecordPlan>(inRecords, without(field)),
   ),
-  ...(['maxAttempts', 'maxAgeMs', 'workMs', 'timeoutMs', 'throws', 'hangs'] as const).map((field) =>
+  ...(['maxAttempts', 'maxAgeMs', 'workMs', 'timeoutMs', 'throws', 'hangs', 'undo'] as const).map((field) =>
     each<StepPlan>(inSteps, without(field)),
   ),
   each<StepPlan>(inSteps, (step) => (step.optional ? { ...step, optional: false } : undefined)),

@@ -4,11 +4,13 @@ import type { CheckFactory, Violation } from './checks/check.ts'
 import { ALL_CHECKS } from './checks/index.ts'
 import { createCoverage } from './coverage.ts'
 import { createJudge, type Judge } from './judge.ts'
+import { movingJobs } from './moving-jobs.ts'
 import { helpOut, planOperations } from './operator.ts'
 import type { Scenario } from './scenario.ts'
 import { planSubmissions, type Submitter } from './submitter.ts'
 import { createTrace } from './trace.ts'
 import { endTroubles, planTroubles } from './troubles.ts'
+import { runsToUndo } from './undoing.ts'
 import { createWorld, type World } from './world.ts'
 
 export interface SimulateOptions {
@@ -107,6 +109,11 @@ async function stillMoving(world: World): Promise<string | undefined> {
   const groups = states.unknown_outcome > 0 ? await ledger.groups({ states: ['unknown_outcome'] }) : []
   const lookedFor = groups.reduce((sum, group) => sum + group.willRetry, 0)
   const { queued, processing, retrying, parked } = states
-  if (queued + processing + retrying + parked + lookedFor === 0) return undefined
+  if (queued + processing + retrying + parked + lookedFor === 0) {
+    const toUndo = await runsToUndo(world.scenario, ledger)
+    if (toUndo.length > 0) return `${toUndo.length} runs to be undone (${toUndo[0]})`
+    const jobs = await movingJobs(ledger)
+    return jobs.length > 0 ? `${jobs.length} jobs to be done (${jobs[0]})` : undefined
+  }
   return `${queued} queued, ${processing} processing, ${retrying} retrying, ${parked} parked, ${lookedFor} looked for`
 }

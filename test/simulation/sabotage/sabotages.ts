@@ -126,7 +126,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     file: 'src/policy/limiter/limiter-slots.ts',
     changes: [{ from: 'return uncertain > 0 ?', to: 'return uncertain > rate.limit ?' }],
     check: 'limits are kept',
-    seed: 9,
+    seed: 160,
   },
   {
     name: 'a new item does not wait for its turn',
@@ -141,5 +141,45 @@ export const SABOTAGES: readonly Sabotage[] = [
     changes: [{ from: 'isOlderVersion(version, newest)', to: 'isOlderVersion(newest, newest)' }],
     check: 'order is kept',
     seed: 31,
+  },
+  {
+    name: 'an undoing that must not be repeated is sent again after a lost answer',
+    file: 'src/engine/pipelines/undo-pipeline.ts',
+    changes: [{ from: '...(idempotency && { idempotency }),', to: "idempotency: idempotency ?? { kind: 'safe' }," }],
+    check: 'no effect twice',
+    seed: 80,
+  },
+  {
+    name: 'what was not done is undone',
+    file: 'src/engine/operations/undo-plan.ts',
+    changes: [
+      {
+        from: "items.filter((item) => item.state === 'succeeded').map((item) => item.step)",
+        to: 'items.map((item) => item.step)',
+      },
+    ],
+    check: 'undone as promised',
+    seed: 1,
+  },
+  {
+    name: 'a step is undone before what was built on it',
+    file: 'src/engine/operations/undo-plan.ts',
+    changes: [{ from: '.filter((later) => isNeeded(step, later, needs))', to: '.filter(() => false)' }],
+    check: 'undone as promised',
+    seed: 1,
+  },
+  {
+    name: 'a failure that another process left behind is never undone',
+    file: 'src/engine/operations/undo.ts',
+    changes: [{ from: '    sweepLater(0)\n', to: '' }],
+    check: 'undone as promised',
+    seed: 9,
+  },
+  {
+    name: 'a job does not wait for its canary',
+    file: 'src/engine/jobs/runner.ts',
+    changes: [{ from: 'if (!proven && canary > 0) {', to: 'if (!proven && canary > put) {' }],
+    check: 'jobs do as asked',
+    seed: 56,
   },
 ]

@@ -3,11 +3,14 @@ import { isEndState } from '../../../core/item-state.ts'
 import type { NewRun, SubmitReceipt } from '../../../ledger/port.ts'
 import type { Fact } from '../fact.ts'
 import type { Scenario } from '../scenario.ts'
+import { isUndoing } from '../undoing.ts'
 import type { CheckFactory, CheckParts, WorldView } from './check.ts'
 
 interface KnownRun {
   readonly name: string
   readonly fingerprint: string | undefined
+  /** Of its items. */
+  readonly steps: string
   readonly acceptedAt: number
 }
 
@@ -33,13 +36,12 @@ export const neverLost: CheckFactory = (parts) => {
       if (runs.has(run.id)) violated(`run ${run.id} was accepted twice`)
       if (first !== undefined && !mayBeForgotten(first))
         violated(`${name} was accepted again as ${run.id}; it was ${first}`)
-      const steps = run.items
-        .map(({ step }) => step)
-        .sort()
-        .join()
-      if (steps !== stepsOf.get(run.pipeline))
+      const steps = namesOf(run.items)
+      // What undoes a run has as many as are to be undone: `undoing.ts`.
+      const planned = stepsOf.get(run.pipeline)
+      if (planned === undefined ? !isUndoing(run.pipeline) : steps !== planned)
         violated(`run ${run.id} of ${run.pipeline} was accepted with items ${steps}`)
-      runs.set(run.id, { name, fingerprint: run.inputFingerprint, acceptedAt: fact.no })
+      runs.set(run.id, { name, fingerprint: run.inputFingerprint, steps, acceptedAt: fact.no })
       byName.set(name, run.id)
       return
     }
@@ -67,7 +69,7 @@ export const neverLost: CheckFactory = (parts) => {
     async end(view) {
       let missing = 0
       for (const runId of new Set([...runs.keys(), ...acknowledged])) {
-        if (await isWhole(view, runId, stepsOf)) continue
+        if (await isWhole(view, runId, runs.get(runId))) continue
         missing += 1
         if (!runs.has(runId) || !mayBeForgotten(runId)) violated(`run ${runId} is not in the ledger with all its items`)
       }
@@ -97,23 +99,18 @@ export const durableBeforeAcknowledged: CheckFactory = ({ violated }: CheckParts
   }
 }
 
-function plannedSteps(scenario: Scenario): ReadonlyMap<string, string> {
-  return new Map(
-    scenario.pipelines.map(({ name, steps }) => [
-      name,
-      steps
-        .map((step) => step.name)
-        .sort()
-        .join(),
-    ]),
-  )
+function plannedSteps({ pipelines }: Scenario): ReadonlyMap<string, string> {
+  return new Map(pipelines.map(({ name, steps }) => [name, namesOf(steps.map(({ name: step }) => ({ step })))]))
 }
 
-async function isWhole({ ledger }: WorldView, runId: string, stepsOf: ReadonlyMap<string, string>): Promise<boolean> {
-  const run = await ledger.run(runId)
-  const steps = run?.items
+function namesOf(items: readonly { readonly step: string }[]): string {
+  return items
     .map(({ step }) => step)
     .sort()
     .join()
-  return run !== undefined && steps === stepsOf.get(run.pipeline)
+}
+
+async function isWhole({ ledger }: WorldView, runId: string, known: KnownRun | undefined): Promise<boolean> {
+  const run = await ledger.run(runId)
+  return run !== undefined && namesOf(run.items) === known?.steps
 }

@@ -108,7 +108,7 @@ function storyProblems(item: ItemRecord, { lines }: Explanation): string[] {
 
 function nextProblems(item: ItemRecord, { next, hint }: Explanation): string[] {
   const problems: string[] = []
-  if (isEndState(item.state) !== /^Nothing: it has ended/.test(next))
+  if (isEndState(item.state) !== /^Nothing: (it has ended|its run failed for good and is undone)/.test(next))
     problems.push(`it is ${item.state}; next: "${next}"`)
   if (item.deadLetter) {
     const { summary, hint: stored, fingerprint } = item.deadLetter

@@ -9,6 +9,7 @@ import { effectsAsRecorded, noEffectTwice } from './effects.ts'
 import { explainAgrees } from './explain.ts'
 import { nothingSentWithoutLease } from './fences.ts'
 import { gatesAreObeyed } from './gates.ts'
+import { jobsDoAsAsked } from './jobs.ts'
 import { oneSettlementPerLease } from './leases.ts'
 import { limitsAreKept } from './limits.ts'
 import { everythingEnds } from './liveness.ts'
@@ -18,6 +19,7 @@ import { retriedOnlyWhenSafe } from './retries.ts'
 import { secretsNeverLeave } from './secrets.ts'
 import { nothingStarves } from './starvation.ts'
 import { legalTransitions } from './transitions.ts'
+import { undoneAsPromised } from './undoing.ts'
 
 export const ALL_CHECKS: readonly CheckFactory[] = [
   booksBalance,
@@ -37,6 +39,8 @@ export const ALL_CHECKS: readonly CheckFactory[] = [
   nothingStarves,
   workersKeepLooking,
   orderIsKept,
+  undoneAsPromised,
+  jobsDoAsAsked,
   everythingEnds,
   eventsFollowTheStore,
   explainAgrees,

@@ -17,7 +17,9 @@ import type {
   WakeRequest,
 } from '../../../ledger/port.ts'
 import type { Fact, LedgerMethod } from '../fact.ts'
+import { type AnyInput, effectKeyOf } from '../record-input.ts'
 import type { Scenario, StepPlan } from '../scenario.ts'
+import { planName, plannedSteps } from '../undoing.ts'
 import { createKnownTurns, type KnownTurns } from './known-turns.ts'
 
 export type StoreFactOf<Method extends LedgerMethod> = Extract<Fact, { kind: 'store'; method: Method }>
@@ -119,12 +121,12 @@ export function createItemAccount(scenario: Scenario): ItemAccount {
       followUp(item, now.fact, now.nowMs)
     },
   })
-  const steps = new Map(
-    scenario.pipelines.flatMap(({ name, steps }) => steps.map((step) => [`${name} ${step.name}`, step])),
-  )
+  const steps = plannedSteps(scenario)
 
   function accept(run: NewRun, superseded: readonly SupersededItem[], fact: Fact): void {
-    const ofRun = run.items.map((planned) => newItem(run, planned, steps.get(`${run.pipeline} ${planned.step}`), fact))
+    const ofRun = run.items.map((planned) =>
+      newItem(run, planned, steps.get(planName(run.pipeline, planned.step)), fact),
+    )
     runs.set(run.id, ofRun)
     for (const item of ofRun) {
       items.set(item.itemId, item)
@@ -348,7 +350,7 @@ function newItem(run: NewRun, planned: NewItem, plan: StepPlan | undefined, fact
     optional: planned.optional,
     plan,
     turn: planned.turn,
-    operation: operationOf(id, run, plan),
+    operation: plan ? effectKeyOf(plan, JSON.parse(run.input) as AnyInput, id) : id,
     state: waits ? 'waiting' : 'queued',
     mayBeWoken: false,
     dueAtMs: waits ? undefined : planned.dueAtMs,
@@ -357,12 +359,6 @@ function newItem(run: NewRun, planned: NewItem, plan: StepPlan | undefined, fact
     counters: { attempts: 0, deferrals: 0, crashes: 0, replays: 0 },
     changedAtMs: fact.atMs,
   }
-}
-
-/** As simulated pipelines name the effect at the API: see `build-pipelines.ts`. */
-function operationOf(id: string, run: NewRun, plan: StepPlan | undefined): string {
-  if (plan?.kind !== 'post_operation') return id
-  return `op:${(JSON.parse(run.input) as { entity?: string }).entity}`
 }
 
 function add(item: KnownItem, more: Partial<ItemCounters>): void {

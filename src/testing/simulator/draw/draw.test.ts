@@ -5,12 +5,15 @@ import { createCatalog } from '../../../engine/pipelines/catalog.ts'
 import { createVirtualClock } from '../../virtual-clock.ts'
 import { buildPipelines } from '../build-pipelines.ts'
 import type { Scenario, TroublePlan } from '../scenario.ts'
+import { compensates } from '../undoing.ts'
 import { describeScenario, drawScenario, scenarioSize } from './index.ts'
+import { JOB_OPERATIONS } from './jobs.ts'
 import { MOODS } from './mood.ts'
 import { OPERATION_KINDS } from './operations.ts'
 import { STEP_KINDS } from './pipelines.ts'
 import { FEWEST_ITEMS, MOST_ITEMS } from './submissions.ts'
 import { API_TROUBLES, FEWEST_TROUBLES, NETWORK_TROUBLES } from './troubles.ts'
+import { UNDO_KINDS } from './undoing.ts'
 
 const HALF_A_DAY_MS = 12 * 3_600_000
 
@@ -53,7 +56,8 @@ describe('drawing scenarios', () => {
 
   test('every integration is accepted, with every change of it, and every pipeline builds', () => {
     forAll((scenario) => {
-      expect(catalogOf(scenario).pipelines.size).toBe(scenario.pipelines.length)
+      const { pipelines } = scenario
+      expect(catalogOf(scenario).pipelines.size).toBe(pipelines.length + pipelines.filter(compensates).length)
       for (const trouble of scenario.troubles) {
         if (trouble.kind !== 'rolling_restart' || !trouble.config) continue
         const apis = scenario.apis.map((api) => ({
@@ -160,7 +164,8 @@ describe('drawing scenarios', () => {
     const drawn = new Set<string>()
     for (const scenario of scenarios.slice(0, 300)) {
       drawn.add(`mood ${scenario.mood}`)
-      for (const { steps } of scenario.pipelines) for (const { kind } of steps) drawn.add(`step ${kind}`)
+      for (const { steps } of scenario.pipelines)
+        for (const { kind, undo } of steps) drawn.add(`step ${kind}`).add(`undo ${undo}`)
       for (const { what } of scenario.operations) drawn.add(`operation ${what}`)
       for (const trouble of scenario.troubles) drawn.add(nameOf(trouble))
       for (const { records } of scenario.submissions) {
@@ -176,6 +181,8 @@ describe('drawing scenarios', () => {
     const wanted = [
       ...MOODS.map(({ name }) => `mood ${name}`),
       ...STEP_KINDS.map((kind) => `step ${kind}`),
+      ...UNDO_KINDS.map((kind) => `undo ${kind}`),
+      ...JOB_OPERATIONS.map((what) => `operation ${what}`),
       ...OPERATION_KINDS.map((what) => `operation ${what}`),
       ...NETWORK_TROUBLES.map((what) => `network ${what}`),
       ...API_TROUBLES.map((what) => `api ${what}`),

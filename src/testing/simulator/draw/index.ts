@@ -4,12 +4,14 @@ import type { Scenario } from '../scenario.ts'
 import { drawApis } from './apis.ts'
 import { withBatches } from './batches.ts'
 import { drawFrame } from './frame.ts'
+import { withJobs } from './jobs.ts'
 import { drawMachines } from './machines.ts'
 import { drawOperations } from './operations.ts'
 import { drawOrder } from './order.ts'
 import { drawPipelines } from './pipelines.ts'
 import { drawSubmissions } from './submissions.ts'
 import { drawTroubles } from './troubles.ts'
+import { withUndoing } from './undoing.ts'
 
 /** The same seed gives the same scenario, to the byte. Valid: every integration resolves and every pipeline builds. */
 export function drawScenario(seed: string): Scenario {
@@ -19,16 +21,17 @@ export function drawScenario(seed: string): Scenario {
   const pipelines = withBatches(seed, frame, drawPipelines(seed, frame, apis))
   const submissions = drawSubmissions(seed, frame, machines, pipelines)
   const troubles = drawTroubles(seed, frame, { machines, pipelines, submissions })
+  // Last, and each by chance of its own: a world without an order is what it was before there was such a thing.
+  const ordered = drawOrder(seed, { pipelines, submissions })
+  const operated = withJobs(seed, frame, { machines, operations: drawOperations(seed, frame, machines) })
   return {
     seed,
     mood: frame.mood.name,
     busyMs: frame.busyMs,
-    machines,
     apis,
-    // Last, and by chance of its own: a world without an order is what it was before there was such a thing.
-    ...drawOrder(seed, { pipelines, submissions }),
+    ...withUndoing(seed, frame, { ...ordered, machines: operated.machines }),
     troubles,
-    operations: drawOperations(seed, frame, machines),
+    operations: operated.operations,
   }
 }
 

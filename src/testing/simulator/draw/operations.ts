@@ -1,7 +1,9 @@
-import type { MachinePlan, OperationKind, OperationPlan } from '../scenario.ts'
+import type { JobOperation, MachinePlan, OperationKind, OperationPlan } from '../scenario.ts'
 import { createChance } from './chance.ts'
 import type { Frame } from './frame.ts'
 import { LATEST_REPETITION } from './submissions.ts'
+
+type DirectOperation = Exclude<OperationKind, JobOperation>
 
 /** How often people do what, in proportion. */
 const WEIGHTS = {
@@ -19,9 +21,9 @@ const WEIGHTS = {
   reset_breaker: 1.5,
   explain: 2,
   retain: 0.7,
-} as const satisfies Readonly<Record<OperationKind, number>>
+} as const satisfies Readonly<Record<DirectOperation, number>>
 
-export const OPERATION_KINDS = Object.keys(WEIGHTS) as readonly OperationKind[]
+export const OPERATION_KINDS = Object.keys(WEIGHTS) as readonly DirectOperation[]
 
 export function drawOperations(
   seed: string,
