@@ -114,7 +114,7 @@ export function createJobRunner(parts: RunnerParts): JobRunner {
         signal?.throwIfAborted()
         const [job] = (await ledger.jobs({ id: jobId }, { limit: 1 })).rows
         if (!job || job.endedAtMs !== undefined) return
-        await clock.sleep(Math.min(await advanceJob(parts, job), WATCH_MS), signal)
+        await clock.sleep(Math.min(await advanceJob(parts, job), STEPS_TO_WATCH * parts.stepMs), signal)
       }
     },
     async stop() {
