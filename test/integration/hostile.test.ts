@@ -8,19 +8,20 @@ const TIMEOUT_MS = 240_000
 const FRESH = randomInteger(systemRandom, 1, 999_999_999)
 
 test.each([
-  ['a fixed seed', 1500, 6],
-  ['a fresh seed', 500, FRESH],
+  // They get somewhere: past the parser, past the entrance, and through the proxy.
+  ['a fixed seed', 1500, 6, ['200', '400', '404', '422']],
+  // About two of 500 are answered 422, and sometimes none: what comes more often is asked for.
+  ['a fresh seed', 500, FRESH, ['200', '400', '404']],
 ])(
   'issue 6: %s, %i requests, seed %i: no crash, no 5xx that is not meant, no call elsewhere, no leak',
   {
     timeout: TIMEOUT_MS,
   },
-  async (_, requests, seed) => {
+  async (_, requests, seed, statuses) => {
     const result = await fuzz({ requests, seed })
     expect(result.problems).toEqual([])
     expect(result.passed).toBe(true)
-    // They got somewhere: past the parser, past the entrance, and through the proxy.
-    expect(Object.keys(result.answers)).toEqual(expect.arrayContaining(['200', '400', '404', '422']))
+    expect(Object.keys(result.answers)).toEqual(expect.arrayContaining(statuses))
     expect(result.called).toBeGreaterThan(5)
   },
 )
