@@ -12,7 +12,11 @@ function change(story: Story, process: string, revision: number, state: object, 
 }
 
 function replay(story: Story, process: string, ...itemIds: readonly string[]): Story {
-  const orders = itemIds.map((itemId) => ({ itemId, by: 'job 1', dueAtMs: START_MS }))
+  return replayBy('job 1', story, process, ...itemIds)
+}
+
+function replayBy(by: string, story: Story, process: string, ...itemIds: readonly string[]): Story {
+  const orders = itemIds.map((itemId) => ({ itemId, by, dueAtMs: START_MS }))
   const receipts = itemIds.map((itemId) => ({ itemId, outcome: 'done', state: 'queued' }))
   return story.store(process, 'replay', [orders, START_MS], receipts)
 }
@@ -59,6 +63,11 @@ describe('jobs do as asked (decision 027)', () => {
     expect(replay(early, 'm1#1', 'r2.do').violations).toHaveLength(1)
     const late = replay(begun(1), 'm1#1', 'r1.do').claim('m1#1', 'r1.do', 2).settle('m1#1', 'r1.do', 2, SUCCEEDED)
     expect(replay(late, 'm1#1', 'r2.do').violations).toEqual([])
+  })
+
+  it('does not count what another job, about the same item, has put back (found by seed 623)', () => {
+    const story = replayBy('job 2', begun(1), 'm1#1', 'r2.do')
+    expect(replay(story, 'm1#1', 'r1.do').violations).toEqual([])
   })
 
   it('sees members forgotten, and counts that do not add up', () => {

@@ -73,16 +73,16 @@ export const jobsDoAsAsked: CheckFactory = ({ violated, followItems }) => {
     return fact.request[0].flatMap(({ by }) => byName.get(by) ?? [])
   }
 
-  /** As many as were to go first have ended well, whoever has put them back; or no more than those are. */
+  /** As many as were to go first have ended well, whoever has put them back; or it has itself put back no more than those. */
   function judgeCanary(job: KnownJob, fact: Orders): void {
     if (job.canary === 0 || job.proven) return
-    const put = [...job.members.values()].flatMap(({ itemId, replaysBefore }) => {
+    const well = [...job.members.values()].filter(({ itemId, replaysBefore }) => {
       const item = items.get(itemId)
-      return item && item.counters.replays > replaysBefore ? [item] : []
-    })
-    const well = put.filter(({ state }) => WELL.has(state)).length
-    if (put.length <= job.canary || well >= job.canary) return
-    violated(`job ${job.id} has put ${put.length} back, and ${well} of its canary of ${job.canary} ended well`, {
+      return item && item.counters.replays > replaysBefore && WELL.has(item.state)
+    }).length
+    // Two jobs may be about the same item: what another one puts back is none of its own.
+    if (job.done.size <= job.canary || well >= job.canary) return
+    violated(`job ${job.id} has put ${job.done.size} back, and ${well} of its canary of ${job.canary} ended well`, {
       fact: fact.no,
     })
   }
