@@ -345,6 +345,19 @@ test('issue 6: refreshed by a person after the endpoint refused it for good: wha
   expect(fleet.api.calls.accepted).toBe(3)
 })
 
+test('issue 6: where nobody may ask yet, what is held against a token stays held', async () => {
+  await using fleet = await createCredentialFleet({ ...CLIENT, minInterval: '10m' } as typeof CLIENT)
+  const { hf } = await fleet.start({ worker: true })
+  fleet.api.refuseEverything = true
+  await fleet.submit({ hf, kill: () => {} }, 3)
+  await fleet.clock.advance(60_000)
+  const grants = fleet.api.grants.length
+  const refreshed = fleet.clock.runUntil(hf.operations.refreshCredential('crm'))
+  await expect(refreshed).rejects.toMatchObject({ code: 'token_asked_too_soon' })
+  expect((await hf.operations.credentials())[0]).toMatchObject({ health: 'refused' })
+  expect(fleet.api.grants).toHaveLength(grants)
+})
+
 test('issue 6: an integration that a person suspended stays so, whatever its token', async () => {
   await using fleet = await createCredentialFleet(ROTATING)
   const { hf } = await fleet.start()

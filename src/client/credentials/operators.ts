@@ -2,8 +2,10 @@
 import { isKept } from '../../config/auth.ts'
 import type { AuthSettings, IntegrationSettings } from '../../config/settings.ts'
 import type { Clock } from '../../core/clock.ts'
-import { configurationError, isHoldfastError } from '../../core/errors.ts'
+import { formatDuration } from '../../core/duration.ts'
+import { configurationError, HoldfastError, isHoldfastError } from '../../core/errors.ts'
 import type { EventBus } from '../../core/events.ts'
+import { mayBeAskedFromMs } from '../../policy/credentials.ts'
 import { type Cipher, keyIdOf } from './cipher.ts'
 import { type CredentialBoard, type CredentialRecord, type CredentialSecrets, NO_RECORD } from './credential-board.ts'
 import { credentialName, fingerprintOfFirst } from './token-keeper.ts'
@@ -157,7 +159,10 @@ export function createCredentialDesk(parts: {
       const { auth } = integration
       const name = credentialName(integration)
       if (auth.type !== 'oauth2') throw notRenewable(name, auth.type)
-      // What is held against it would keep everybody from asking.
+      // First: where nobody may ask yet, what is held against it stays.
+      const pauseMs = mayBeAskedFromMs(await board.fresh(name), auth) - clock.wallMs()
+      if (pauseMs > 0) throw askedTooSoon(name, pauseMs)
+      // It would keep everybody from asking.
       await lift(integration)
       await renewNow(integration)
       return viewOf(name, await board.fresh(name), auth)
@@ -192,6 +197,16 @@ function secretsToStore(name: string, auth: AuthSettings, secret: string): Crede
     'Change it where the configuration takes it from, restart, then `holdfast integrations resume`. With `auth: { type: stored }` it could be set here.',
     { credential: name },
   )
+}
+
+function askedTooSoon(name: string, pauseMs: number): HoldfastError {
+  return new HoldfastError({
+    code: 'token_asked_too_soon',
+    class: 'rate_limited',
+    message: `The token endpoint of ${name} may not be asked again before ${formatDuration(Math.ceil(pauseMs / 1000) * 1000)} have passed`,
+    hint: 'Its vendor allows no more: `auth.minInterval` of the integration.',
+    details: { retryAfterMs: pauseMs },
+  })
 }
 
 function notRenewable(name: string, type: string): Error {

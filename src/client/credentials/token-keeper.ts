@@ -5,18 +5,11 @@
 import { isKept } from '../../config/auth.ts'
 import type { IntegrationSettings, OAuthSettings } from '../../config/settings.ts'
 import type { Clock } from '../../core/clock.ts'
-import { formatDuration } from '../../core/duration.ts'
 import { HoldfastError, isHoldfastError, messageOf } from '../../core/errors.ts'
 import type { EventBus } from '../../core/events.ts'
 import { sha256Hex } from '../../core/json.ts'
 import type { Random } from '../../core/random.ts'
-import {
-  type CredentialStep,
-  mayBeAskedFromMs,
-  nextCredentialStep,
-  type TokenVerdict,
-  tokenPauseMs,
-} from '../../policy/credentials.ts'
+import { type CredentialStep, nextCredentialStep, type TokenVerdict, tokenPauseMs } from '../../policy/credentials.ts'
 import { redactText } from '../../policy/redact.ts'
 import { eitherSignal } from '../attempt/waiting.ts'
 import type { SingleFlight } from '../single-flight.ts'
@@ -97,14 +90,12 @@ export class TokenKeeper {
 
   /**
    * A new token, whatever the present one is still good for: once for all who ask for it at the same time.
-   * @throws HoldfastError `token_asked_too_soon`, `token_not_renewed`; what the store and the key throw
+   * @throws HoldfastError `token_not_renewed`; what the store and the key throw
    */
   async renewNow(integration: IntegrationSettings): Promise<void> {
-    const { board, clock } = this.#parts
+    const { board } = this.#parts
     const name = credentialName(integration)
     const before = await board.fresh(name)
-    const pauseMs = mayBeAskedFromMs(before, integration.auth as OAuthSettings) - clock.wallMs()
-    if (pauseMs > 0) throw askedTooSoon(name, pauseMs)
     await this.#renew(integration, before.version, 0, undefined)
     const after = await board.fresh(name)
     if (after.version <= before.version) throw notRenewed(name, after)
@@ -318,16 +309,6 @@ export class TokenKeeper {
     }
     return new HoldfastError({ code: 'token_not_renewed', class: 'authentication', message: reason })
   }
-}
-
-function askedTooSoon(name: string, pauseMs: number): HoldfastError {
-  return new HoldfastError({
-    code: 'token_asked_too_soon',
-    class: 'rate_limited',
-    message: `The token endpoint of ${name} may not be asked again before ${formatDuration(Math.ceil(pauseMs / 1000) * 1000)} have passed`,
-    hint: 'Its vendor allows no more: `auth.minInterval` of the integration.',
-    details: { retryAfterMs: pauseMs },
-  })
 }
 
 function notRenewed(name: string, { refused, failures }: CredentialRecord): HoldfastError {
