@@ -109,6 +109,20 @@ describe('erasing what is held of one subject', () => {
     await engine.finish()
   })
 
+  test('a name that stands in anything takes no words out of what people typed', async () => {
+    const engine = await engineOnFile()
+    const { hf, clock } = engine
+    const { runId } = await hf.submit(onboard, { email: ADA, bad: true }, { key: '7' })
+    await workOff(engine)
+    const reason = 'all 7 of the import of 7 July'
+    const { operations } = hf
+    const job = await operations.startJob({ what: 'discard', selection: { itemIds: [`${runId}.crm`] }, by: BY, reason })
+    await clock.runUntil(operations.finishJob(job.id))
+    expect(await clock.runUntil(operations.erase({ runIds: [runId], by: BY }))).toMatchObject({ runs: 1 })
+    expect(await operations.job(job.id)).toMatchObject({ reason })
+    await engine.finish()
+  })
+
   test('plan, then run: nothing of it is in the files, history and balance stay, others are untouched', async () => {
     const engine = await engineOnFile()
     const { hf, clock } = engine

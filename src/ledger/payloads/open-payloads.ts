@@ -3,7 +3,7 @@ import { createKeyRing, type KeyRing } from '../../core/key-ring.ts'
 import type { Random } from '../../core/random.ts'
 import type { CellKind, Ledger } from '../port.ts'
 import { createCodec, isMarked, keyedHash, keyIdsIn } from './codec.ts'
-import { encryptedAnew, erasedActions, erasedRun } from './rewrites.ts'
+import { encryptedAnew, erasedActions, erasedRun, namesOneOf } from './rewrites.ts'
 import { type Sealing, sealedLedger, sealedSubmit } from './sealed-ledger.ts'
 import { changeState, hashKeyOf, type StateParts, stateAtOpen, withHashKey } from './state.ts'
 
@@ -77,8 +77,6 @@ export interface PayloadParts<Inner extends Ledger> extends Omit<StateParts, 'le
 const CONTENTS: ReadonlySet<CellKind> = new Set(['input', 'output', 'memo'])
 const PAGE = 500
 const RUNS_AT_ONCE = 50
-/** A shorter name stands in anything. */
-const SHORTEST_NAME = 6
 
 /**
  * @throws HoldfastError `encryption_key_missing`, `encryption_key_unknown`: the store holds what cannot be read with the keys given
@@ -170,11 +168,9 @@ function createPayloads<Inner extends Ledger>(parts: PayloadParts<Inner>, { code
       const secret = await hashKey()
       const subject = given.subject?.trim()
       const erasing = { codec, atMs, subject, hash: (text: string) => keyedHash(secret, `effect ${text}`) }
-      const needles = [...(subject === undefined ? [] : [subject]), ...names].filter(
-        (needle) => needle.length >= SHORTEST_NAME,
-      )
+      const isNamedIn = namesOneOf(subject === undefined ? names : [subject, ...names])
       // First: whoever is interrupted finds the runs again, and with them their names.
-      let texts = needles.length === 0 ? 0 : (await pages(erasedActions(codec, needles), {}, 'actions')).changed
+      let texts = isNamedIn ? (await pages(erasedActions(codec, isNamedIn), {}, 'actions')).changed : 0
       for (let start = 0; start < runIds.length; start += RUNS_AT_ONCE) {
         const runs = runIds.slice(start, start + RUNS_AT_ONCE)
         texts += (await ledger.recode({ runs }, erasedRun(erasing))).changed

@@ -113,12 +113,24 @@ function withoutSubject(labels: Readonly<Record<string, string>>, subject: strin
   return Object.fromEntries(kept)
 }
 
-/** Actions that name one of these: who did what, and when, stays. */
-export function erasedActions(codec: Codec, needles: readonly string[]): Rewrite {
+/** A shorter name stands in anything. */
+const SHORTEST_NAME = 6
+
+/**
+ * Whether a text for people names somebody who is erased, whatever its case; `undefined`: by none of these names can anybody be
+ * told from other words.
+ */
+export function namesOneOf(names: readonly string[]): ((text: string) => boolean) | undefined {
+  const needles = names.map((name) => name.trim()).filter(({ length }) => length >= SHORTEST_NAME)
+  return needles.length === 0 ? undefined : (text) => needles.some((needle) => holds(text, needle))
+}
+
+/** Actions that name somebody: who did what, and when, stays. */
+export function erasedActions(codec: Codec, isNamedIn: (text: string) => boolean): Rewrite {
   return ({ kind, text }) => {
     if (kind !== 'text' && kind !== 'details') return undefined
     const shown = kind === 'details' ? codec.openText(detailsOf(text)) : codec.openText(text)
-    if (!needles.some((needle) => holds(shown, needle))) return undefined
+    if (!isNamedIn(shown)) return undefined
     return kind === 'details' ? JSON.stringify(onlyCounts(shown)) : ERASED
   }
 }
