@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { REQUIRED_COVERAGE } from '../../src/testing/simulator/coverage.ts'
+import { REQUIRED_COVERAGE } from '../../src/testing/simulator/required-coverage.ts'
 import { createVirtualClock } from '../../src/testing/virtual-clock.ts'
 import {
   type CampaignOrders,

@@ -1,6 +1,7 @@
 /** Many seeds: hands them out, adds up what comes back. */
 import type { Clock } from '../../src/core/clock.ts'
-import { addCounts, neverExercised } from '../../src/testing/simulator/coverage.ts'
+import { addCounts } from '../../src/testing/simulator/coverage.ts'
+import { neverExercised } from '../../src/testing/simulator/required-coverage.ts'
 import type { Report } from './orders.ts'
 import type { Pool } from './pool.ts'
 

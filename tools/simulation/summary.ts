@@ -3,7 +3,7 @@ import type { Colours } from '../../src/cli/output/colours.ts'
 import { table } from '../../src/cli/output/table.ts'
 import { formatCount } from '../../src/cli/output/time.ts'
 import { formatDuration } from '../../src/core/duration.ts'
-import { REQUIRED_COVERAGE } from '../../src/testing/simulator/coverage.ts'
+import { REQUIRED_COVERAGE } from '../../src/testing/simulator/required-coverage.ts'
 import { type CampaignResult, COVERAGE_COUNTS_FROM, hasPassed, type Spread } from './campaign.ts'
 import type { Report } from './orders.ts'
 

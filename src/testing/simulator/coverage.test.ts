@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { addCounts, createCoverage, neverExercised, REQUIRED_COVERAGE, troubleName } from './coverage.ts'
+import { addCounts, createCoverage, troubleName } from './coverage.ts'
 import type { Fact, FactBody } from './fact.ts'
+import { neverExercised, REQUIRED_COVERAGE } from './required-coverage.ts'
 import { testScenario } from './test-scenario.ts'
 
 const scenario = testScenario(4, 6)
