@@ -21,7 +21,7 @@ import { createEventBus, type EventBus } from '../core/events.ts'
 import { createIdSource, newId } from '../core/ids.ts'
 import type { Random } from '../core/random.ts'
 import { type Payloads, plainPayloads } from '../ledger/payloads/open-payloads.ts'
-import type { Ledger } from '../ledger/port.ts'
+import type { Ledger, Where } from '../ledger/port.ts'
 import { createIdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { Holdfast, TransactionOptions } from './api.ts'
 import { createCallbackDesk } from './callbacks/desk.ts'
@@ -117,7 +117,7 @@ export function createEngine(parts: EngineParts): Holdfast {
     settings,
     deadlines,
   }
-  const crew = createCrew((wake) => ledger.watch(wake))
+  const crew = createCrew(clock, (wake) => ledger.watch(wake))
   const recovering = wakeWhenHealthy({ ledger, events, clock, wake: () => crew.wake() })
   const jobRunner = createJobRunner({
     ledger,
@@ -258,7 +258,8 @@ export function createEngine(parts: EngineParts): Holdfast {
           ledger,
           clock,
           followedUp: undo.settled,
-          nextIdle: (limitMs, signal) => crew.nextIdle(clock, limitMs, signal),
+          idleMoments: crew.idleMoments,
+          nextIdle: (after, limitMs, signal) => crew.nextIdle(after, limitMs, signal),
         },
         options,
       ),
@@ -304,14 +305,15 @@ function pipelineOf(catalog: Catalog, pipeline: { readonly name: string } | stri
  * The workers of this process, as one thing to wake, wait for and stop. Whoever only submits hears nothing of what others do: each
  * submit of any process would else wake all of them.
  */
-function createCrew(watch: (wake: () => void) => Disposable) {
+function createCrew(clock: Clock, watch: Ledger['watch']) {
   const workers = new Set<EngineWorker>()
   const waiting = new Set<() => void>()
   let watching: Disposable | undefined
   let broken: HoldfastError | undefined
+  let idleMoments = 0
 
-  function wake(): void {
-    for (const worker of workers) worker.wake()
+  function wake(where?: Where): void {
+    for (const worker of workers) worker.wake(where)
   }
 
   return {
@@ -326,7 +328,9 @@ function createCrew(watch: (wake: () => void) => Disposable) {
       watching = undefined
     },
     wake,
+    idleMoments: () => idleMoments,
     idle() {
+      idleMoments += 1
       for (const resolve of waiting) resolve()
       waiting.clear()
     },
@@ -335,13 +339,13 @@ function createCrew(watch: (wake: () => void) => Disposable) {
       this.idle()
     },
     /** A sleep, unlike a timer, holds the process open: whoever drains wants the end of it. */
-    async nextIdle(clock: Clock, limitMs: number, signal: AbortSignal | undefined): Promise<void> {
+    async nextIdle(after: number, limitMs: number, signal: AbortSignal | undefined): Promise<void> {
       const woken = new AbortController()
       const wake = () => woken.abort()
       waiting.add(wake)
       signal?.addEventListener('abort', wake, { once: true })
       try {
-        await clock.sleep(limitMs, woken.signal)
+        if (idleMoments === after) await clock.sleep(limitMs, woken.signal)
       } catch (error) {
         if (!woken.signal.aborted) throw error
       } finally {

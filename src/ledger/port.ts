@@ -1,3 +1,4 @@
+import type { Where } from './hints.ts'
 import type { JobChange, JobFilter, JobItem, JobMember, JobRecord, JobTally } from './jobs.ts'
 import type { RecodeReceipt, RecodeScope, Rewrite } from './recoding.ts'
 import type {
@@ -39,6 +40,7 @@ import type {
 } from './requests.ts'
 import type { Gate, HealthChange, HealthReceipt, HealthRecord, LaneState, Suspension } from './shared-records.ts'
 
+export type { Where } from './hints.ts'
 export type { JobChange, JobFilter, JobItem, JobMember, JobRecord, JobTally } from './jobs.ts'
 export type { Cell, CellKind, RecodeReceipt, RecodeScope, Rewrite } from './recoding.ts'
 export type * from './records.ts'
@@ -179,10 +181,10 @@ export interface Ledger {
   /** Leaves nothing of what was overwritten or deleted in the files of the store, as far as the store can see to that. */
   scrub(): Promise<void>
   /**
-   * Calls `listener` when another process may have made work due. A hint that may come late or never: whoever waits
-   * polls as well.
+   * Calls `listener` when another process may have made work due, with the channels where, if the store knows. A hint that may
+   * come late or never: whoever waits polls as well.
    */
-  watch(listener: () => void): Disposable
+  watch(listener: (where: Where) => void): Disposable
   /** Flushes what was promised, then closes. Idempotent. */
   close(): Promise<void>
 }

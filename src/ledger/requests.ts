@@ -76,15 +76,17 @@ export interface SupersededItem {
 
 // --- working ----------------------------------------------------------------------------------------------------------
 
-export interface ChannelDue {
+/** Where items wait. */
+export interface ChannelRef {
   readonly lane: string
   readonly endpoint: string
+}
+
+export interface ChannelDue extends ChannelRef {
   readonly earliestDueMs: number
 }
 
-export interface DueQuestion {
-  readonly lane: string
-  readonly endpoint: string
+export interface DueQuestion extends ChannelRef {
   readonly atMost: number
 }
 
@@ -95,9 +97,7 @@ export interface ClaimRequest {
   readonly channels: readonly ClaimChannel[]
 }
 
-export interface ClaimChannel {
-  readonly lane: string
-  readonly endpoint: string
+export interface ClaimChannel extends ChannelRef {
   /** The most to take from this channel now. */
   readonly limit: number
   /** The most leased items of the whole lane, over all workers. */

@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { DEFAULT_ENGINE_SETTINGS } from '../../src/engine/defaults.ts'
 import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
-import type { Ledger } from '../../src/ledger/port.ts'
+import { ENDPOINT, LANE, newItem, newRun } from '../../src/ledger/conformance/support.ts'
+import type { Ledger, Where } from '../../src/ledger/port.ts'
 import { testEngine } from '../support/engine.ts'
 import { createFleet, send } from '../support/fleet.ts'
 
@@ -349,6 +350,81 @@ describe('workers', () => {
     await engine.hf.submit(create, { email: 'cy' }, { tenant: 'acme' })
     expect((await engine.clock.runUntil(engine.hf.drain())).states.succeeded).toBe(3)
     await engine.finish()
+  })
+
+  describe('told by another process where work has become due', () => {
+    /** It polls rarely, and hears what the test tells it. */
+    async function scene() {
+      const engine = await testEngine({ pipelines: [create], settings: { pollMs: 60_000 } })
+      let tell: (where: Where) => void = () => {}
+      engine.ledger.watch = (listener) => {
+        tell = listener
+        return { [Symbol.dispose]: () => {} }
+      }
+      engine.hf.startWorker()
+      await engine.clock.runUntil(engine.hf.drain())
+      /** As another process does. */
+      const submit = (delayMs = 0) => {
+        const createdAtMs = engine.clock.wallMs()
+        const items = [newItem({ dueAtMs: createdAtMs + delayMs })]
+        return engine.ledger.submit([newRun({ pipeline: 'create', createdAtMs, items })])
+      }
+      return { ...engine, submit, tell: (where: Where) => tell(where) }
+    }
+    const WHERE = [{ lane: LANE, endpoint: ENDPOINT }]
+
+    test('a worker claims there, and asks for nothing else', async () => {
+      const { ledger, clock, submit, tell, hf, finish } = await scene()
+      const asked = countCalls(ledger, ['channels', 'claim'])
+      await submit()
+      tell(WHERE)
+      await clock.advance(100)
+      expect((await hf.operations.balance()).states.succeeded).toBe(1)
+      expect(Object.fromEntries(asked)).toEqual({ claim: 1, channels: 0 })
+      await finish()
+    })
+
+    test('what it knew to be due there later is done when it is due', async () => {
+      const { clock, submit, tell, hf, finish } = await scene()
+      await submit(10_000)
+      tell(undefined)
+      await clock.advance(1000)
+      await submit()
+      tell(WHERE)
+      await clock.advance(1000)
+      expect((await hf.operations.balance()).states).toMatchObject({ succeeded: 1, queued: 1 })
+      await clock.advance(8500)
+      expect((await hf.operations.balance()).states.succeeded).toBe(2)
+      await finish()
+    })
+
+    test('where somebody else was faster, it looks what there is', async () => {
+      const { ledger, clock, submit, tell, hf, finish } = await scene()
+      const asked = countCalls(ledger, ['channels', 'claim'])
+      tell(WHERE)
+      await clock.advance(100)
+      expect(Object.fromEntries(asked)).toEqual({ claim: 1, channels: 1 })
+      await submit()
+      tell(WHERE)
+      await clock.advance(100)
+      expect((await hf.operations.balance()).states.succeeded).toBe(1)
+      await finish()
+    })
+  })
+
+  test('a drain does not wait for a process that became idle while it looked', async () => {
+    const { hf, ledger, clock, finish } = await testEngine({ pipelines: [create], settings: { pollMs: 60_000 } })
+    const lanes = ledger.lanes.bind(ledger)
+    ledger.lanes = async () => {
+      await clock.sleep(100)
+      return lanes()
+    }
+    hf.startWorker()
+    await hf.submit(create, { email: 'ada' })
+    const sinceMs = clock.wallMs()
+    await clock.runUntil(hf.drain())
+    expect(clock.wallMs() - sinceMs).toBeLessThan(500)
+    await finish()
   })
 
   test('a worker whose other lanes give work all the time still asks every pollMs for what no wake-up told of', async () => {

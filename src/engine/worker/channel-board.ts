@@ -5,7 +5,7 @@
  */
 import type { Health, HealthChannel } from '../../client/health/health.ts'
 import type { Clock } from '../../core/clock.ts'
-import type { ClaimedItem, Ledger, Settlement, SettleReceipt } from '../../ledger/port.ts'
+import type { ChannelRef, ClaimedItem, Ledger, Settlement, SettleReceipt } from '../../ledger/port.ts'
 import { isBatched } from '../batches/batch-members.ts'
 import type { EngineSettings } from '../defaults.ts'
 import type { Catalog, StepPlan } from '../pipelines/catalog.ts'
@@ -21,8 +21,10 @@ interface Channel {
   notBeforeMs: number
   /** How often in a row it promised work and gave none. */
   disappointments: number
-  /** Nobody said that it holds anything: it gave work before, and something has become due somewhere. */
+  /** The store was not asked whether it holds anything: it gave work before, or a hint names it. */
   isGuess: boolean
+  /** By a hint something is due there: what was known before; `undefined`: no hint. */
+  dueBeforeHintMs: number | undefined
   /** This worker has as much of its lane as it may: the end of a call, not a time, is what it waits for. */
   isFull: boolean
 }
@@ -39,6 +41,8 @@ export interface ChannelBoard {
   markDirty(): void
   /** As {@link markDirty}, where something has just become due: most likely where work came from before. */
   hint(): void
+  /** As {@link hint}, where it is known in which channels. */
+  hintAt(where: readonly ChannelRef[]): void
   isDirty(): boolean
   /** The last plan asks for less than there is room for: health allows no more before what was claimed has been admitted. */
   isRationed(): boolean
@@ -74,7 +78,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   let channels = new Map<string, Channel>()
   let dirty = true
   /** A few that gave work lately. */
-  const givers = new Map<string, Pick<Channel, 'lane' | 'endpoint'> & { misses: number }>()
+  const givers = new Map<string, ChannelRef & { misses: number }>()
   let hinted = false
   let rationed = false
   let guessed = false
@@ -106,8 +110,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
         fullCalls: undefined,
         notBeforeMs,
         disappointments,
-        isGuess: false,
-        isFull: false,
+        ...KNOWN_BY_LOOK,
       })
     }
     // Who is there already keeps its turn; who is new has the last.
@@ -121,14 +124,27 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   }
 
   function guess(): void {
+    for (const giver of givers.values()) expectWork(giver)
+  }
+
+  /** Without having asked the store. */
+  function expectWork({ lane, endpoint }: ChannelRef, isHinted = false): void {
     const nowMs = clock.wallMs()
-    for (const [key, { lane, endpoint }] of givers) {
-      const known = channels.get(key)
-      if (known && known.earliestDueMs <= nowMs) continue
-      const { notBeforeMs = 0, disappointments = 0 } = known ?? {}
-      const guessed = { lane, endpoint, earliestDueMs: nowMs, fullCalls: undefined, notBeforeMs, disappointments }
-      channels.set(key, { ...guessed, isGuess: true, isFull: false })
-    }
+    const key = channelKey(lane, endpoint)
+    const known = channels.get(key)
+    if (known && isHinted) known.notBeforeMs = Math.min(known.notBeforeMs, nowMs)
+    if (known && known.earliestDueMs <= nowMs) return
+    const { notBeforeMs = 0, disappointments = 0 } = known ?? {}
+    const dueBeforeHintMs = isHinted ? (known?.earliestDueMs ?? Number.POSITIVE_INFINITY) : undefined
+    const expected = { lane, endpoint, earliestDueMs: nowMs, fullCalls: undefined, notBeforeMs, disappointments }
+    channels.set(key, { ...expected, isGuess: true, dueBeforeHintMs, isFull: false })
+  }
+
+  /** All that a hint told of is taken: what is known of it is what was known before. */
+  function forgetHint(key: string, channel: Channel, dueBeforeHintMs: number): void {
+    channel.earliestDueMs = dueBeforeHintMs
+    channel.dueBeforeHintMs = undefined
+    if (dueBeforeHintMs === Number.POSITIVE_INFINITY) channels.delete(key)
   }
 
   function remember(key: string, gave: number): void {
@@ -217,6 +233,10 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       // Who was taken left others behind, who may have to wait.
       if (channel?.fullCalls !== undefined) dirty = true
       if (got >= limit) continue
+      if (got > 0 && channel?.dueBeforeHintMs !== undefined) {
+        forgetHint(key, channel, channel.dueBeforeHintMs)
+        continue
+      }
       // It ran dry, or the store knows of a gate, a suspension or other workers: look again before asking again.
       dirty = true
       if (channel?.isGuess && got === 0) channels.delete(key)
@@ -254,6 +274,15 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       markDirty()
       hinted = true
     },
+    hintAt(where) {
+      for (const channel of where) {
+        const { lane, endpoint } = channel
+        if (parts.onlyLanes && !parts.onlyLanes.has(lane)) continue
+        // What waits for company is not asked for before the store has been.
+        if ((healthOf(lane, endpoint)?.lingerMs ?? 0) > 0) markDirty()
+        else expectWork(channel, true)
+      }
+    },
     isDirty: () => dirty,
     isRationed: () => rationed,
     nextDueMs() {
@@ -266,6 +295,8 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     },
   }
 }
+
+const KNOWN_BY_LOOK = { isGuess: false, dueBeforeHintMs: undefined, isFull: false } as const
 
 function restMs(channel: Channel, pollMs: number): number {
   const restMs = FIRST_REST_MS * 2 ** Math.min(channel.disappointments, 20)

@@ -11,8 +11,10 @@ export interface DrainParts {
   readonly clock: Clock
   /** Resolves when what this process still has to queue because of what ended is queued. */
   readonly followedUp: () => Promise<void>
-  /** Resolves at the next moment this process has nothing to do, or after the delay: another process may do the work. */
-  readonly nextIdle: (limitMs: number, signal: AbortSignal | undefined) => Promise<void>
+  /** How often this process had nothing to do so far. */
+  readonly idleMoments: () => number
+  /** Resolves when that was more often than `after`, or after the delay: another process may do the work. */
+  readonly nextIdle: (after: number, limitMs: number, signal: AbortSignal | undefined) => Promise<void>
 }
 
 /** Between two looks at the whole, when other processes do the work: at first, and when long nothing has changed. */
@@ -30,12 +32,14 @@ export async function drain(parts: DrainParts, options: DrainOptions = {}): Prom
   for (;;) {
     options.signal?.throwIfAborted()
     await parts.followedUp()
+    // Before the look, which takes its time: what happens meanwhile is no reason to wait.
+    const idleMoments = parts.idleMoments()
     const balance = await parts.ledger.balance(filter)
     if (!(await canMove(parts.ledger, filter, balance))) return balance
     const states = JSON.stringify(balance.states)
     lookMs = states === before ? Math.min(lookMs * 1.5, LONGEST_LOOK_MS) : FIRST_LOOK_MS
     before = states
-    await parts.nextIdle(lookMs, options.signal)
+    await parts.nextIdle(idleMoments, lookMs, options.signal)
   }
 }
 

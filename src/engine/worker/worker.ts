@@ -6,7 +6,7 @@ import type { Health } from '../../client/health/health.ts'
 import type { Clock, Timer } from '../../core/clock.ts'
 import { type HoldfastError, isHoldfastError, messageOf } from '../../core/errors.ts'
 import type { EventBus } from '../../core/events.ts'
-import type { ClaimedItem, Ledger, Settlement, SettleReceipt } from '../../ledger/port.ts'
+import type { ClaimedItem, Ledger, Settlement, SettleReceipt, Where } from '../../ledger/port.ts'
 import type { Worker } from '../api.ts'
 import { type ClaimEnds, executeTogether } from '../batches/execute-batch.ts'
 import type { EngineSettings } from '../defaults.ts'
@@ -41,8 +41,8 @@ export interface WorkerParts {
 }
 
 export interface EngineWorker extends Worker {
-  /** Something may have become due. */
-  wake(): void
+  /** Something may have become due: there, where that is known. */
+  wake(where?: Where): void
   readonly idle: boolean
 }
 
@@ -262,10 +262,13 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     board.markDirty()
   }
 
-  function wake(): void {
+  function wake(where?: Where): void {
     idle = false
-    polledAtMs = clock.monotonicMs()
-    board.hint()
+    if (where) board.hintAt(where)
+    else {
+      polledAtMs = clock.monotonicMs()
+      board.hint()
+    }
     scheduleTurn()
   }
 

@@ -120,7 +120,7 @@ export function sharing(make: MakeStore): void {
     behaviour(make, 'hints that another connection made work due', async (test) => {
       const other = await test.another()
       const hinted = new Promise<void>((resolve) => {
-        test.ledger.watch(resolve)
+        test.ledger.watch(() => resolve())
       })
       const run = newRun()
       await other.submit([run])
@@ -133,7 +133,7 @@ export function sharing(make: MakeStore): void {
       let hints = 0
       const watching = test.ledger.watch(() => hints++)
       const still = new Promise<void>((resolve) => {
-        test.ledger.watch(resolve)
+        test.ledger.watch(() => resolve())
       })
       watching[Symbol.dispose]()
       await other.submit([newRun()])

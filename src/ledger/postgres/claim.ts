@@ -1,10 +1,11 @@
 /** `channels`, the claims, `reclaimExpired` and `extendLeases` of the port. */
 import { parseItemId } from '../../core/ids.ts'
-import type { ChannelDue, ClaimedItem, ClaimRequest, DueQuestion, Fence, ReclaimRequest } from '../port.ts'
+import type { ChannelDue, ChannelRef, ClaimedItem, ClaimRequest, DueQuestion, Fence, ReclaimRequest } from '../port.ts'
 import { CLAIMED_COLUMNS, CLAIMED_NAMES, CLAIMED_TYPES, type ClaimedRow, LEASED, runOf, toClaimed } from './claimed.ts'
 import { column, prepare, type Session, type SqlValue } from './connection.ts'
 import type { KnownRuns } from './known-runs.ts'
-import type { ChannelName, Names } from './names.ts'
+import { leasesOfLane } from './lanes.ts'
+import type { Names } from './names.ts'
 import { keptIf, type Procedure, procedureOf } from './procedures.ts'
 import type { Transactor } from './transact.ts'
 
@@ -24,7 +25,7 @@ export interface Claims {
   extendLeases(fences: readonly Fence[], leaseUntilMs: number): Promise<Fence[]>
 }
 
-interface PlannedChannel extends ChannelName {
+interface PlannedChannel extends ChannelRef {
   /** Its number. */
   readonly laneNumber: number
   readonly limit: number
@@ -90,7 +91,7 @@ export function prepareClaims(
   )
   const leaseOfOne = prepare<ClaimedRow>(leaseText(s, takenOfOne(s), CLAIMED_NAMES))
   const leaseOfSeveral = prepare<ClaimedRow>(leaseText(s, takenOfSeveral(s), `${CLAIMED_NAMES}, channel`))
-  const takeOver = prepare<ClaimedRow & ChannelName>(
+  const takeOver = prepare<ClaimedRow & ChannelRef>(
     // Their places in the leases stay theirs; when those end was a lower bound, and still is.
     `WITH lost AS MATERIALIZED (
        SELECT DISTINCT l.channel, l.slot, unnest(l.runs) AS run FROM ${s}.leases l
@@ -259,7 +260,7 @@ function leaseText(s: string, taken: string, names: string, kept = ''): string {
        CROSS JOIN LATERAL (SELECT greatest(0, a.concurrency - coalesce(sum(out.open), 0)) AS left,
            array_agg(out.slot ORDER BY out.slot) FILTER (WHERE out.channel = a.channel AND out.open = 0) AS free,
            coalesce(max(out.slot) FILTER (WHERE out.channel = a.channel), -1) AS last
-         FROM ${s}.channels n JOIN ${s}.leases out ON out.channel = n.id WHERE n.lane = l.lane) room
+         FROM ${leasesOfLane(s, 'l.lane')} out) room
        WHERE l.suspended_at_ms IS NULL AND l.gate_until_ms <= $1::bigint),
      ${taken},
      claimed AS (

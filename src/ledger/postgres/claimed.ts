@@ -2,8 +2,7 @@
 import type { Failure } from '../../core/failure.ts'
 import { itemId } from '../../core/ids.ts'
 import type { ItemState } from '../../core/item-state.ts'
-import type { ClaimedItem } from '../port.ts'
-import type { ChannelName } from './names.ts'
+import type { ChannelRef, ClaimedItem } from '../port.ts'
 
 /** Few columns: what a fresh item has nothing of is `rest`, for each value costs both sides as much as a row of it does. */
 export interface ClaimedRow {
@@ -88,7 +87,7 @@ export const CLAIMED_TYPES = `run bigint, step text, tenant text, was text, was_
   key text, correlation_id text, labels text, created_at_ms bigint, input text, rest json`
 
 /** @param at where the item waited, and when it was claimed */
-export function toClaimed(row: ClaimedRow, at: { readonly channel: ChannelName; readonly nowMs: number }): ClaimedItem {
+export function toClaimed(row: ClaimedRow, at: { readonly channel: ChannelRef; readonly nowMs: number }): ClaimedItem {
   const takenOver = row.was === 'processing'
   const rest = row.rest ?? FRESH
   const { attempts = 0, deferrals = 0, crashes = 0, replays = 0 } = rest

@@ -33,8 +33,7 @@ export function prepareLanes(s: string): Lanes {
   )
   const selectAll = prepare<LaneRow>(
     `SELECT l.lane, l.gate_until_ms, l.gate_reason, l.suspended_at_ms, l.suspended_reason,
-       (SELECT coalesce(sum(out.open), 0) FROM ${s}.channels c JOIN ${s}.leases out ON out.channel = c.id
-        WHERE c.lane = l.lane) AS processing
+       (SELECT coalesce(sum(out.open), 0) FROM ${leasesOfLane(s, 'l.lane')} out) AS processing
      FROM ${s}.lanes l ORDER BY l.lane`,
   )
 
@@ -58,4 +57,13 @@ export function prepareLanes(s: string): Lanes {
     resume: async (session, lanes) => void (await session.rows(resume, [lanes])),
     all: async (session) => (await session.rows(selectAll)).map(toLaneState),
   }
+}
+
+/**
+ * The leases of a lane as a table: by its channels, whatever a plan expects that was made when there were hardly any. The leases
+ * of all lanes may be very many.
+ */
+export function leasesOfLane(s: string, lane: string): string {
+  return `(SELECT o.* FROM (SELECT c.id FROM ${s}.channels c WHERE c.lane = ${lane} OFFSET 0) own
+    CROSS JOIN LATERAL (SELECT e.* FROM ${s}.leases e WHERE e.channel = own.id OFFSET 0) o)`
 }

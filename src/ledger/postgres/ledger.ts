@@ -1,5 +1,6 @@
 /** The port over a pool of connections: each write a transaction, what can be written together in one. */
 import type { Clock } from '../../core/clock.ts'
+import { whereDue } from '../hints.ts'
 import { assertRuns } from '../new-runs.ts'
 import type { Ledger, NewRun, SubmitReceipt } from '../port.ts'
 import { prepareActions } from './actions.ts'
@@ -17,7 +18,7 @@ import { prepareJobs } from './jobs.ts'
 import { createJoining } from './joining.ts'
 import { createKnownRuns } from './known-runs.ts'
 import { prepareLanes } from './lanes.ts'
-import { createNames } from './names.ts'
+import type { Names } from './names.ts'
 import { prepareOperators } from './operators.ts'
 import { createPartitions } from './partitions.ts'
 import { prepareReading } from './read.ts'
@@ -37,6 +38,7 @@ export interface LedgerParts {
   readonly description: string
   readonly clock: Clock
   readonly transactor: Transactor
+  readonly names: Names
   readonly watcher: Watcher
   /** After everything else has ended. */
   readonly closePool: () => Promise<void>
@@ -59,9 +61,8 @@ const LARGEST_GROUP = 1000
 const UNIQUE_VIOLATION = '23505'
 
 export function createLedger(parts: LedgerParts): ServerLedger {
-  const { schema: s, description, clock, transactor, watcher } = parts
+  const { schema: s, description, clock, transactor, names, watcher } = parts
   const { read, probe, write } = transactor
-  const names = createNames(s, transactor)
   const partitions = createPartitions(s, transactor)
   const turns = prepareTurns(s, prepareDependents(s))
   const effects = prepareEffects(s)
@@ -187,10 +188,11 @@ function createSubmits(
     const ordered = runs.some(isOrdered)
     if (!ordered && runs.every((run) => run.key === undefined)) {
       try {
-        if (runs.length <= MOST_ALONE) return await submit.acceptAlone(runs, watcher.announcement)
+        const behind = () => watcher.announcement(whereDue(runs))
+        if (runs.length <= MOST_ALONE) return await submit.acceptAlone(runs, behind)
         return await transactor.write((session) => submit.acceptNew(session, runs), {
           foreseen: allAccepted(runs),
-          behind: watcher.announcement,
+          behind,
         })
       } catch (error) {
         if (!hasState(error, UNIQUE_VIOLATION)) throw error
@@ -199,7 +201,7 @@ function createSubmits(
     return transactor.write((session) => submit.accept(session, runs), {
       // Places are looked up in tables of any size.
       joins: ordered ? 'index' : 'hash',
-      behind: ({ newestRun }) => (newestRun > 0 ? watcher.announcement() : undefined),
+      behind: ({ newestRun }) => (newestRun > 0 ? watcher.announcement(whereDue(runs)) : undefined),
     })
   }
 

@@ -1,4 +1,5 @@
 /** Long names that many rows share, as small numbers: channels (lane and endpoint) and books (batch and pipeline). */
+import type { ChannelRef } from '../port.ts'
 import { column, prepare } from './connection.ts'
 import type { Transactor } from './transact.ts'
 
@@ -9,17 +10,13 @@ export interface ChannelNumber {
 
 export interface Names {
   /** Makes what is new, in a transaction of its own: a number outlives whatever it was made for. */
-  make(channels: readonly ChannelName[], books: readonly BookName[]): Promise<void>
+  make(channels: readonly ChannelRef[], books: readonly BookName[]): Promise<void>
   /** The numbers of channels that exist. */
-  find(channels: readonly ChannelName[]): Promise<void>
+  find(channels: readonly ChannelRef[]): Promise<void>
   /** Of channels that were made or found before. */
   channel(lane: string, endpoint: string): ChannelNumber | undefined
+  channelOf(number: number): ChannelRef | undefined
   book(batch: string, pipeline: string): number | undefined
-}
-
-export interface ChannelName {
-  readonly lane: string
-  readonly endpoint: string
 }
 
 export interface BookName {
@@ -27,7 +24,7 @@ export interface BookName {
   readonly pipeline: string
 }
 
-interface ChannelRow extends ChannelName {
+interface ChannelRow extends ChannelRef {
   id: number
   lane_id: number
 }
@@ -58,18 +55,19 @@ export function createNames(s: string, { read, write }: Transactor): Names {
   )
   // Rows are never deleted or renumbered, so what was found once stays true.
   const channels = new Map<string, Map<string, ChannelNumber>>()
+  const channelNames = new Map<number, ChannelRef>()
   const books = new Map<string, Map<string, number>>()
 
-  const isNewChannel = ({ lane, endpoint }: ChannelName): boolean => !channels.get(lane)?.has(endpoint)
+  const isNewChannel = ({ lane, endpoint }: ChannelRef): boolean => !channels.get(lane)?.has(endpoint)
   const isNewBook = ({ batch, pipeline }: BookName): boolean => !books.get(batch)?.has(pipeline)
 
-  async function find(asked: readonly ChannelName[]): Promise<void> {
+  async function find(asked: readonly ChannelRef[]): Promise<void> {
     const unknown = asked.filter(isNewChannel)
     if (unknown.length === 0) return
     rememberChannels(await read((session) => session.rows(selectChannels, channelColumns(unknown))))
   }
 
-  async function make(asked: readonly ChannelName[], askedBooks: readonly BookName[]): Promise<void> {
+  async function make(asked: readonly ChannelRef[], askedBooks: readonly BookName[]): Promise<void> {
     const unknown = asked.filter(isNewChannel)
     const unknownBooks = askedBooks.filter(isNewBook)
     if (unknown.length === 0 && unknownBooks.length === 0) return
@@ -85,18 +83,22 @@ export function createNames(s: string, { read, write }: Transactor): Names {
   }
 
   function rememberChannels(rows: readonly ChannelRow[]): void {
-    for (const row of rows) remember(channels, row.lane, row.endpoint, { channel: row.id, lane: row.lane_id })
+    for (const { id, lane, endpoint, lane_id } of rows) {
+      remember(channels, lane, endpoint, { channel: id, lane: lane_id })
+      channelNames.set(id, { lane, endpoint })
+    }
   }
 
   return {
     make,
     find,
     channel: (lane, endpoint) => channels.get(lane)?.get(endpoint),
+    channelOf: (number) => channelNames.get(number),
     book: (batch, pipeline) => books.get(batch)?.get(pipeline),
   }
 }
 
-function channelColumns(names: readonly ChannelName[]) {
+function channelColumns(names: readonly ChannelRef[]) {
   return [column(names, (name) => name.lane), column(names, (name) => name.endpoint)]
 }
 

@@ -6,6 +6,7 @@ import { storeError } from './errors.ts'
 import { createLedger, type ServerLedger } from './ledger.ts'
 import { type MigrationReport, migrate, pendingOf } from './migrate.ts'
 import { createPass } from './moving.ts'
+import { createNames } from './names.ts'
 import { type PostgresLedgerOptions, patiently, placeOf, settingsOf, visit } from './place.ts'
 import { createTarget } from './target.ts'
 import { createTransactor, type TransactOptions } from './transact.ts'
@@ -24,8 +25,9 @@ export const OLDEST_SERVER = 140_000
 export async function openPostgresLedger(options: PostgresLedgerOptions): Promise<PostgresLedger> {
   const { transactor, writer, migrationReport, ...place } = await openTransactor(options)
   const { clock } = options
-  const watcher = createWatcher({ pool: place.pool, clock, transactor, channel: place.channel, writer })
-  return { ...createLedger({ ...place, clock, transactor, watcher }), migrationReport }
+  const names = createNames(place.schema, transactor)
+  const watcher = createWatcher({ pool: place.pool, clock, transactor, names, channel: place.channel, writer })
+  return { ...createLedger({ ...place, clock, transactor, names, watcher }), migrationReport }
 }
 
 /**

@@ -3,15 +3,18 @@
  * all others of its kind wait while it commits: many writes are told by one notification of its own, a little later.
  */
 import type { Clock, Timer } from '../../core/clock.ts'
+import { together } from '../hints.ts'
+import type { Where } from '../port.ts'
 import type { PooledClient, PostgresPool } from './driver.ts'
+import type { Names } from './names.ts'
 import type { Transactor } from './transact.ts'
 
 export interface Watcher {
-  watch(listener: () => void): Disposable
-  /** Tells the others that work may have become due. */
-  announce(): void
+  watch(listener: (where: Where) => void): Disposable
+  /** Tells the others that work may have become due, and where. */
+  announce(where?: Where): void
   /** The same as commands for whoever is about to send something anyway; `undefined`: it will be told a little later. */
-  announcement(): string | undefined
+  announcement(where?: Where): string | undefined
   stop(): Promise<void>
 }
 
@@ -19,6 +22,7 @@ export interface WatchOptions {
   readonly pool: PostgresPool
   readonly clock: Clock
   readonly transactor: Transactor
+  readonly names: Pick<Names, 'channel' | 'channelOf'>
   readonly channel: string
   /** Hints of its own are not for this process. */
   readonly writer: number
@@ -30,12 +34,12 @@ const FIRST_RECONNECT_DELAY_MS = 100
 const LONGEST_RECONNECT_DELAY_MS = 10_000
 
 export function createWatcher(options: WatchOptions): Watcher {
-  const listeners = new Set<() => void>()
+  const listeners = new Set<(where: Where) => void>()
   const announcer = createAnnouncer(options)
   let connection: { end(): void } | undefined
 
-  function hint(): void {
-    for (const listener of [...listeners]) listener()
+  function hint(where: Where): void {
+    for (const listener of [...listeners]) listener(where)
   }
 
   function stopListening(): void {
@@ -46,7 +50,7 @@ export function createWatcher(options: WatchOptions): Watcher {
   return {
     watch(callback) {
       // Its own function each time, so that the same callback may watch twice.
-      const listener = (): void => callback()
+      const listener = (where: Where): void => callback(where)
       listeners.add(listener)
       connection ??= keepListening(options, hint)
       return {
@@ -66,40 +70,51 @@ export function createWatcher(options: WatchOptions): Watcher {
   }
 }
 
-function createAnnouncer({ clock, transactor, channel, writer }: WatchOptions) {
-  const notify = `NOTIFY "${channel}", '${writer}'`
+function createAnnouncer({ clock, transactor, names, channel, writer }: WatchOptions) {
   let sending: Promise<void> | undefined
-  let again = false
+  /** What is to be told next. */
+  let later: { readonly where: Where } | undefined
   let stopped = false
+
+  function notifying(where: Where): string {
+    const numbers = where?.map(({ lane, endpoint }) => names.channel(lane, endpoint)?.channel)
+    return `NOTIFY "${channel}", '${hintText({ writer, numbers })}'`
+  }
+
+  /** Whether it can be told at once. */
+  function isQuiet(where: Where): boolean {
+    if (sending) later = { where: later ? together(later.where, where) : where }
+    return !sending && !stopped
+  }
 
   /** `told`: when the others have been told; some time after that they may be told again. */
   function restAfter(told: Promise<void>): void {
     sending = told.then(() => {
       clock.setTimer(ANNOUNCE_INTERVAL_MS, () => {
         sending = undefined
-        if (again) announce()
+        const next = later
+        later = undefined
+        if (next) announce(next.where)
       })
     })
   }
 
-  function announcement(): string | undefined {
-    again = sending !== undefined
-    if (again || stopped) return undefined
+  function announcement(where?: Where): string | undefined {
+    if (!isQuiet(where)) return undefined
     restAfter(Promise.resolve())
-    return notify
+    return notifying(where)
   }
 
-  async function send(): Promise<void> {
+  async function send(where: Where): Promise<void> {
     try {
-      await transactor.read((session) => session.run(notify))
+      await transactor.read((session) => session.run(notifying(where)))
     } catch {
       // A hint may be lost: whoever waits polls as well.
     }
   }
 
-  function announce(): void {
-    again = sending !== undefined
-    if (!again && !stopped) restAfter(send())
+  function announce(where?: Where): void {
+    if (isQuiet(where)) restAfter(send(where))
   }
 
   return {
@@ -113,14 +128,20 @@ function createAnnouncer({ clock, transactor, channel, writer }: WatchOptions) {
 }
 
 /** One connection that listens, made anew whenever it is lost. */
-function keepListening({ pool, clock, channel, writer }: WatchOptions, hint: () => void): { end(): void } {
+function keepListening(
+  { pool, clock, names, channel, writer }: WatchOptions,
+  hint: (where: Where) => void,
+): { end(): void } {
   let ended = false
   let client: PooledClient | undefined
   let timer: Timer | undefined
   let delayMs = FIRST_RECONNECT_DELAY_MS
 
   const onNotification = (message: { readonly payload?: string | undefined }): void => {
-    if (message.payload !== String(writer)) hint()
+    const heard = readHint(message.payload)
+    if (heard.writer === writer) return
+    const where = heard.numbers?.map((number) => names.channelOf(number))
+    hint(where?.every((known) => known !== undefined) ? where : undefined)
   }
 
   function drop(): void {
@@ -152,7 +173,7 @@ function keepListening({ pool, clock, channel, writer }: WatchOptions, hint: () 
     if (ended) return drop()
     delayMs = FIRST_RECONNECT_DELAY_MS
     // What happened before it listened was not heard.
-    hint()
+    hint(undefined)
   }
 
   void listen()
@@ -163,4 +184,26 @@ function keepListening({ pool, clock, channel, writer }: WatchOptions, hint: () 
       drop()
     },
   }
+}
+
+interface Hint {
+  readonly writer: number
+  /** Of channels; absent: it may be anywhere. */
+  readonly numbers?: readonly number[] | undefined
+}
+
+/** `7 12 15`: the writer with the number 7, in the channels 12 and 15. Nothing longer than a payload may be. */
+function hintText({
+  writer,
+  numbers,
+}: {
+  writer: number
+  numbers: readonly (number | undefined)[] | undefined
+}): string {
+  return numbers?.every((number) => number !== undefined) ? [writer, ...numbers].join(' ') : String(writer)
+}
+
+function readHint(payload = ''): Hint {
+  const [writer = Number.NaN, ...numbers] = payload.split(' ').map(Number)
+  return { writer, numbers: numbers.length > 0 ? numbers : undefined }
 }

@@ -1,9 +1,10 @@
 /** Notices, by a counter that SQLite keeps in shared memory, that another connection has committed something. */
 import type { Clock, Timer } from '../../core/clock.ts'
+import type { Where } from '../port.ts'
 import { type Database, prepare } from './connection.ts'
 
 export interface Watcher {
-  watch(listener: () => void): Disposable
+  watch(listener: (where: Where) => void): Disposable
   stop(): void
 }
 
@@ -15,7 +16,7 @@ export function prepareVersion(database: Database): () => number | undefined {
 
 /** Reading the counter costs some microseconds: `everyMs` is how late a hint may come, and whoever cannot wait polls by itself. */
 export function createWatcher(readVersion: () => number | undefined, clock: Clock, everyMs: number): Watcher {
-  const listeners = new Set<() => void>()
+  const listeners = new Set<(where: Where) => void>()
   let timer: Timer | undefined
   let lastVersion: number | undefined
 
@@ -24,7 +25,7 @@ export function createWatcher(readVersion: () => number | undefined, clock: Cloc
     const version = readVersion()
     const changed = version !== lastVersion
     lastVersion = version
-    if (changed) for (const listener of listeners) listener()
+    if (changed) for (const listener of listeners) listener(undefined)
   }
 
   function stop(): void {
@@ -35,7 +36,7 @@ export function createWatcher(readVersion: () => number | undefined, clock: Cloc
   return {
     watch(callback) {
       // Its own function each time, so that the same callback may watch twice.
-      const listener = (): void => callback()
+      const listener = (where: Where): void => callback(where)
       listeners.add(listener)
       if (!timer) {
         lastVersion = readVersion()

@@ -3,7 +3,8 @@
  * slow, or be carried out without the caller hearing of it; and which dies with the process.
  */
 import { HoldfastError } from '../../core/errors.ts'
-import type { Ledger } from '../../ledger/port.ts'
+import { whereDue } from '../../ledger/hints.ts'
+import type { Ledger, NewRun, Where } from '../../ledger/port.ts'
 import type { FactBody, LedgerMethod, StoreFact } from './fact.ts'
 import type { ProcessGate } from './process-gate.ts'
 import type { StoreTrouble } from './scenario.ts'
@@ -19,7 +20,7 @@ export interface ProcessLedgerParts {
   readonly sleep: (delayMs: number) => Promise<void>
   readonly watch: Ledger['watch']
   /** A write was carried out that may have made work due for others. */
-  readonly wakeOthers: () => void
+  readonly wakeOthers: (where: Where) => void
 }
 
 const MAKES_WORK_DUE: ReadonlySet<LedgerMethod> = new Set([
@@ -96,7 +97,8 @@ function throughGate(parts: ProcessLedgerParts, method: LedgerMethod): Call {
       const result = await carryOut(...request)
       const heard = trouble?.what !== 'outcome_unknown'
       note(request, result, undefined, heard)
-      if (MAKES_WORK_DUE.has(method)) parts.wakeOthers()
+      if (MAKES_WORK_DUE.has(method))
+        parts.wakeOthers(method === 'submit' ? whereDue(request[0] as NewRun[]) : undefined)
       return heard ? () => result : () => raise(unavailable('was lost while it wrote; it is not known whether it did'))
     } catch (error) {
       note(request, undefined, error instanceof HoldfastError ? error.code : 'unknown', true)

@@ -5,7 +5,7 @@ import { seededRandom } from '../../core/random.ts'
 import type { Holdfast } from '../../engine/api.ts'
 import { createEngine } from '../../engine/engine.ts'
 import type { AnyPipeline } from '../../engine/pipelines/pipeline.ts'
-import type { Ledger } from '../../ledger/port.ts'
+import type { Ledger, Where } from '../../ledger/port.ts'
 import type { VirtualClock } from '../virtual-clock.ts'
 import type { FactBody } from './fact.ts'
 import type { HowEnded, OnEnd } from './machine.ts'
@@ -48,8 +48,8 @@ export interface ProcessSurroundings {
   readonly record: (fact: FactBody) => void
   readonly nextCall: () => number
   readonly storeTrouble: () => StoreTrouble | undefined
-  readonly watch: (listener: () => void) => Disposable
-  readonly wakeOthers: () => void
+  readonly watch: Ledger['watch']
+  readonly wakeOthers: (where: Where) => void
   readonly onEnd: OnEnd
 }
 
@@ -78,7 +78,7 @@ export async function startProcess(
       record,
       trouble: surroundings.storeTrouble,
       sleep: (delayMs) => surroundings.clock.sleep(delayMs),
-      watch: (listener) => surroundings.watch(() => gate.enter(listener)),
+      watch: (listener) => surroundings.watch((where) => gate.enter(() => listener(where))),
       wakeOthers: surroundings.wakeOthers,
     }),
     transport: createProcessTransport({

@@ -149,7 +149,7 @@ class SimulatedWorld implements World {
       },
       storeTrouble: () => this.#storeTroubleOf(plan.name),
       watch: (listener) => wakeUps.watch(name, listener),
-      wakeOthers: () => wakeUps.wakeOthers(name),
+      wakeOthers: (where) => wakeUps.wakeOthers(name, where),
       onEnd: (how) => {
         wakeUps.forget(name)
         onEnd(how)

@@ -45,7 +45,7 @@ export async function startTestbedProcess(parts: TestbedProcessParts): Promise<T
       record: () => undefined,
       trouble: () => undefined,
       sleep: (delayMs) => parts.clock.sleep(delayMs),
-      watch: (listener) => connection.watch(() => gate.enter(listener)),
+      watch: (listener) => connection.watch((where) => gate.enter(() => listener(where))),
       wakeOthers: () => undefined,
     }),
     transport: network.transport({ clock, deliver: gate.enter }),
