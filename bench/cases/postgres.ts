@@ -51,7 +51,7 @@ const CASES: readonly PostgresCase[] = [
 
 export const POSTGRES_CASES: readonly BenchCase[] = [...CASES.map(queueCase), latencyCase(), depthCase()]
 
-/** Worked off in less than a second: half of that is what Node takes to compile its code. */
+/** Worked off in less than a second, by a process whose code has just begun to run. */
 function ofShortBacklog(work: QueueWork): QueueWork {
   return { ...work, name: work.name.replace('a backlog', 'a short backlog') }
 }

@@ -398,6 +398,45 @@ describe('workers', () => {
       await finish()
     })
 
+    test('a hint that comes while it claims upon another is not lost', async () => {
+      const { ledger, clock, submit, tell, hf, finish } = await scene()
+      const claim = ledger.claim.bind(ledger)
+      let isFirst = true
+      ledger.claim = async (request) => {
+        const claimed = await claim(request)
+        if (isFirst) {
+          isFirst = false
+          await submit()
+          tell(WHERE)
+        }
+        return claimed
+      }
+      await submit()
+      tell(WHERE)
+      await clock.advance(1000)
+      expect((await hf.operations.balance()).states.succeeded).toBe(2)
+      await finish()
+    })
+
+    test('nor is one that comes while it looks', async () => {
+      const { ledger, clock, submit, tell, hf, finish } = await scene()
+      const channels = ledger.channels.bind(ledger)
+      let isFirst = true
+      ledger.channels = async () => {
+        const due = await channels()
+        if (isFirst) {
+          isFirst = false
+          await submit()
+          tell(WHERE)
+        }
+        return due
+      }
+      tell(undefined)
+      await clock.advance(1000)
+      expect((await hf.operations.balance()).states.succeeded).toBe(1)
+      await finish()
+    })
+
     test('where somebody else was faster, it looks what there is', async () => {
       const { ledger, clock, submit, tell, hf, finish } = await scene()
       const asked = countCalls(ledger, ['channels', 'claim'])

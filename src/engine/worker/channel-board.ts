@@ -3,13 +3,13 @@
  * yet. Beliefs may be late; the ledger decides. A channel that was asked and gave nothing is left alone for a moment, so
  * that a wrong belief never becomes a busy loop.
  */
-import type { Health, HealthChannel } from '../../client/health/health.ts'
+import type { Health } from '../../client/health/health.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { ChannelRef, ClaimedItem, Ledger, Settlement, SettleReceipt } from '../../ledger/port.ts'
-import { isBatched } from '../batches/batch-members.ts'
 import type { EngineSettings } from '../defaults.ts'
-import type { Catalog, StepPlan } from '../pipelines/catalog.ts'
+import type { Catalog } from '../pipelines/catalog.ts'
 import { afterTurn, type ClaimCandidate, type PlannedClaim, planClaims } from './claim-plan.ts'
+import { channelKey, createHealthLookup } from './known-channels.ts'
 
 interface Channel {
   readonly lane: string
@@ -25,6 +25,8 @@ interface Channel {
   isGuess: boolean
   /** By a hint something is due there: what was known before; `undefined`: no hint. */
   dueBeforeHintMs: number | undefined
+  /** A hint came since it was last asked: what that brings may be without what the hint tells of. */
+  isHintedAnew: boolean
   /** This worker has as much of its lane as it may: the end of a call, not a time, is what it waits for. */
   isFull: boolean
 }
@@ -82,6 +84,8 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   let hinted = false
   let rationed = false
   let guessed = false
+  /** The store is being asked what is due: it may answer without what a hint tells of meanwhile. */
+  let looking = false
   /** What rests because it gave nothing may have something now: a claim and what queued it may have met in the store. */
   let queuedHere = false
 
@@ -98,6 +102,15 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     dirty = false
     if (queuedHere) endRests()
     queuedHere = false
+    looking = true
+    try {
+      await look()
+    } finally {
+      looking = false
+    }
+  }
+
+  async function look(): Promise<void> {
     const due = new Map<string, Channel>()
     for (const { lane, endpoint, earliestDueMs } of await ledger.channels()) {
       if (parts.onlyLanes && !parts.onlyLanes.has(lane)) continue
@@ -132,12 +145,15 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     const nowMs = clock.wallMs()
     const key = channelKey(lane, endpoint)
     const known = channels.get(key)
-    if (known && isHinted) known.notBeforeMs = Math.min(known.notBeforeMs, nowMs)
+    if (known && isHinted) {
+      known.notBeforeMs = Math.min(known.notBeforeMs, nowMs)
+      known.isHintedAnew = true
+    }
     if (known && known.earliestDueMs <= nowMs) return
     const { notBeforeMs = 0, disappointments = 0 } = known ?? {}
     const dueBeforeHintMs = isHinted ? (known?.earliestDueMs ?? Number.POSITIVE_INFINITY) : undefined
     const expected = { lane, endpoint, earliestDueMs: nowMs, fullCalls: undefined, notBeforeMs, disappointments }
-    channels.set(key, { ...expected, isGuess: true, dueBeforeHintMs, isFull: false })
+    channels.set(key, { ...expected, isGuess: true, dueBeforeHintMs, isHintedAnew: false, isFull: false })
   }
 
   /** All that a hint told of is taken: what is known of it is what was known before. */
@@ -217,6 +233,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
         return undefined
       }
     }
+    channel.isHintedAnew = false
     const { itemsPerCall = 1, laneItemsPerCall = 1 } = known ?? {}
     return { lane, endpoint, limit, laneConcurrency, laneInFlight: inFlight, itemsPerCall, laneItemsPerCall }
   }
@@ -234,7 +251,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
       if (channel?.fullCalls !== undefined) dirty = true
       if (got >= limit) continue
       if (got > 0 && channel?.dueBeforeHintMs !== undefined) {
-        forgetHint(key, channel, channel.dueBeforeHintMs)
+        if (!channel.isHintedAnew) forgetHint(key, channel, channel.dueBeforeHintMs)
         continue
       }
       // It ran dry, or the store knows of a gate, a suspension or other workers: look again before asking again.
@@ -279,7 +296,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
         const { lane, endpoint } = channel
         if (parts.onlyLanes && !parts.onlyLanes.has(lane)) continue
         // What waits for company is not asked for before the store has been.
-        if ((healthOf(lane, endpoint)?.lingerMs ?? 0) > 0) markDirty()
+        if (looking || (healthOf(lane, endpoint)?.lingerMs ?? 0) > 0) markDirty()
         else expectWork(channel, true)
       }
     },
@@ -296,7 +313,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   }
 }
 
-const KNOWN_BY_LOOK = { isGuess: false, dueBeforeHintMs: undefined, isFull: false } as const
+const KNOWN_BY_LOOK = { isGuess: false, dueBeforeHintMs: undefined, isHintedAnew: false, isFull: false } as const
 
 function restMs(channel: Channel, pollMs: number): number {
   const restMs = FIRST_REST_MS * 2 ** Math.min(channel.disappointments, 20)
@@ -307,80 +324,8 @@ function restMs(channel: Channel, pollMs: number): number {
 /** Lanes whose steps nobody here knows still move: their items are looked at, and held with a reason. */
 const UNKNOWN_LANE_CONCURRENCY = 5
 
-interface KnownChannel {
-  readonly plan: StepPlan
-  readonly channel: HealthChannel | undefined
-  readonly lingerMs: number
-  readonly itemsPerCall: number
-  readonly laneItemsPerCall: number
-}
-
-/** Which settings rule a channel. Lanes carry the tenant in their name, so each is resolved once and remembered. */
-function createHealthLookup(catalog: Catalog): (lane: string, endpoint: string) => KnownChannel | undefined {
-  const remembered = new Map<string, KnownChannel | undefined>()
-  const plans = [...catalog.pipelines.keys()].flatMap((name) => catalog.plansOf(name))
-
-  function plansOfLane(lane: string, endpoint: string): readonly StepPlan[] {
-    const ofLane = plans.filter((plan) => isLaneOf(plan, lane))
-    if (ofLane.some((plan) => plan.endpointName === endpoint)) return ofLane
-    const single = catalog.planOfChannel(lane, endpoint)
-    return single ? [...ofLane, single] : ofLane
-  }
-
-  return (lane, endpoint) => {
-    const key = channelKey(lane, endpoint)
-    if (remembered.has(key)) return remembered.get(key)
-    const known = knownChannel(plansOfLane(lane, endpoint), lane, endpoint)
-    if (remembered.size > REMEMBERED_CHANNELS) remembered.clear()
-    remembered.set(key, known)
-    return known
-  }
-}
-
-const REMEMBERED_CHANNELS = 10_000
-
-/** Steps of several pipelines may share a channel; then the largest batch of them rules how many items make a call. */
-function knownChannel(ofLane: readonly StepPlan[], lane: string, endpoint: string): KnownChannel | undefined {
-  const ofChannel = ofLane.filter((plan) => plan.endpointName === endpoint)
-  const [plan] = ofChannel
-  if (!plan) return undefined
-  const lingers = ofChannel.map((other) => (isBatched(other) ? other.batch.lingerMs : 0))
-  return {
-    plan,
-    channel: healthChannelOf(plan, lane, endpoint),
-    lingerMs: Math.min(...lingers),
-    itemsPerCall: mostPerCall(ofChannel),
-    laneItemsPerCall: mostPerCall(ofLane),
-  }
-}
-
-function mostPerCall(plans: readonly StepPlan[]): number {
-  return Math.max(...plans.map((plan) => (isBatched(plan) ? plan.batch.size : 1)))
-}
-
-function isLaneOf(plan: StepPlan, lane: string): boolean {
-  const shared = plan.laneFor('default')
-  return lane === shared || lane.startsWith(`${shared}/`)
-}
-
-function healthChannelOf(plan: StepPlan, lane: string, endpoint: string): HealthChannel | undefined {
-  if (plan.kind !== 'request') return undefined
-  const shared = plan.laneFor('default')
-  return {
-    integration: plan.integration,
-    endpoint,
-    breaker: plan.endpoint.breaker,
-    lane,
-    tenant: lane === shared ? 'default' : lane.slice(shared.length + 1),
-  }
-}
-
 function isBackSoon(settlement: Settlement): boolean {
   return settlement.to.state === 'retrying' || settlement.to.state === 'queued'
-}
-
-function channelKey(lane: string, endpoint: string): string {
-  return `${lane} ${endpoint}`
 }
 
 function add(counts: Map<string, number>, key: string, by: number): void {
