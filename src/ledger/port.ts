@@ -36,6 +36,8 @@ import type {
   ReclaimRequest,
   Settlement,
   SettleReceipt,
+  StandingClaim,
+  StandingLease,
   SubmitReceipt,
 } from './requests.ts'
 import type { Gate, HealthChange, HealthReceipt, HealthRecord, LaneState, Suspension } from './shared-records.ts'
@@ -71,6 +73,13 @@ export interface Ledger {
    * than its `concurrency` items leased, counted over all workers.
    */
   claim(request: ClaimRequest): Promise<ClaimedItem[]>
+  /**
+   * Leaves a claim standing, in place of the one that this worker left before. Nothing is promised: a ledger may lease nothing to
+   * it, and a worker claims as if there were none. What is leased to it is as if claimed: on disk when it is told of, lanes have
+   * their say, and a worker that never hears of it lets the lease end. Resolves when the claim before stands no more and, if
+   * that takes no longer than a second, all that was leased to it has been told.
+   */
+  standClaim(claim: StandingClaim, onLeased: (lease: StandingLease) => void): Promise<void>
   /**
    * Takes over items whose lease expired: a new lease token, `crashes` + 1, and an attempt recorded as `crashed` for the
    * one that was lost. The caller then decides what to do and settles them like any other claim.

@@ -63,10 +63,18 @@ export interface NewTurn {
 }
 
 export type SubmitReceipt =
-  /** `superseded`: items that ended because of it, which may be its own. Absent: none. */
-  | { readonly outcome: 'accepted'; readonly runId: string; readonly superseded?: readonly SupersededItem[] }
+  | AcceptedRun
   | { readonly outcome: 'duplicate'; readonly runId: string }
   | { readonly outcome: 'conflict'; readonly runId: string }
+
+export interface AcceptedRun {
+  readonly outcome: 'accepted'
+  readonly runId: string
+  /** Items that ended because of it, which may be its own. Absent: none. */
+  readonly superseded?: readonly SupersededItem[]
+  /** All that is due of it was leased to claims that stood: nobody has to be woken for it. */
+  readonly isLeased?: boolean
+}
 
 export interface SupersededItem {
   readonly itemId: string
@@ -102,6 +110,26 @@ export interface ClaimChannel extends ChannelRef {
   readonly limit: number
   /** The most leased items of the whole lane, over all workers. */
   readonly laneConcurrency: number
+}
+
+/**
+ * A claim that stays (decision 035): what a submit makes due in its channels may be leased to its worker by that very submit, up to
+ * the limits, which are for all the time that it stands.
+ */
+export interface StandingClaim {
+  readonly workerId: string
+  /** Of each item, from when it is submitted. */
+  readonly leaseMs: number
+  /** It stands no longer. */
+  readonly untilMs: number
+  /** None: the worker takes back the claim that it had left. */
+  readonly channels: readonly ClaimChannel[]
+}
+
+/** What was leased to a claim that stood. */
+export interface StandingLease {
+  readonly items: readonly ClaimedItem[]
+  readonly leaseUntilMs: number
 }
 
 export interface ReclaimRequest {

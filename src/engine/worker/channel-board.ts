@@ -5,7 +5,7 @@
  */
 import type { Health } from '../../client/health/health.ts'
 import type { Clock } from '../../core/clock.ts'
-import type { ChannelRef, ClaimedItem, Ledger, Settlement, SettleReceipt } from '../../ledger/port.ts'
+import type { ChannelRef, ClaimChannel, ClaimedItem, Ledger, Settlement, SettleReceipt } from '../../ledger/port.ts'
 import type { EngineSettings } from '../defaults.ts'
 import type { Catalog } from '../pipelines/catalog.ts'
 import { afterTurn, type ClaimCandidate, type PlannedClaim, planClaims } from './claim-plan.ts'
@@ -36,6 +36,10 @@ export interface ChannelBoard {
   refresh(): Promise<void>
   plan(capacity: number): PlannedClaim[]
   claimed(plan: readonly PlannedClaim[], items: readonly ClaimedItem[]): void
+  /** Items were leased to this worker without its asking. */
+  given(items: readonly ClaimedItem[]): void
+  /** Where work may soon come from, of which so many can be begun at once: what a claim may be left standing for. */
+  worthWaitingFor(places: number): ClaimChannel[]
   /** A call of this lane, with one item or several. */
   started(lane: string): void
   ended(lane: string): void
@@ -69,6 +73,8 @@ const FIRST_REST_MS = 25
 
 /** Channels that are asked on a hint. */
 const MOST_GIVERS = 8
+/** What gave work within this time may do so again. */
+const LATELY_MS = 10_000
 /** In a row: a hint may come when what it tells of is already taken. */
 const MOST_MISSES = 2
 
@@ -80,7 +86,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
   let channels = new Map<string, Channel>()
   let dirty = true
   /** A few that gave work lately. */
-  const givers = new Map<string, ChannelRef & { misses: number }>()
+  const givers = new Map<string, ChannelRef & { misses: number; lastMs: number }>()
   let hinted = false
   let rationed = false
   let guessed = false
@@ -167,6 +173,7 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     const giver = givers.get(key)
     if (giver) {
       giver.misses = gave > 0 ? 0 : giver.misses + 1
+      if (gave > 0) giver.lastMs = clock.monotonicMs()
       if (giver.misses > MOST_MISSES) givers.delete(key)
       return
     }
@@ -174,7 +181,8 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     if (gave === 0 || !channel || givers.size >= MOST_GIVERS) return
     const { lane, endpoint } = channel
     // What waits for company is not asked for before the store has been.
-    if ((healthOf(lane, endpoint)?.lingerMs ?? 0) === 0) givers.set(key, { lane, endpoint, misses: 0 })
+    if ((healthOf(lane, endpoint)?.lingerMs ?? 0) === 0)
+      givers.set(key, { lane, endpoint, misses: 0, lastMs: clock.monotonicMs() })
   }
 
   /**
@@ -271,10 +279,30 @@ export function createChannelBoard(parts: BoardParts): ChannelBoard {
     for (const channel of channels.values()) channel.notBeforeMs = Math.min(channel.notBeforeMs, clock.wallMs())
   }
 
+  function worthWaitingFor(places: number): ClaimChannel[] {
+    const sinceMs = clock.monotonicMs() - LATELY_MS
+    const recent = [...givers.values()].filter(({ lastMs }) => lastMs >= sinceMs)
+    const each = Math.floor(places / recent.length)
+    return recent.flatMap(({ lane, endpoint }) => {
+      const known = healthOf(lane, endpoint)
+      if (!known?.isRepeatable || known.itemsPerCall > 1) return []
+      const { concurrency } = known.plan
+      const limit = Math.min(each, concurrency - (laneInFlight.get(lane) ?? 0))
+      if (limit <= 0) return []
+      // Where health allows less than there is room for, each call decides what the next one may do.
+      if (known.channel && health.allowance(known.channel, limit).limit < limit) return []
+      return [{ lane, endpoint, limit, laneConcurrency: concurrency * known.laneItemsPerCall }]
+    })
+  }
+
   return {
     refresh,
     plan,
     claimed,
+    given(items) {
+      for (const [key, count] of countByChannel(items)) remember(key, count)
+    },
+    worthWaitingFor,
     started(lane) {
       add(laneInFlight, lane, 1)
     },

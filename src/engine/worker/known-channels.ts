@@ -9,6 +9,8 @@ export interface KnownChannel {
   readonly lingerMs: number
   readonly itemsPerCall: number
   readonly laneItemsPerCall: number
+  /** Nothing of it would have to be looked for, or kept from being done again, if its worker were lost. */
+  readonly isRepeatable: boolean
 }
 
 /** Which settings rule a channel. Lanes carry the tenant in their name, so each is resolved once and remembered. */
@@ -47,6 +49,7 @@ function knownChannel(ofLane: readonly StepPlan[], lane: string, endpoint: strin
     lingerMs: Math.min(...lingers),
     itemsPerCall: mostPerCall(ofChannel),
     laneItemsPerCall: mostPerCall(ofLane),
+    isRepeatable: ofChannel.every((other) => other.repeatable),
   }
 }
 

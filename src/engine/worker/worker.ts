@@ -19,6 +19,7 @@ import { itemRefOf, settledEvent } from './item-events.ts'
 import { createLeaseKeeper } from './leases.ts'
 import { type Placed, Roster } from './roster.ts'
 import type { Settler } from './settler.ts'
+import { createStandingClaim } from './standing-claim.ts'
 import { tellUnseenFailure } from './unseen-failures.ts'
 
 export interface WorkerParts {
@@ -65,6 +66,13 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     ended: (lane) => board.ended(lane),
   })
   const leases = createLeaseKeeper({ ...parts, running, freePlaces: places.free, onTakenOver: startAll })
+  const standing = createStandingClaim({
+    ...parts,
+    onLeased(items, leaseFromMs) {
+      board.given(items)
+      startAll(items, leaseFromMs)
+    },
+  })
   let stopping = false
   let stopped: Promise<void> | undefined
   let turn: Promise<void> | undefined
@@ -123,8 +131,11 @@ export function startWorker(parts: WorkerParts): EngineWorker {
 
   /** True where another turn should follow at once. */
   async function claimOnce(): Promise<boolean> {
-    const capacity = places.room()
-    if (capacity <= 0) return false
+    const capacity = places.room() - standing.reserved()
+    if (capacity <= 0) {
+      if (places.room() > 0) standing.takeBack(scheduleTurn)
+      return false
+    }
     await board.refresh()
     if (stopping) return false
     const plan = board.plan(capacity)
@@ -139,6 +150,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     })
     board.claimed(plan, claimed)
     places.answered(leaseFromMs)
+    if (claimed.length >= capacity) standing.takeBack(scheduleTurn)
     startAll(claimed, leaseFromMs)
     return claimed.length > 0 || board.isDirty()
   }
@@ -237,6 +249,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
   /** Nothing more to do now: sleep until the next due time, a wake-up, or the poll. */
   function rest(): void {
     if (stopping || timer) return
+    standing.wait(board.worthWaitingFor(Math.floor(places.free() / 2)))
     const pollInMs = polledAtMs + settings.pollMs - clock.monotonicMs()
     timer = clock.setTimer(Math.max(1, Math.min(pollInMs, nextTurnInMs())), () => {
       timer = undefined
@@ -277,6 +290,7 @@ export function startWorker(parts: WorkerParts): EngineWorker {
     await turn
     timer?.cancel()
     leases.stopTakingOver()
+    await standing.stop()
     giveBackWaiting(0, STOPPING)
     const released = running.size
     if (running.size > 0) await waitForRunning(graceMs)

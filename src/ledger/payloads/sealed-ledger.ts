@@ -54,6 +54,14 @@ export function sealedLedger<Inner extends Ledger>(inner: Inner, sealing: Sealin
     async claim(request) {
       return unreadable.without(await inner.claim(request), (item) => openClaimed(codec, item), request.nowMs)
     },
+    standClaim: (claim, onLeased) =>
+      inner.standClaim(claim, ({ items, ...lease }) => {
+        void unreadable
+          .without(items, (item) => openClaimed(codec, item), lease.leaseUntilMs - claim.leaseMs)
+          .then((opened) => onLeased({ ...lease, items: opened }))
+          // What could not be given back is given back by the end of its lease.
+          .catch(() => undefined)
+      }),
     async reclaimExpired(request) {
       return unreadable.without(await inner.reclaimExpired(request), (item) => openClaimed(codec, item), request.nowMs)
     },

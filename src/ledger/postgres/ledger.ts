@@ -25,6 +25,7 @@ import { prepareReading } from './read.ts'
 import { prepareRecode } from './recode.ts'
 import { prepareRetain } from './retain.ts'
 import { prepareSettle } from './settle.ts'
+import { createStanding } from './standing.ts'
 import { type Accepted, allAccepted, isOrdered, MOST_ALONE, prepareSubmit } from './submit.ts'
 import type { Transactor } from './transact.ts'
 import { prepareTurns } from './turns.ts'
@@ -40,6 +41,8 @@ export interface LedgerParts {
   readonly transactor: Transactor
   readonly names: Names
   readonly watcher: Watcher
+  /** The number of this process. */
+  readonly writer: number
   /** After everything else has ended. */
   readonly closePool: () => Promise<void>
 }
@@ -90,6 +93,8 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const selectTime = prepare<{ now_ms: number }>(
     `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::double precision AS now_ms`,
   )
+  const standing = createStanding({ ...parts, knownRuns, listener: watcher.listener })
+  watcher.onLeased(standing.leased)
   let closing: Promise<void> | undefined
 
   /** For what may have made work due. */
@@ -123,6 +128,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
       assertOpen()
       return work.claim(request)
     },
+    standClaim: standing.leave,
     reclaimExpired: claims.reclaimExpired,
     extendLeases: claims.extendLeases,
     settle: async (settlements, nowMs) => {
@@ -188,6 +194,9 @@ function createSubmits(
     const ordered = runs.some(isOrdered)
     if (!ordered && runs.every((run) => run.key === undefined)) {
       try {
+        const [run, ...others] = runs
+        const awaited = run && others.length === 0 ? await acceptAwaited(run) : undefined
+        if (awaited) return awaited
         const behind = () => watcher.announcement(whereDue(runs))
         if (runs.length <= MOST_ALONE) return await submit.acceptAlone(runs, behind)
         return await transactor.write((session) => submit.acceptNew(session, runs), {
@@ -203,6 +212,14 @@ function createSubmits(
       joins: ordered ? 'index' : 'hash',
       behind: ({ newestRun }) => (newestRun > 0 ? watcher.announcement(whereDue(runs)) : undefined),
     })
+  }
+
+  /** Somebody may be waiting for it. */
+  async function acceptAwaited(run: NewRun): Promise<Accepted | undefined> {
+    const told = submit.told(run)
+    if (told === undefined) return undefined
+    const behind = watcher.announcementOf(run.id, whereDue([run]))
+    return behind && (await submit.acceptAwaited(run, told, behind))
   }
 
   return createCoalescer<readonly NewRun[], SubmitReceipt[]>({

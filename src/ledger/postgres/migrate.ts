@@ -38,8 +38,8 @@ export async function pendingOf(session: Session, s: string, store: string): Pro
  * @throws HoldfastError `schema_too_new`, `store_foreign`
  */
 export async function migrate(session: Session, s: string, store: string): Promise<MigrationReport> {
-  const { any, alike } = submitProcedures(s)
-  const guard = transitionGuard(s) + leaseProcedure(s).create + any.create + alike.create
+  const { any, alike, awaited } = submitProcedures(s)
+  const guard = transitionGuard(s) + leaseProcedure(s).create + any.create + alike.create + awaited.create
   const fingerprint = sha256Hex(guard)
   const before = await find(session, s, store)
   if (isCurrent(before, fingerprint)) return report(before.version, [])

@@ -26,8 +26,8 @@ export async function openPostgresLedger(options: PostgresLedgerOptions): Promis
   const { transactor, writer, migrationReport, ...place } = await openTransactor(options)
   const { clock } = options
   const names = createNames(place.schema, transactor)
-  const watcher = createWatcher({ pool: place.pool, clock, transactor, names, channel: place.channel, writer })
-  return { ...createLedger({ ...place, clock, transactor, names, watcher }), migrationReport }
+  const watcher = createWatcher({ ...place, clock, transactor, names, writer })
+  return { ...createLedger({ ...place, clock, transactor, names, watcher, writer }), migrationReport }
 }
 
 /**

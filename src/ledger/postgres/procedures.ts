@@ -11,6 +11,8 @@ export interface ProcedureText {
   readonly takes: readonly string[]
   /** Columns. */
   readonly returns: string
+  /** Of PL/pgSQL. */
+  readonly variables?: string
   /** Statements of PL/pgSQL; each sees what was committed before it began. */
   readonly body: string
 }
@@ -24,11 +26,16 @@ export interface Procedure {
  * It begins with the settings that every transaction has. Whether it is to be kept is decided by what it finds: only {@link keptIf}
  * leaves its number and lets the commit wait for the disk.
  */
-export function procedureOf(s: string, { name, takes, returns, body }: ProcedureText): Procedure {
+export function procedureOf(s: string, { name, takes, returns, variables, body }: ProcedureText): Procedure {
   const own = takes.length
   const plans = Object.entries(PLANS).map(([setting, value]) => `set_config('${setting}', '${value}', true)`)
   const text = `(${[...takes, 'text', 'text', 'text', 'text'].join(', ')}) RETURNS TABLE (${returns}) LANGUAGE plpgsql AS $procedure$
-    #variable_conflict use_column
+    #variable_conflict use_column${
+      variables
+        ? `
+    DECLARE ${variables}`
+        : ''
+    }
     BEGIN
       PERFORM num_nulls(${plans.join(', ')}, set_config('synchronous_commit', 'off', true),
         set_config('holdfast.mark', $${own + 1}, true), set_config('holdfast.slot', $${own + 2}, true),
@@ -42,6 +49,9 @@ export function procedureOf(s: string, { name, takes, returns, body }: Procedure
     call: `SELECT * FROM ${fullName}(${parameters.join(', ')})`,
   }
 }
+
+/** When it was called, by the clock of whoever did: in the body of a procedure. */
+export const CALLED_AT_MS = `(current_setting('holdfast.mark')::json ->> 3)::bigint`
 
 /**
  * One of the parts of a WITH: keeps what a procedure did, if the condition holds. In a transaction that is no procedure, which is kept

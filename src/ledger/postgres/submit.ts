@@ -6,7 +6,8 @@ import { type Column, column, prepare, type Session, type SqlValue, type Stateme
 import { alikeRunsText, newRunsText, submitProcedures, unknownRunsText } from './insert-runs.ts'
 import type { Names } from './names.ts'
 import type { Procedure } from './procedures.ts'
-import type { Transactor } from './transact.ts'
+import type { ToldRun } from './standing.ts'
+import type { Behind, Transactor } from './transact.ts'
 import { runThatSuperseded, type Turns } from './turns.ts'
 
 export interface Submit {
@@ -18,7 +19,11 @@ export interface Submit {
    * The same as a transaction by itself, of no more than {@link MOST_ALONE} runs.
    * @param behind as of `WriteOptions`
    */
-  acceptAlone(runs: readonly NewRun[], behind: () => string | undefined): Promise<Accepted>
+  acceptAlone(runs: readonly NewRun[], behind: () => Behind | undefined): Promise<Accepted>
+  /** What a worker would be told that waits for this run; `undefined`: nobody can be told of it, or nothing of it is due at once. */
+  told(run: NewRun): string | undefined
+  /** As {@link acceptAlone}, leased to a worker whose claim stands, if there is one. */
+  acceptAwaited(run: NewRun, told: string, behind: Behind): Promise<Accepted>
   /** Inside a transaction with joins by `hash`, with runs that `assertRuns` let through. */
   accept(session: Session, runs: readonly NewRun[]): Promise<Accepted>
 }
@@ -46,6 +51,8 @@ interface Forms {
 }
 
 const LARGEST_CHUNK = 250
+/** A notification has room for 8,000, with what the store adds. */
+const LONGEST_TOLD_BYTES = 7000
 export const MOST_ALONE = LARGEST_CHUNK
 
 /** What is answered where all of them are new. */
@@ -66,6 +73,7 @@ export function prepareSubmit(s: string, names: Names, turns: Turns, { call }: P
   const insert = prepare<{ accepted: number; newest: number | null; ids: string[] | null }>(unknownRunsText(s))
   const insertNew = formsOf(newRunsText(s), submitProcedures(s).any)
   const insertAlike = formsOf(alikeRunsText(s), submitProcedures(s).alike)
+  const insertAwaited = prepare<{ newest: number; leased: boolean }>(submitProcedures(s).awaited.call)
   const selectKnown = prepare<{ known: [id: string, inputFingerprint: string] | null }>(
     // As a subquery, which is answered by the index whatever joins are allowed.
     `SELECT (SELECT json_build_array(r.id, r.input_fingerprint) FROM ${s}.runs r
@@ -85,7 +93,30 @@ export function prepareSubmit(s: string, names: Names, turns: Turns, { call }: P
     return { ...allAccepted(runs), newestRun: Math.max(0, ...answers.map(([row]) => row?.newest ?? 0)) }
   }
 
-  function acceptAlone(runs: readonly NewRun[], behind: () => string | undefined): Promise<Accepted> {
+  function told(run: NewRun): string | undefined {
+    const [item, ...others] = run.items.filter(({ after }) => after.length === 0)
+    if (!item || others.length > 0 || item.dueAtMs > run.createdAtMs) return undefined
+    const number = names.channel(item.lane, item.endpoint)?.channel
+    if (number === undefined || run.input.length > LONGEST_TOLD_BYTES || item.turn) return undefined
+    const text = JSON.stringify({ channel: number, row: toldRow(run, item) } satisfies ToldRun)
+    return Buffer.byteLength(text) <= LONGEST_TOLD_BYTES ? text : undefined
+  }
+
+  function acceptAwaited(run: NewRun, toldText: string, behind: Behind): Promise<Accepted> {
+    const [item] = run.items.filter(({ after }) => after.length === 0)
+    const numbers = item && names.channel(item.lane, item.endpoint)
+    const values = [...alikeColumns([run], run), numbers?.channel ?? null, numbers?.lane ?? null, toldText]
+    return call(insertAwaited, values, {
+      behind: () => behind,
+      read: ([row]) => ({
+        receipts: [{ outcome: 'accepted', runId: run.id, isLeased: row?.leased === true }],
+        newestRun: row?.newest ?? 0,
+      }),
+      unheard: () => allAccepted([run]),
+    })
+  }
+
+  function acceptAlone(runs: readonly NewRun[], behind: () => Behind | undefined): Promise<Accepted> {
     const { forms, columns } = bestFor(runs)
     return call(forms.alone, columns, {
       behind,
@@ -200,7 +231,30 @@ export function prepareSubmit(s: string, names: Names, turns: Turns, { call }: P
       ),
     acceptNew,
     acceptAlone,
+    told,
+    acceptAwaited,
     accept,
+  }
+}
+
+/** As a claim would bring it: in the words of the store, which keeps no NUL and no halves of surrogate pairs. */
+function toldRow(run: NewRun, { step }: NewItem): ToldRun['row'] {
+  const kept = (text: string): string => storable(text.toWellFormed())
+  const { id, correlationId } = run
+  return {
+    step: kept(step),
+    tenant: kept(run.tenant),
+    was: null,
+    was_due_ms: run.createdAtMs,
+    token: 1,
+    id,
+    pipeline: kept(run.pipeline),
+    key: null,
+    correlation_id: correlationId === id ? null : kept(correlationId),
+    labels: labelsText(run.labels),
+    created_at_ms: run.createdAtMs,
+    input: kept(run.input),
+    rest: null,
   }
 }
 

@@ -5,16 +5,24 @@
 import type { Clock, Timer } from '../../core/clock.ts'
 import { together } from '../hints.ts'
 import type { Where } from '../port.ts'
+import { prepare } from './connection.ts'
 import type { PooledClient, PostgresPool } from './driver.ts'
 import type { Names } from './names.ts'
-import type { Transactor } from './transact.ts'
+import { LEASED_SETTING, type LeasedMessage, listenerLock } from './standing.ts'
+import type { Behind, Transactor } from './transact.ts'
 
 export interface Watcher {
   watch(listener: (where: Where) => void): Disposable
   /** Tells the others that work may have become due, and where. */
   announce(where?: Where): void
-  /** The same as commands for whoever is about to send something anyway; `undefined`: it will be told a little later. */
-  announcement(where?: Where): string | undefined
+  /** The same for whoever is about to send something anyway; `undefined`: it will be told a little later. */
+  announcement(where?: Where): Behind | undefined
+  /** As {@link announcement} of the one run that is being submitted: instead, its worker is told where it is leased to one. */
+  announcementOf(runId: string, where: Where): Behind | undefined
+  /** Called with what is leased to workers of this process. */
+  onLeased(listener: (message: LeasedMessage) => void): void
+  /** The number of the session that listens. */
+  listener(): number | undefined
   stop(): Promise<void>
 }
 
@@ -23,6 +31,8 @@ export interface WatchOptions {
   readonly clock: Clock
   readonly transactor: Transactor
   readonly names: Pick<Names, 'channel' | 'channelOf'>
+  /** Quoted. */
+  readonly schema: string
   readonly channel: string
   /** Hints of its own are not for this process. */
   readonly writer: number
@@ -36,7 +46,8 @@ const LONGEST_RECONNECT_DELAY_MS = 10_000
 export function createWatcher(options: WatchOptions): Watcher {
   const listeners = new Set<(where: Where) => void>()
   const announcer = createAnnouncer(options)
-  let connection: { end(): void } | undefined
+  let connection: Listening | undefined
+  let leased: (message: LeasedMessage) => void = () => undefined
 
   function hint(where: Where): void {
     for (const listener of [...listeners]) listener(where)
@@ -52,7 +63,7 @@ export function createWatcher(options: WatchOptions): Watcher {
       // Its own function each time, so that the same callback may watch twice.
       const listener = (where: Where): void => callback(where)
       listeners.add(listener)
-      connection ??= keepListening(options, hint)
+      connection ??= keepListening(options, { hint, leased: (message) => leased(message) })
       return {
         [Symbol.dispose]: () => {
           listeners.delete(listener)
@@ -62,6 +73,11 @@ export function createWatcher(options: WatchOptions): Watcher {
     },
     announce: announcer.announce,
     announcement: announcer.announcement,
+    announcementOf: announcer.announcementOf,
+    onLeased(listener) {
+      leased = listener
+    },
+    listener: () => connection?.session(),
     async stop() {
       listeners.clear()
       stopListening()
@@ -76,9 +92,14 @@ function createAnnouncer({ clock, transactor, names, channel, writer }: WatchOpt
   let later: { readonly where: Where } | undefined
   let stopped = false
 
-  function notifying(where: Where): string {
+  function textOf(where: Where): string {
     const numbers = where?.map(({ lane, endpoint }) => names.channel(lane, endpoint)?.channel)
-    return `NOTIFY "${channel}", '${hintText({ writer, numbers })}'`
+    return hintText({ writer, numbers })
+  }
+
+  function notifying(where: Where): Behind {
+    const commands = `NOTIFY "${channel}", '${textOf(where)}'`
+    return (session) => session.run(commands)
   }
 
   /** Whether it can be told at once. */
@@ -99,15 +120,22 @@ function createAnnouncer({ clock, transactor, names, channel, writer }: WatchOpt
     })
   }
 
-  function announcement(where?: Where): string | undefined {
+  function announcement(where?: Where): Behind | undefined {
     if (!isQuiet(where)) return undefined
     restAfter(Promise.resolve())
     return notifying(where)
   }
 
+  function announcementOf(runId: string, where: Where): Behind | undefined {
+    // What is not told at once is told with other things, of which some are for everybody.
+    if (sending || stopped) return undefined
+    restAfter(Promise.resolve())
+    return (session) => session.rows(tellLeased, [channel, runId, `${writer} `, textOf(where)])
+  }
+
   async function send(where: Where): Promise<void> {
     try {
-      await transactor.read((session) => session.run(notifying(where)))
+      await transactor.read(notifying(where))
     } catch {
       // A hint may be lost: whoever waits polls as well.
     }
@@ -120,6 +148,7 @@ function createAnnouncer({ clock, transactor, names, channel, writer }: WatchOpt
   return {
     announce,
     announcement,
+    announcementOf,
     async stop() {
       stopped = true
       await sending
@@ -129,15 +158,23 @@ function createAnnouncer({ clock, transactor, names, channel, writer }: WatchOpt
 
 /** One connection that listens, made anew whenever it is lost. */
 function keepListening(
-  { pool, clock, names, channel, writer }: WatchOptions,
-  hint: (where: Where) => void,
-): { end(): void } {
+  { pool, clock, names, schema, channel, writer }: WatchOptions,
+  { hint, leased }: { hint(where: Where): void; leased(message: LeasedMessage): void },
+): Listening {
   let ended = false
   let client: PooledClient | undefined
+  let session: number | undefined
   let timer: Timer | undefined
   let delayMs = FIRST_RECONNECT_DELAY_MS
+  const locked = `pg_try_advisory_lock(${listenerLock(schema, 'pg_backend_pid()')})`
 
   const onNotification = (message: { readonly payload?: string | undefined }): void => {
+    const lease = LEASED_TEXT.exec(message.payload ?? '')
+    if (lease) {
+      const [, process, text = ''] = lease
+      if (Number(process) === writer) leased(JSON.parse(text) as LeasedMessage)
+      return
+    }
     const heard = readHint(message.payload)
     if (heard.writer === writer) return
     const where = heard.numbers?.map((number) => names.channelOf(number))
@@ -147,6 +184,7 @@ function keepListening(
   function drop(): void {
     const dropped = client
     client = undefined
+    session = undefined
     dropped?.removeListener('notification', onNotification)
     // Never back to the pool: it listens.
     dropped?.release(true)
@@ -165,6 +203,8 @@ function keepListening(
       client.on('error', lost)
       client.on('notification', onNotification)
       await client.query({ text: `LISTEN "${channel}"` })
+      const { rows } = await client.query({ text: `SELECT pg_backend_pid() AS session, ${locked}` })
+      session = (rows as { session: number }[])[0]?.session
     } catch {
       // It is tried again; until then others poll.
       lost()
@@ -178,6 +218,7 @@ function keepListening(
 
   void listen()
   return {
+    session: () => session,
     end() {
       ended = true
       timer?.cancel()
@@ -185,6 +226,20 @@ function keepListening(
     },
   }
 }
+
+interface Listening {
+  /** Its number; `undefined` while there is none. */
+  session(): number | undefined
+  end(): void
+}
+
+/** `7 @9 {...}`: the writer with the number 7 has leased to a worker of number 9. Older processes hear that something is due. */
+const LEASED_TEXT = /^\d+ @(\d+) (.*)$/s
+/** `$1` the channel, `$2` the run, `$3` how a message begins, `$4` the hint. */
+const tellLeased = prepare(
+  `SELECT pg_notify($1, CASE WHEN starts_with(t.said, $2 || ' @') THEN $3 || substr(t.said, length($2) + 2) ELSE $4 END)
+   FROM (SELECT coalesce(current_setting('${LEASED_SETTING}', true), '') AS said OFFSET 0) t`,
+)
 
 interface Hint {
   readonly writer: number

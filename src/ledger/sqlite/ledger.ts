@@ -146,6 +146,7 @@ export function createLedger(parts: LedgerParts): Ledger {
     channels: () => read(claims.channels),
     countDue: (asked, nowMs) => read(() => claims.countDue(asked, nowMs)),
     claim: (request) => write(() => claims.claim(request)),
+    standClaim: async () => undefined,
     reclaimExpired: (request) => write(() => claims.reclaimExpired(request)),
     extendLeases: (fences, leaseUntilMs) => write(() => claims.extendLeases(fences, leaseUntilMs)),
     settle: (settlements, nowMs) => write(() => settle(settlements, nowMs)),

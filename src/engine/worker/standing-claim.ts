@@ -1,0 +1,111 @@
+/**
+ * The claim that a worker leaves with the store while it has nothing to do (decision 035): what is submitted then is leased to it at
+ * once, and it hears of it with all that it needs to begin. Only a short cut: it claims as if there were none.
+ */
+import type { Clock } from '../../core/clock.ts'
+import type { ClaimChannel, ClaimedItem, Ledger } from '../../ledger/port.ts'
+import type { EngineSettings } from '../defaults.ts'
+import { channelKey } from './known-channels.ts'
+
+export interface StandingClaim {
+  /** There is nothing to do: leaves a claim on these, or renews it where it is about to end, or mostly used. */
+  wait(channels: readonly ClaimChannel[]): void
+  /** Places that it may still take. */
+  reserved(): number
+  /** Takes it back: there is more to do than what it waits for. `changed` is called when its places are free. */
+  takeBack(changed: () => void): void
+  /** Resolves when nothing is leased to it any more that it was not told of. */
+  stop(): Promise<void>
+}
+
+export interface StandingClaimParts {
+  readonly id: string
+  readonly ledger: Pick<Ledger, 'standClaim'>
+  readonly clock: Clock
+  readonly settings: Pick<EngineSettings, 'leaseMs'>
+  readonly onLeased: (items: readonly ClaimedItem[], leaseFromMs: number) => void
+}
+
+/** Short: what is leased to a worker that has just frozen waits for the end of its lease. */
+const STANDS_MS = 2000
+const RENEWED_AFTER_MS = 1000
+/** After it was taken back, or could not be left: there is other work, or trouble. */
+const PAUSE_MS = 250
+
+export function createStandingClaim({ id, ledger, clock, settings, onLeased }: StandingClaimParts): StandingClaim {
+  /** How many it may still take of each channel. */
+  let left = new Map<string, { readonly most: number; room: number }>()
+  let sinceMs = Number.NEGATIVE_INFINITY
+  let pauseUntilMs = Number.NEGATIVE_INFINITY
+  let writing: Promise<void> | undefined
+  let stopped = false
+
+  function write(channels: readonly ClaimChannel[]): Promise<void> {
+    left = new Map(
+      channels.map(({ lane, endpoint, limit }) => [channelKey(lane, endpoint), { most: limit, room: limit }]),
+    )
+    sinceMs = clock.monotonicMs()
+    const nowMs = clock.wallMs()
+    const claim = { workerId: id, leaseMs: settings.leaseMs, untilMs: nowMs + STANDS_MS, channels }
+    writing = ledger
+      .standClaim(claim, leased)
+      .catch(() => {
+        // The claims that do not stand tell of a store in trouble.
+        pauseUntilMs = clock.monotonicMs() + RENEWED_AFTER_MS
+      })
+      .finally(() => {
+        writing = undefined
+      })
+    return writing
+  }
+
+  function leased({
+    items,
+    leaseUntilMs,
+  }: {
+    readonly items: readonly ClaimedItem[]
+    readonly leaseUntilMs: number
+  }): void {
+    for (const { lane, endpoint } of items) {
+      const channel = left.get(channelKey(lane, endpoint))
+      if (channel) channel.room -= 1
+    }
+    onLeased(items, clock.monotonicMs() + leaseUntilMs - clock.wallMs() - settings.leaseMs)
+  }
+
+  function isAsGood(channels: readonly ClaimChannel[]): boolean {
+    if (clock.monotonicMs() - sinceMs >= RENEWED_AFTER_MS) return channels.length === 0 && reserved() === 0
+    return (
+      channels.length === left.size &&
+      channels.every(({ lane, endpoint }) => {
+        const channel = left.get(channelKey(lane, endpoint))
+        return channel !== undefined && channel.room * 2 > channel.most
+      })
+    )
+  }
+
+  function reserved(): number {
+    if (clock.monotonicMs() - sinceMs >= STANDS_MS) return 0
+    let places = 0
+    for (const { room } of left.values()) places += Math.max(0, room)
+    return places
+  }
+
+  return {
+    wait(channels) {
+      if (stopped || writing || clock.monotonicMs() < pauseUntilMs || isAsGood(channels)) return
+      void write(channels)
+    },
+    reserved,
+    takeBack(changed) {
+      if (stopped || writing || left.size === 0) return
+      pauseUntilMs = clock.monotonicMs() + PAUSE_MS
+      void write([]).then(changed)
+    },
+    async stop() {
+      stopped = true
+      await writing
+      if (left.size > 0) await write([])
+    },
+  }
+}
