@@ -20,6 +20,7 @@ import { configurationError, HoldfastError, messageOf } from '../core/errors.ts'
 import { createEventBus, type EventBus } from '../core/events.ts'
 import { createIdSource, newId } from '../core/ids.ts'
 import type { Random } from '../core/random.ts'
+import { whereDue } from '../ledger/hints.ts'
 import { type Payloads, plainPayloads } from '../ledger/payloads/open-payloads.ts'
 import type { Ledger, Where } from '../ledger/port.ts'
 import { createIdempotencyStore } from '../webhooks/idempotency-store.ts'
@@ -147,8 +148,9 @@ export function createEngine(parts: EngineParts): Holdfast {
   const inlineParts = { ...attempt, ledger, newId: () => newId(clock, random) }
   const newRunId = createIdSource(clock, random)
   const callbacks = createCallbackDesk({ settings: callbackSettings, cipher, clock, newRunId })
+  const submitting = tellingOfWork(ledger, (where) => crew.wake(where))
   const submitParts = (options?: TransactionOptions) => {
-    const into = options?.transaction ? joined(parts, options.transaction) : ledger
+    const into = options?.transaction ? joined(parts, options.transaction) : submitting
     const { maxPayloadBytes } = settings
     const { subjectHash } = payloads
     return { catalog, ledger: into, clock, events, newRunId, callbacks, maxPayloadBytes, subjectHash }
@@ -170,7 +172,6 @@ export function createEngine(parts: EngineParts): Holdfast {
       openOrThrow()
       return submitParts()
     },
-    wake: () => crew.wake(),
   })
   let closing: Promise<void> | undefined
 
@@ -207,24 +208,19 @@ export function createEngine(parts: EngineParts): Holdfast {
       const [receipt] = await submitRecords(submitParts(options), pipelineOf(catalog, pipeline), [
         { input, ...(options && { options }) },
       ])
-      crew.wake()
       if (receipt?.ok) return receipt
       throw receipt?.error ?? new Error('no receipt')
     },
     async submitMany(pipeline, records, options) {
       openOrThrow()
-      const receipts = await submitRecords(submitParts(options), pipelineOf(catalog, pipeline), records)
-      crew.wake()
-      return receipts
+      return await submitRecords(submitParts(options), pipelineOf(catalog, pipeline), records)
     },
     webhookReceiver: (source, options) => desk.receiver(source, options),
     webhookHandler: (source, options) => desk.receiver(source, options).handle,
     async submitRequest(request, options) {
       openOrThrow()
       callable(catalog, callbackSettings, request.integration)
-      const receipt = await submitSingleRequest(submitParts(), request, options)
-      crew.wake()
-      return receipt
+      return await submitSingleRequest(submitParts(), request, options)
     },
     client: (name, options) => createInlineCaller(inlineParts, callable(catalog, callbackSettings, name), options),
     forwarder: (name, options) => createForwarder(inlineParts, callable(catalog, callbackSettings, name), options),
@@ -272,6 +268,21 @@ export function createEngine(parts: EngineParts): Holdfast {
     },
   }
   return holdfast
+}
+
+/** The workers of this process hear at once of what is submitted in it, but for what is leased already. */
+function tellingOfWork(ledger: Ledger, wake: (where: Where) => void): Pick<Ledger, 'submit'> {
+  return {
+    async submit(runs) {
+      const receipts = await ledger.submit(runs)
+      const waiting = runs.filter((_run, index) => {
+        const receipt = receipts[index]
+        return receipt?.outcome === 'accepted' && receipt.isLeased !== true
+      })
+      if (waiting.length > 0) wake(whereDue(waiting))
+      return receipts
+    },
+  }
 }
 
 function joined(

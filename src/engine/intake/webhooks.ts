@@ -67,13 +67,11 @@ async function handIn(parts: SubmitParts, { pipeline }: WebhookSettings, context
 interface IntakeParts {
   readonly parts: SubmitParts
   readonly settings: WebhookSettings
-  /** There is work. */
-  readonly wake: () => void
 }
 
 /** All or nothing: events of one request are stored in one transaction, which other requests share (group commit). */
 async function acceptEvents(
-  { parts, settings, wake }: IntakeParts,
+  { parts, settings }: IntakeParts,
   events: readonly IncomingEvent[],
 ): Promise<AcceptedEvents> {
   const unlimited = withoutLimit(parts)
@@ -93,7 +91,6 @@ async function acceptEvents(
     if (isHoldfastError(prepared[index])) unreadable++
     announce(parts, runs[index] as NewRun, receipt)
   }
-  wake()
   return { accepted, duplicates: receipts.length - accepted, changed, unreadable }
 }
 
@@ -126,10 +123,9 @@ export interface WebhookDeskParts extends Pick<SubmitParts, 'clock' | 'events'> 
   readonly webhooks: readonly WebhookSettings[]
   /** @throws HoldfastError `closed` */
   readonly submitParts: () => SubmitParts
-  readonly wake: () => void
 }
 
-export function createWebhookDesk({ webhooks, clock, events, submitParts, wake }: WebhookDeskParts): WebhookDesk {
+export function createWebhookDesk({ webhooks, clock, events, submitParts }: WebhookDeskParts): WebhookDesk {
   return {
     receiver(source, options) {
       const settings = webhooks.find(({ name }) => name === source)
@@ -139,7 +135,7 @@ export function createWebhookDesk({ webhooks, clock, events, submitParts, wake }
         settings,
         clock,
         events,
-        accept: (incoming) => acceptEvents({ parts: submitParts(), settings, wake }, incoming),
+        accept: (incoming) => acceptEvents({ parts: submitParts(), settings }, incoming),
       })
     },
   }

@@ -35,12 +35,12 @@ export function submitProcedures(s: string): {
     awaited: procedureOf(s, {
       ...{
         name: 'submit_awaited',
-        takes: [...ALIKE_TYPES, 'int', 'int', 'text'],
+        takes: [...ALIKE_TYPES, 'text', 'text', 'int', 'int', 'text'],
         returns: `${returns}, leased boolean`,
         variables: `${TAKER} now_ms bigint;`,
       },
-      body: `now_ms := ${CALLED_AT_MS};${findTaker(s, { channel: '$20', lane: '$21', now: 'now_ms' })}
-      RETURN QUERY ${awaitedRunText(s, keptIf(s, 'true'))};`,
+      body: `now_ms := ${CALLED_AT_MS};${findTaker(s, { channel: '$22', lane: '$23', now: 'now_ms' })}
+      RETURN QUERY ${awaitedRunText(s, keptIf(s, 'EXISTS (SELECT 1 FROM accepted)'))};`,
     }),
   }
 }
@@ -85,18 +85,17 @@ export function alikeRunsText(s: string, kept = ''): string {
 }
 
 /**
- * Of one run, as {@link alikeRunsText}, whose first item is leased to the `taker`, if there is one: its channel is `$20`. Whoever that is is
- * told by {@link tellLeased}, with what is said of the run in `$22`.
+ * Of one run, as {@link alikeRunsText} with a key (`$20`) and the fingerprint of what it brings (`$21`), whose first item is leased to the
+ * `taker`, if there is one: its channel is `$22`. Whoever that is is told by `watch.ts`, with what is said of the run in `$24`. Nothing is
+ * answered, and nothing kept, where the run is known.
  */
 function awaitedRunText(s: string, kept: string): string {
   const isLeased = `(taker.slot IS NOT NULL AND i.state = 'queued')`
   const ifLeased = (value: string, otherwise = 'NULL') => `CASE WHEN ${isLeased} THEN ${value} ELSE ${otherwise} END`
-  return `WITH numbers AS MATERIALIZED (SELECT nextval('${s}.runs_no_seq') AS no),
-     accepted AS (
-       INSERT INTO ${s}.runs (no, id, tenant, pipeline, book, item_count, created_at_ms, correlation_id, labels, input)
-         OVERRIDING SYSTEM VALUE
-       SELECT no, $1[1], $4::text, $5::text, $6::int, cardinality($9::text[]), $7::bigint, coalesce($2[1], $1[1]), $8::text, $3[1]
-       FROM numbers),
+  return `WITH accepted AS (
+       INSERT INTO ${s}.runs (id, tenant, pipeline, key, book, item_count, created_at_ms, correlation_id, labels, input_fingerprint, input)
+       VALUES ($1[1], $4::text, $5::text, $20, $6::int, cardinality($9::text[]), $7::bigint, coalesce($2[1], $1[1]), $8::text, $21, $3[1])
+       ON CONFLICT DO NOTHING RETURNING no),
      steps AS (
        INSERT INTO ${s}.items (tenant, run, book, step, position, channel, optional, unmet, updated_at_ms, not_before_ms, "after",
          dependents, state, due_at_ms, lease_until_ms, lease, lease_token, lease_from_ms, lease_worker, first_attempt_at_ms)
@@ -104,24 +103,24 @@ function awaitedRunText(s: string, kept: string): string {
          ${ifLeased(`'processing'`, 'i.state')}, ${ifLeased('NULL', 'i.due_at_ms')}, ${ifLeased('taker.until_ms')},
          ${ifLeased('taker.slot')}, ${ifLeased('1', '0')}, ${ifLeased('now_ms')}, ${ifLeased('taker.worker')},
          ${ifLeased('now_ms')}
-       FROM numbers n CROSS JOIN unnest($9::text[], $10::int[], $11::int[], $12::text[], $13::bigint[], $14::boolean[], $15::int[],
+       FROM accepted n CROSS JOIN unnest($9::text[], $10::int[], $11::int[], $12::text[], $13::bigint[], $14::boolean[], $15::int[],
          $16::bigint[], $17::bigint[], $18::text[], $19::text[]) i (${STEP_COLUMNS})),
      lease AS (
        INSERT INTO ${s}.leases (channel, slot, until_ms, open, runs)
-       SELECT $20, taker.slot, taker.until_ms, 1, ARRAY[no] FROM numbers WHERE taker.slot IS NOT NULL
+       SELECT $22, taker.slot, taker.until_ms, 1, ARRAY[no] FROM accepted WHERE taker.slot IS NOT NULL
        ON CONFLICT (channel, slot) DO UPDATE SET until_ms = excluded.until_ms, open = excluded.open, runs = excluded.runs),
      taken AS (
        UPDATE ${s}.standing_claims SET room = room - 1, given = given + 1
-       WHERE taker.slot IS NOT NULL AND channel = $20 AND worker = taker.worker),
+       WHERE EXISTS (SELECT 1 FROM accepted) AND taker.slot IS NOT NULL AND channel = $22 AND worker = taker.worker),
      kept AS (${kept})
-     SELECT no AS newest, taker.slot IS NOT NULL AS leased FROM numbers
+     SELECT no AS newest, taker.slot IS NOT NULL AS leased FROM accepted
      WHERE set_config('${LEASED_SETTING}', ${leasedText('no')}, false) IS NOT NULL`
 }
 
 /** Empty where it is leased to nobody. */
 function leasedText(run: string): string {
   return `CASE WHEN taker.slot IS NULL THEN '' ELSE $1[1] || ' @' || taker.writer || ' ' || json_build_object('worker', taker.worker,
-    'run', ${run}, 'nowMs', now_ms, 'untilMs', taker.until_ms, 'told', $22::json)::text END`
+    'run', ${run}, 'nowMs', now_ms, 'untilMs', taker.until_ms, 'told', $24::json)::text END`
 }
 
 /** Of runs of which some may be known by their keys. The rows come, and are numbered, in the order in which they were given. */

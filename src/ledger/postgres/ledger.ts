@@ -191,12 +191,12 @@ function createSubmits(
 ) {
   /** Runs without keys are new, unless somebody gives ids twice: they are written, and only then looked at. */
   async function write(runs: readonly NewRun[]): Promise<Accepted> {
+    const [run, ...others] = runs
+    const awaited = run && others.length === 0 ? await acceptAwaited(run) : undefined
+    if (awaited) return awaited
     const ordered = runs.some(isOrdered)
     if (!ordered && runs.every((run) => run.key === undefined)) {
       try {
-        const [run, ...others] = runs
-        const awaited = run && others.length === 0 ? await acceptAwaited(run) : undefined
-        if (awaited) return awaited
         const behind = () => watcher.announcement(whereDue(runs))
         if (runs.length <= MOST_ALONE) return await submit.acceptAlone(runs, behind)
         return await transactor.write((session) => submit.acceptNew(session, runs), {

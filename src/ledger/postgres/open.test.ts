@@ -55,16 +55,16 @@ describe('opening', () => {
   it('makes its schema, and says what it did', async () => {
     const schema = newSchema()
     const place = { url: server.url, schema, clock: impatientClock() }
-    expect(await pendingMigrations(place)).toEqual(['initial', 'actions', 'jobs', 'order'])
+    expect(await pendingMigrations(place)).toEqual(['initial', 'actions', 'jobs', 'order', 'standing claims'])
     expect(await server.sql(`SELECT 1 FROM pg_namespace WHERE nspname = '${schema}'`)).toEqual([])
     const first = await open(schema)
     expect(first.migrationReport).toEqual({
       fromVersion: 0,
-      toVersion: 4,
-      applied: ['initial', 'actions', 'jobs', 'order'],
+      toVersion: 5,
+      applied: ['initial', 'actions', 'jobs', 'order', 'standing claims'],
     })
     const second = await open(schema)
-    expect(second.migrationReport).toEqual({ fromVersion: 4, toVersion: 4, applied: [] })
+    expect(second.migrationReport).toEqual({ fromVersion: 5, toVersion: 5, applied: [] })
     expect(await pendingMigrations(place)).toEqual([])
     await first.close()
     await second.close()
@@ -132,7 +132,7 @@ describe('opening', () => {
     const schema = newSchema()
     await (await open(schema)).close()
     await server.sql(`INSERT INTO ${schema}.migrations (version, name) VALUES (99, 'later')`)
-    const refused = { code: 'schema_too_new', details: { found: 99, known: 4 } }
+    const refused = { code: 'schema_too_new', details: { found: 99, known: 5 } }
     await expect(open(schema)).rejects.toMatchObject(refused)
     await expect(pendingMigrations({ url: server.url, schema, clock: impatientClock() })).rejects.toMatchObject(refused)
   })

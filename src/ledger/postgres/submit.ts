@@ -22,8 +22,8 @@ export interface Submit {
   acceptAlone(runs: readonly NewRun[], behind: () => Behind | undefined): Promise<Accepted>
   /** What a worker would be told that waits for this run; `undefined`: nobody can be told of it, or nothing of it is due at once. */
   told(run: NewRun): string | undefined
-  /** As {@link acceptAlone}, leased to a worker whose claim stands, if there is one. */
-  acceptAwaited(run: NewRun, told: string, behind: Behind): Promise<Accepted>
+  /** As {@link acceptAlone}, leased to a worker whose claim stands, if there is one. `undefined`: something of it is known. */
+  acceptAwaited(run: NewRun, told: string, behind: Behind): Promise<Accepted | undefined>
   /** Inside a transaction with joins by `hash`, with runs that `assertRuns` let through. */
   accept(session: Session, runs: readonly NewRun[]): Promise<Accepted>
 }
@@ -97,21 +97,23 @@ export function prepareSubmit(s: string, names: Names, turns: Turns, { call }: P
     const [item, ...others] = run.items.filter(({ after }) => after.length === 0)
     if (!item || others.length > 0 || item.dueAtMs > run.createdAtMs) return undefined
     const number = names.channel(item.lane, item.endpoint)?.channel
-    if (number === undefined || run.input.length > LONGEST_TOLD_BYTES || item.turn) return undefined
+    if (number === undefined || run.input.length > LONGEST_TOLD_BYTES || isOrdered(run)) return undefined
     const text = JSON.stringify({ channel: number, row: toldRow(run, item) } satisfies ToldRun)
     return Buffer.byteLength(text) <= LONGEST_TOLD_BYTES ? text : undefined
   }
 
-  function acceptAwaited(run: NewRun, toldText: string, behind: Behind): Promise<Accepted> {
+  function acceptAwaited(run: NewRun, toldText: string, behind: Behind): Promise<Accepted | undefined> {
     const [item] = run.items.filter(({ after }) => after.length === 0)
     const numbers = item && names.channel(item.lane, item.endpoint)
-    const values = [...alikeColumns([run], run), numbers?.channel ?? null, numbers?.lane ?? null, toldText]
+    const own = [run.key === undefined ? null : storable(run.key), run.inputFingerprint ?? null]
+    const values = [...alikeColumns([run], run), ...own, numbers?.channel ?? null, numbers?.lane ?? null, toldText]
     return call(insertAwaited, values, {
       behind: () => behind,
-      read: ([row]) => ({
-        receipts: [{ outcome: 'accepted', runId: run.id, isLeased: row?.leased === true }],
-        newestRun: row?.newest ?? 0,
-      }),
+      read: ([row]) =>
+        row && {
+          receipts: [{ outcome: 'accepted', runId: run.id, ...(row.leased && { isLeased: true }) }],
+          newestRun: row.newest,
+        },
       unheard: () => allAccepted([run]),
     })
   }
@@ -249,7 +251,7 @@ function toldRow(run: NewRun, { step }: NewItem): ToldRun['row'] {
     token: 1,
     id,
     pipeline: kept(run.pipeline),
-    key: null,
+    key: run.key === undefined ? null : kept(run.key),
     correlation_id: correlationId === id ? null : kept(correlationId),
     labels: labelsText(run.labels),
     created_at_ms: run.createdAtMs,

@@ -18,18 +18,19 @@ afterAll(() => server?.remove())
 async function scene() {
   const options = { url: server.url, schema: `watch_${++schemas}`, clock: impatientClock() }
   const [hearing, submitting] = [await openPostgresLedger(options), await openPostgresLedger(options)]
-  await submitting.submit([newRun()])
-  await claim(hearing)
   let heard = Promise.withResolvers<Where>()
   const watching = hearing.watch((where) => heard.resolve(where))
   // It listens from now on, and what was before may be anywhere.
   expect(await heard.promise).toBeUndefined()
+  async function hear(runs: readonly NewRun[]): Promise<Where> {
+    heard = Promise.withResolvers()
+    await submitting.submit(runs)
+    return heard.promise
+  }
+  await hear([newRun()])
+  await claim(hearing)
   return {
-    async hear(runs: readonly NewRun[]): Promise<Where> {
-      heard = Promise.withResolvers()
-      await submitting.submit(runs)
-      return heard.promise
-    },
+    hear,
     async end() {
       watching[Symbol.dispose]()
       await expectAudited(hearing)

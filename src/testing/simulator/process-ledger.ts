@@ -74,6 +74,7 @@ export function createProcessLedger(parts: ProcessLedgerParts): Ledger {
   return {
     ...(methods as unknown as Pick<Ledger, LedgerMethod>),
     description: connection.description,
+    standClaim: async () => undefined,
     audit: () => connection.audit(),
     watch,
     close: () => (gate.leave() ? connection.close() : never()),
