@@ -3,6 +3,8 @@
  * once, and it hears of it with all that it needs to begin. Only a short cut: it claims as if there were none.
  */
 import type { Clock } from '../../core/clock.ts'
+import { messageOf } from '../../core/errors.ts'
+import type { EventBus } from '../../core/events.ts'
 import type { ClaimChannel, ClaimedItem, Ledger } from '../../ledger/port.ts'
 import type { EngineSettings } from '../defaults.ts'
 import { channelKey } from './known-channels.ts'
@@ -22,6 +24,7 @@ export interface StandingClaimParts {
   readonly id: string
   readonly ledger: Pick<Ledger, 'standClaim'>
   readonly clock: Clock
+  readonly events: EventBus
   readonly settings: Pick<EngineSettings, 'leaseMs'>
   readonly onLeased: (items: readonly ClaimedItem[], leaseFromMs: number) => void
 }
@@ -32,7 +35,8 @@ const RENEWED_AFTER_MS = 1000
 /** After it was taken back, or could not be left: there is other work, or trouble. */
 const PAUSE_MS = 250
 
-export function createStandingClaim({ id, ledger, clock, settings, onLeased }: StandingClaimParts): StandingClaim {
+export function createStandingClaim(parts: StandingClaimParts): StandingClaim {
+  const { id, ledger, clock, events, settings, onLeased } = parts
   /** How many it may still take of each channel. */
   let left = new Map<string, { readonly most: number; room: number }>()
   let sinceMs = Number.NEGATIVE_INFINITY
@@ -49,8 +53,12 @@ export function createStandingClaim({ id, ledger, clock, settings, onLeased }: S
     const claim = { workerId: id, leaseMs: settings.leaseMs, untilMs: nowMs + STANDS_MS, channels }
     writing = ledger
       .standClaim(claim, leased)
-      .catch(() => {
-        // The claims that do not stand tell of a store in trouble.
+      .catch((error: unknown) => {
+        events.emit('engine.trouble', clock.wallMs(), {
+          where: 'leave a claim',
+          message: messageOf(error),
+          cause: error,
+        })
         pauseUntilMs = clock.monotonicMs() + RENEWED_AFTER_MS
       })
       .finally(() => {

@@ -1,6 +1,6 @@
 /** The statements that insert runs and their items. All columns of one row of each are arrays of the same length. */
 import { CALLED_AT_MS, keptIf, type Procedure, procedureOf } from './procedures.ts'
-import { findTaker, LEASED_SETTING, TAKER } from './standing.ts'
+import { findTaker, leasedText, TAKER } from './standing.ts'
 
 const RUN_COLUMNS = `id, tenant, pipeline, key, book, item_count, created_at_ms, correlation_id, labels, input_fingerprint, input`
 const RUN_ARRAYS = `$1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[],
@@ -35,7 +35,7 @@ export function submitProcedures(s: string): {
     awaited: procedureOf(s, {
       ...{
         name: 'submit_awaited',
-        takes: [...ALIKE_TYPES, 'text', 'text', 'int', 'int', 'text'],
+        takes: [...ALIKE_TYPES, 'text', 'text', 'int', 'int', 'text', 'text'],
         returns: `${returns}, leased boolean`,
         variables: `${TAKER} now_ms bigint;`,
       },
@@ -86,8 +86,8 @@ export function alikeRunsText(s: string, kept = ''): string {
 
 /**
  * Of one run, as {@link alikeRunsText} with a key (`$20`) and the fingerprint of what it brings (`$21`), whose first item is leased to the
- * `taker`, if there is one: its channel is `$22`. Whoever that is is told by `watch.ts`, with what is said of the run in `$24`. Nothing is
- * answered, and nothing kept, where the run is known.
+ * `taker`, if there is one: its channel is `$22`. Whoever that is is told of it, with what is said of the run in `$24`, by a notification of
+ * `$25`: of the transaction itself, so that it comes if that does. Nothing is answered, and nothing kept, where the run is known.
  */
 function awaitedRunText(s: string, kept: string): string {
   const isLeased = `(taker.slot IS NOT NULL AND i.state = 'queued')`
@@ -113,14 +113,8 @@ function awaitedRunText(s: string, kept: string): string {
        UPDATE ${s}.standing_claims SET room = room - 1, given = given + 1
        WHERE EXISTS (SELECT 1 FROM accepted) AND taker.slot IS NOT NULL AND channel = $22 AND worker = taker.worker),
      kept AS (${kept})
-     SELECT no AS newest, taker.slot IS NOT NULL AS leased FROM accepted
-     WHERE set_config('${LEASED_SETTING}', ${leasedText('no')}, false) IS NOT NULL`
-}
-
-/** Empty where it is leased to nobody. */
-function leasedText(run: string): string {
-  return `CASE WHEN taker.slot IS NULL THEN '' ELSE $1[1] || ' @' || taker.writer || ' ' || json_build_object('worker', taker.worker,
-    'run', ${run}, 'nowMs', now_ms, 'untilMs', taker.until_ms, 'told', $24::json)::text END`
+     SELECT no AS newest, CASE WHEN taker.slot IS NULL THEN false
+       ELSE pg_notify($25, ${leasedText({ run: 'no', now: 'now_ms', told: '$24' })})::text IS NOT NULL END AS leased FROM accepted`
 }
 
 /** Of runs of which some may be known by their keys. The rows come, and are numbered, in the order in which they were given. */

@@ -25,8 +25,8 @@ import { prepareReading } from './read.ts'
 import { prepareRecode } from './recode.ts'
 import { prepareRetain } from './retain.ts'
 import { prepareSettle } from './settle.ts'
-import { createStanding } from './standing.ts'
-import { type Accepted, allAccepted, isOrdered, MOST_ALONE, prepareSubmit } from './submit.ts'
+import { createExpectation, createStanding, type Expectation } from './standing.ts'
+import { type Accepted, allAccepted, isOrdered, MOST_ALONE, prepareSubmit, type Submit } from './submit.ts'
 import type { Transactor } from './transact.ts'
 import { prepareTurns } from './turns.ts'
 import { prepareWake } from './wake.ts'
@@ -41,6 +41,8 @@ export interface LedgerParts {
   readonly transactor: Transactor
   readonly names: Names
   readonly watcher: Watcher
+  /** What is notified. */
+  readonly channel: string
   /** The number of this process. */
   readonly writer: number
   /** After everything else has ended. */
@@ -81,8 +83,9 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const recoding = prepareRecode(s)
   const reading = prepareReading(s)
   const audit = prepareAudit(s)
-  const submit = prepareSubmit(s, names, turns, transactor)
-  const submits = createSubmits(parts, submit, partitions.reach)
+  const submit = prepareSubmit(s, { ...parts, turns })
+  const expectation = createExpectation(clock)
+  const submits = createSubmits(parts, { submit, reach: partitions.reach, expectation })
   const work = createWork({
     ...parts,
     claims,
@@ -93,7 +96,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const selectTime = prepare<{ now_ms: number }>(
     `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::double precision AS now_ms`,
   )
-  const standing = createStanding({ ...parts, knownRuns, listener: watcher.listener })
+  const standing = createStanding({ ...parts, knownRuns, listener: watcher.listener, expectation })
   watcher.onLeased(standing.leased)
   let closing: Promise<void> | undefined
 
@@ -184,11 +187,13 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   }
 }
 
-function createSubmits(
-  { clock, transactor, watcher }: LedgerParts,
-  submit: ReturnType<typeof prepareSubmit>,
-  reach: (newestRun: number) => void,
-) {
+interface SubmitsParts {
+  readonly submit: Submit
+  readonly reach: (newestRun: number) => void
+  readonly expectation: Expectation
+}
+
+function createSubmits({ clock, transactor, watcher }: LedgerParts, { submit, reach, expectation }: SubmitsParts) {
   /** Runs without keys are new, unless somebody gives ids twice: they are written, and only then looked at. */
   async function write(runs: readonly NewRun[]): Promise<Accepted> {
     const [run, ...others] = runs
@@ -217,9 +222,15 @@ function createSubmits(
   /** Somebody may be waiting for it. */
   async function acceptAwaited(run: NewRun): Promise<Accepted | undefined> {
     const told = submit.told(run)
-    if (told === undefined) return undefined
-    const behind = watcher.announcementOf(run.id, whereDue([run]))
-    return behind && (await submit.acceptAwaited(run, told, behind))
+    if (told === undefined || !expectation.mayBe(run)) return undefined
+    const accepted = await submit.acceptAwaited(run, told)
+    const [receipt] = accepted?.receipts ?? []
+    if (receipt?.outcome !== 'accepted') return undefined
+    if (!receipt.isLeased) {
+      expectation.nobody(run)
+      watcher.announce(whereDue([run]))
+    }
+    return accepted
   }
 
   return createCoalescer<readonly NewRun[], SubmitReceipt[]>({

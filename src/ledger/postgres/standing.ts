@@ -3,7 +3,7 @@
  * that fits, within its own transaction. The worker is told of it by the notification that would else be a hint.
  */
 import type { Clock } from '../../core/clock.ts'
-import type { ChannelRef, ClaimedItem, StandingClaim, StandingLease } from '../port.ts'
+import type { ChannelRef, ClaimedItem, NewRun, StandingClaim, StandingLease } from '../port.ts'
 import { type ClaimedRow, toClaimed } from './claimed.ts'
 import { column, prepare } from './connection.ts'
 import type { KnownRuns } from './known-runs.ts'
@@ -43,6 +43,7 @@ export interface StandingParts {
   readonly writer: number
   /** The number of the session in which this process listens; `undefined`: it does not. */
   readonly listener: () => number | undefined
+  readonly expectation: Expectation
 }
 
 interface Waiting {
@@ -53,6 +54,8 @@ interface Waiting {
 }
 
 const TOLD_WITHIN_MS = 1000
+/** Of workers that were lost. */
+const FORGOTTEN_AFTER_MS = 3_600_000
 
 /** What the session of a process that listens has locked, so that nothing is leased to one that would not hear of it. */
 export const listenerLock = (s: string, session: string): string => `hashtext('holdfast listens ${s}'), ${session}`
@@ -71,7 +74,8 @@ export function createStanding(parts: StandingParts): Standing {
        SELECT n.channel, $1, $2::bigint, $8::int, n.room, 0, n.concurrency, $3::bigint, $4::bigint
        FROM unnest($5::int[], $6::int[], $7::bigint[]) n (channel, room, concurrency) ORDER BY n.channel
        ON CONFLICT (channel, worker) DO UPDATE SET listener = excluded.listener, room = excluded.room, given = 0,
-         lane_concurrency = excluded.lane_concurrency, lease_ms = excluded.lease_ms, until_ms = excluded.until_ms)
+         lane_concurrency = excluded.lane_concurrency, lease_ms = excluded.lease_ms, until_ms = excluded.until_ms),
+     forgotten AS (DELETE FROM ${s}.standing_claims WHERE worker <> $1 AND until_ms < $4::bigint - ${FORGOTTEN_AFTER_MS})
      SELECT coalesce(sum(given), 0)::int AS given FROM before`,
   )
   const workers = new Map<string, Waiting>()
@@ -99,6 +103,7 @@ export function createStanding(parts: StandingParts): Standing {
         listener ?? null,
       ]),
     )
+    if (channels.length > 0) parts.expectation.somebody()
     waiting.untold += row?.given ?? 0
     if (waiting.untold > 0) await told(waiting)
     if (claim.channels.length === 0 && workers.get(workerId) === waiting) workers.delete(workerId)
@@ -134,6 +139,30 @@ export function createStanding(parts: StandingParts): Standing {
   return { leave, leased }
 }
 
+/** Whether somebody may wait for a run: where nobody did, it costs others a notification that comes later, so it is tried rarely. */
+export interface Expectation {
+  mayBe(run: NewRun): boolean
+  nobody(run: NewRun): void
+  /** Somebody waits since just now. */
+  somebody(): void
+}
+
+export function createExpectation(clock: Clock): Expectation {
+  const notBeforeMs = new Map<string, number>()
+  const placeOf = ({ items }: NewRun): string => items.map(({ lane, endpoint }) => `${lane} ${endpoint}`).join(' ')
+  return {
+    mayBe: (run) => clock.monotonicMs() >= (notBeforeMs.get(placeOf(run)) ?? 0),
+    nobody(run) {
+      if (notBeforeMs.size > MOST_PLACES) notBeforeMs.clear()
+      notBeforeMs.set(placeOf(run), clock.monotonicMs() + LOOKED_FOR_AGAIN_AFTER_MS)
+    },
+    somebody: () => notBeforeMs.clear(),
+  }
+}
+
+const MOST_PLACES = 10_000
+const LOOKED_FOR_AGAIN_AFTER_MS = 500
+
 /** Not more than a worker could want, and what the columns hold. */
 const MOST_ROOM = 10_000
 const MOST_CONCURRENCY = 1e9
@@ -167,5 +196,17 @@ export function findTaker(
 /** The variables of {@link findTaker}. */
 export const TAKER = 'taker record;'
 
-/** Of a session: the run that it submitted last, and what is to be told of it; empty where it was leased to nobody. */
-export const LEASED_SETTING = 'holdfast.leased'
+/** SQL of the notification to the process of a taker. Processes of older versions hear that something is due. */
+export function leasedText(of: { readonly run: string; readonly now: string; readonly told: string }): string {
+  return `'@' || taker.writer || ' ' || json_build_object('worker', taker.worker, 'run', ${of.run}, 'nowMs', ${of.now},
+    'untilMs', taker.until_ms, 'told', ${of.told}::json)::text`
+}
+
+const LEASED_TEXT = /^@(\d+) /
+
+/** `undefined`: it is something else. */
+export function readLeased(payload = ''): { readonly writer: number; read(): LeasedMessage } | undefined {
+  const [start, writer] = LEASED_TEXT.exec(payload) ?? []
+  if (start === undefined) return undefined
+  return { writer: Number(writer), read: () => JSON.parse(payload.slice(start.length)) as LeasedMessage }
+}

@@ -7,7 +7,7 @@ import { alikeRunsText, newRunsText, submitProcedures, unknownRunsText } from '.
 import type { Names } from './names.ts'
 import type { Procedure } from './procedures.ts'
 import type { ToldRun } from './standing.ts'
-import type { Behind, Transactor } from './transact.ts'
+import type { Transactor } from './transact.ts'
 import { runThatSuperseded, type Turns } from './turns.ts'
 
 export interface Submit {
@@ -19,11 +19,11 @@ export interface Submit {
    * The same as a transaction by itself, of no more than {@link MOST_ALONE} runs.
    * @param behind as of `WriteOptions`
    */
-  acceptAlone(runs: readonly NewRun[], behind: () => Behind | undefined): Promise<Accepted>
+  acceptAlone(runs: readonly NewRun[], behind: () => string | undefined): Promise<Accepted>
   /** What a worker would be told that waits for this run; `undefined`: nobody can be told of it, or nothing of it is due at once. */
   told(run: NewRun): string | undefined
-  /** As {@link acceptAlone}, leased to a worker whose claim stands, if there is one. `undefined`: something of it is known. */
-  acceptAwaited(run: NewRun, told: string, behind: Behind): Promise<Accepted | undefined>
+  /** As {@link acceptAlone}, leased to a worker whose claim stands, if there is one, who is told. `undefined`: something of it is known. */
+  acceptAwaited(run: NewRun, told: string): Promise<Accepted | undefined>
   /** Inside a transaction with joins by `hash`, with runs that `assertRuns` let through. */
   accept(session: Session, runs: readonly NewRun[]): Promise<Accepted>
 }
@@ -69,7 +69,16 @@ function formsOf(text: string, procedure: Procedure): Forms {
   return { along: prepare(text), alone: prepare(procedure.call) }
 }
 
-export function prepareSubmit(s: string, names: Names, turns: Turns, { call }: Pick<Transactor, 'call'>): Submit {
+export interface SubmitParts {
+  readonly names: Names
+  readonly turns: Turns
+  readonly transactor: Pick<Transactor, 'call'>
+  /** What is notified. */
+  readonly channel: string
+}
+
+export function prepareSubmit(s: string, { names, turns, transactor, channel: notified }: SubmitParts): Submit {
+  const { call } = transactor
   const insert = prepare<{ accepted: number; newest: number | null; ids: string[] | null }>(unknownRunsText(s))
   const insertNew = formsOf(newRunsText(s), submitProcedures(s).any)
   const insertAlike = formsOf(alikeRunsText(s), submitProcedures(s).alike)
@@ -102,13 +111,19 @@ export function prepareSubmit(s: string, names: Names, turns: Turns, { call }: P
     return Buffer.byteLength(text) <= LONGEST_TOLD_BYTES ? text : undefined
   }
 
-  function acceptAwaited(run: NewRun, toldText: string, behind: Behind): Promise<Accepted | undefined> {
+  function acceptAwaited(run: NewRun, toldText: string): Promise<Accepted | undefined> {
     const [item] = run.items.filter(({ after }) => after.length === 0)
     const numbers = item && names.channel(item.lane, item.endpoint)
     const own = [run.key === undefined ? null : storable(run.key), run.inputFingerprint ?? null]
-    const values = [...alikeColumns([run], run), ...own, numbers?.channel ?? null, numbers?.lane ?? null, toldText]
+    const values = [
+      ...alikeColumns([run], run),
+      ...own,
+      numbers?.channel ?? null,
+      numbers?.lane ?? null,
+      toldText,
+      notified,
+    ]
     return call(insertAwaited, values, {
-      behind: () => behind,
       read: ([row]) =>
         row && {
           receipts: [{ outcome: 'accepted', runId: run.id, ...(row.leased && { isLeased: true }) }],
@@ -118,7 +133,7 @@ export function prepareSubmit(s: string, names: Names, turns: Turns, { call }: P
     })
   }
 
-  function acceptAlone(runs: readonly NewRun[], behind: () => Behind | undefined): Promise<Accepted> {
+  function acceptAlone(runs: readonly NewRun[], behind: () => string | undefined): Promise<Accepted> {
     const { forms, columns } = bestFor(runs)
     return call(forms.alone, columns, {
       behind,

@@ -45,12 +45,9 @@ export interface WriteOptions<Result = unknown> {
    * the same round trip. All of the statements of `work` must be sent before anything is awaited.
    */
   readonly foreseen?: Result
-  /** What comes behind the COMMIT, outside of the transaction, and is sent along with it. */
-  readonly behind?: (result: Result) => Behind | undefined
+  /** Commands for behind the COMMIT, outside of the transaction: sent along with it. They may fail, and are not waited for. */
+  readonly behind?: (result: Result) => string | undefined
 }
-
-/** May fail, and is not waited for. */
-export type Behind = (session: Session) => Promise<unknown>
 
 /** Where a transaction has left its number: the row of `commits` that it was the last to change. */
 export interface TransactionMark {
@@ -63,7 +60,7 @@ export interface CallOptions<Row, Result> {
   /** Where it took place and its answer was lost: what that was, by what it left in the store. */
   readonly unheard: (session: Session, mark: TransactionMark) => Result | Promise<Result>
   /** As in {@link WriteOptions}. */
-  readonly behind?: () => Behind | undefined
+  readonly behind?: () => string | undefined
 }
 
 export interface Transactor {

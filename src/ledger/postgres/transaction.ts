@@ -60,8 +60,8 @@ async function committedAlong<Result>(
 
 function commit<Result>(session: Session, result: Result, { behind, linger }: Ending<Result>): Promise<string> {
   const did = session.run('COMMIT')
-  const more = behind?.(result)
-  if (more) linger?.(more(session))
+  const commands = behind?.(result)
+  if (commands !== undefined) linger?.(session.run(commands))
   return did
 }
 
@@ -83,8 +83,8 @@ export async function calling<Row, Result>(
   { read, behind, linger }: Pick<CallOptions<Row, Result>, 'read' | 'behind'> & { readonly linger: Linger },
 ): Promise<Result> {
   const answer = session.rows(asked.procedure, asked.values)
-  const more = behind?.()
-  if (more) linger(more(session))
+  const commands = behind?.()
+  if (commands !== undefined) linger(session.run(commands))
   try {
     return read(await answer)
   } catch (error) {

@@ -5,20 +5,17 @@
 import type { Clock, Timer } from '../../core/clock.ts'
 import { together } from '../hints.ts'
 import type { Where } from '../port.ts'
-import { prepare } from './connection.ts'
 import type { PooledClient, PostgresPool } from './driver.ts'
 import type { Names } from './names.ts'
-import { LEASED_SETTING, type LeasedMessage, listenerLock } from './standing.ts'
-import type { Behind, Transactor } from './transact.ts'
+import { type LeasedMessage, listenerLock, readLeased } from './standing.ts'
+import type { Transactor } from './transact.ts'
 
 export interface Watcher {
   watch(listener: (where: Where) => void): Disposable
   /** Tells the others that work may have become due, and where. */
   announce(where?: Where): void
-  /** The same for whoever is about to send something anyway; `undefined`: it will be told a little later. */
-  announcement(where?: Where): Behind | undefined
-  /** As {@link announcement} of the one run that is being submitted: instead, its worker is told where it is leased to one. */
-  announcementOf(runId: string, where: Where): Behind | undefined
+  /** The same as commands for whoever is about to send something anyway; `undefined`: it will be told a little later. */
+  announcement(where?: Where): string | undefined
   /** Called with what is leased to workers of this process. */
   onLeased(listener: (message: LeasedMessage) => void): void
   /** The number of the session that listens. */
@@ -73,7 +70,6 @@ export function createWatcher(options: WatchOptions): Watcher {
     },
     announce: announcer.announce,
     announcement: announcer.announcement,
-    announcementOf: announcer.announcementOf,
     onLeased(listener) {
       leased = listener
     },
@@ -92,14 +88,9 @@ function createAnnouncer({ clock, transactor, names, channel, writer }: WatchOpt
   let later: { readonly where: Where } | undefined
   let stopped = false
 
-  function textOf(where: Where): string {
+  function notifying(where: Where): string {
     const numbers = where?.map(({ lane, endpoint }) => names.channel(lane, endpoint)?.channel)
-    return hintText({ writer, numbers })
-  }
-
-  function notifying(where: Where): Behind {
-    const commands = `NOTIFY "${channel}", '${textOf(where)}'`
-    return (session) => session.run(commands)
+    return `NOTIFY "${channel}", '${hintText({ writer, numbers })}'`
   }
 
   /** Whether it can be told at once. */
@@ -120,22 +111,15 @@ function createAnnouncer({ clock, transactor, names, channel, writer }: WatchOpt
     })
   }
 
-  function announcement(where?: Where): Behind | undefined {
+  function announcement(where?: Where): string | undefined {
     if (!isQuiet(where)) return undefined
     restAfter(Promise.resolve())
     return notifying(where)
   }
 
-  function announcementOf(runId: string, where: Where): Behind | undefined {
-    // What is not told at once is told with other things, of which some are for everybody.
-    if (sending || stopped) return undefined
-    restAfter(Promise.resolve())
-    return (session) => session.rows(tellLeased, [channel, runId, `${writer} `, textOf(where)])
-  }
-
   async function send(where: Where): Promise<void> {
     try {
-      await transactor.read(notifying(where))
+      await transactor.read((session) => session.run(notifying(where)))
     } catch {
       // A hint may be lost: whoever waits polls as well.
     }
@@ -148,7 +132,6 @@ function createAnnouncer({ clock, transactor, names, channel, writer }: WatchOpt
   return {
     announce,
     announcement,
-    announcementOf,
     async stop() {
       stopped = true
       await sending
@@ -169,10 +152,9 @@ function keepListening(
   const locked = `pg_try_advisory_lock(${listenerLock(schema, 'pg_backend_pid()')})`
 
   const onNotification = (message: { readonly payload?: string | undefined }): void => {
-    const lease = LEASED_TEXT.exec(message.payload ?? '')
+    const lease = readLeased(message.payload)
     if (lease) {
-      const [, process, text = ''] = lease
-      if (Number(process) === writer) leased(JSON.parse(text) as LeasedMessage)
+      if (lease.writer === writer) leased(lease.read())
       return
     }
     const heard = readHint(message.payload)
@@ -232,14 +214,6 @@ interface Listening {
   session(): number | undefined
   end(): void
 }
-
-/** `7 @9 {...}`: the writer with the number 7 has leased to a worker of number 9. Older processes hear that something is due. */
-const LEASED_TEXT = /^\d+ @(\d+) (.*)$/s
-/** `$1` the channel, `$2` the run, `$3` how a message begins, `$4` the hint. */
-const tellLeased = prepare(
-  `SELECT pg_notify($1, CASE WHEN starts_with(t.said, $2 || ' @') THEN $3 || substr(t.said, length($2) + 2) ELSE $4 END)
-   FROM (SELECT coalesce(current_setting('${LEASED_SETTING}', true), '') AS said OFFSET 0) t`,
-)
 
 interface Hint {
   readonly writer: number

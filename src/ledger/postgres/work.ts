@@ -10,7 +10,7 @@ import { createCoalescer } from './coalesce.ts'
 import { column, prepare, type Session } from './connection.ts'
 import type { KnownRuns } from './known-runs.ts'
 import type { Settle } from './settle.ts'
-import type { Behind, Transactor } from './transact.ts'
+import type { Transactor } from './transact.ts'
 
 export interface Work {
   claim(request: ClaimRequest): Promise<ClaimedItem[]>
@@ -26,8 +26,8 @@ export interface WorkParts {
   readonly claims: Claims
   readonly settle: Settle
   readonly knownRuns: KnownRuns
-  /** Tells others that a settlement has made work due. */
-  readonly announcement: () => Behind | undefined
+  /** Commands that tell others that a settlement has made work due. */
+  readonly announcement: () => string | undefined
 }
 
 interface Job {
