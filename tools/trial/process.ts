@@ -1,6 +1,6 @@
 /** A process of a trial: works, or submits. Started, and killed, by `children.ts`. */
 import { isHoldfastError } from '../../src/core/errors.ts'
-import type { Holdfast } from '../../src/engine/api.ts'
+import type { Holdfast, Refused, Submitted } from '../../src/engine/api.ts'
 import { holdfast } from '../../src/index.ts'
 import { configOf, emailOf, onboard } from './world.ts'
 
@@ -19,9 +19,14 @@ export interface Allowance {
 
 export type Report =
   | { readonly type: 'ready' }
-  /** All runs before this one are on disk: so says `submitMany`. */
+  /** All runs before this one are on disk: so say `submit` and `submitMany`. */
   | { readonly type: 'acknowledged'; readonly upTo: number; readonly known: number }
   | { readonly type: 'trouble'; readonly message: string }
+
+interface EmailRecord {
+  readonly input: { readonly email: string }
+  readonly options: { readonly key: string }
+}
 
 /** Small enough that a kill often falls between two of them, large enough to be written as a group. */
 const BATCH = 40
@@ -73,16 +78,25 @@ async function submit(hf: Holdfast, from: number, upTo: number): Promise<number>
 
 /** Resolves to how many were known: submitted by one that was killed before it could say so. */
 async function submitOnce(hf: Holdfast, from: number, upTo: number): Promise<number> {
-  const records = Array.from({ length: upTo - from }, (_, index) => {
+  const records = Array.from({ length: upTo - from }, (_, index): EmailRecord => {
     const email = emailOf(from + index)
     return { input: { email }, options: { key: email } }
   })
-  let known = 0
-  for (const receipt of await hf.submitMany(onboard, records)) {
-    if (!receipt.ok) throw receipt.error
-    if (receipt.duplicate) known++
-  }
-  return known
+  const isTurn = Math.floor(from / BATCH) % 2 === 0
+  const receipts = isTurn ? await hf.submitMany(onboard, records) : await oneByOne(hf, records)
+  return receipts.filter(isKnown).length
+}
+
+/** As most programs do it: for each there may be a worker that waits. */
+async function oneByOne(hf: Holdfast, records: readonly EmailRecord[]): Promise<Submitted[]> {
+  const receipts: Submitted[] = []
+  for (const { input, options } of records) receipts.push(await hf.submit(onboard, input, options))
+  return receipts
+}
+
+function isKnown(receipt: Submitted | Refused): boolean {
+  if (!receipt.ok) throw receipt.error
+  return receipt.duplicate
 }
 
 async function end(hf: Holdfast): Promise<void> {

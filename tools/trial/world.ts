@@ -18,7 +18,14 @@ const created = z.object({ id: z.string() })
 const found = z.object({ results: z.array(created) })
 
 export const onboard = definePipeline('onboard', { input: z.object({ email: z.string() }) })
+  // The one that is due at once, and safe to repeat: where a worker waits for it, it is leased to that by the submit (decision 035).
+  .step('enrolment', {
+    integration: 'twin',
+    request: { method: 'POST', path: '/enrolments', body: ({ input }) => input },
+    idempotency: { kind: 'key', header: 'idempotency-key', lifetimeMs: 86_400_000 },
+  })
   .step('contact', {
+    after: ['enrolment'],
     integration: 'twin',
     // Unsafe: a repeated POST doubles it, so a lost answer must be looked for.
     request: { method: 'POST', path: '/contacts', body: ({ input }) => input },
@@ -27,11 +34,6 @@ export const onboard = definePipeline('onboard', { input: z.object({ email: z.st
       request: { method: 'GET', path: '/contacts', query: ({ input }) => ({ email: input.email }) },
       match: (answer) => found.parse(answer.data).results[0],
     },
-  })
-  .step('enrolment', {
-    integration: 'twin',
-    request: { method: 'POST', path: '/enrolments', body: ({ input }) => input },
-    idempotency: { kind: 'key', header: 'idempotency-key', lifetimeMs: 86_400_000 },
   })
   .step('account', {
     after: ['enrolment'],
