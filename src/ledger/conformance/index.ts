@@ -15,6 +15,7 @@ import { reading } from './reading.ts'
 import { recoding } from './recoding.ts'
 import { settling } from './settling.ts'
 import { sharing } from './sharing.ts'
+import { standing } from './standing.ts'
 import { submitting } from './submitting.ts'
 import { superseding } from './superseding.ts'
 import type { MakeStore } from './support.ts'
@@ -27,6 +28,7 @@ export function ledgerConformance(name: string, makeStore: MakeStore): void {
     for (const section of [
       submitting,
       claiming,
+      standing,
       settling,
       effects,
       sharing,

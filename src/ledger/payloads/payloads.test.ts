@@ -9,6 +9,7 @@ import { seededRandom } from '../../core/random.ts'
 import { expectSameStore, fillStore } from '../conformance/full-store.ts'
 import {
   chainRun,
+  channel,
   claim,
   claimOne,
   deadLettered,
@@ -20,9 +21,9 @@ import {
   settle,
   workOne,
 } from '../conformance/support.ts'
-import type { Ledger } from '../port.ts'
+import type { Ledger, StandingLease } from '../port.ts'
 import { connect } from '../sqlite/connection.ts'
-import { openSqliteLedger } from '../sqlite/index.ts'
+import { openSharedStore, openSqliteLedger } from '../sqlite/index.ts'
 import { temporaryFolder } from '../sqlite/test-support.ts'
 import { createCodec, isMarked } from './codec.ts'
 import type { OpenPayloads } from './open-payloads.ts'
@@ -143,6 +144,22 @@ describe('the key', () => {
     expect(await ledger.item(idOf(run))).toMatchObject({ state: 'parked', counters: { attempts: 0, deferrals: 1 } })
     expect((await claimOne(ledger, { nowMs: START_MS + 30_000 })).input).toContain('ada.in@')
     await expect(before.item(idOf(run))).rejects.toMatchObject({ code: 'encryption_key_missing' })
+  })
+
+  test('what a submit leases to it is given back too, before whoever takes its claim back hears that', async () => {
+    using store = openSharedStore()
+    const clock = impatientClock(START_MS)
+    const { ledger: before } = await sealed(store.connect(clock), [], false)
+    const { ledger } = await sealed(store.connect(clock))
+    const told: StandingLease[] = []
+    const claim = { workerId: 'w', leaseMs: 30_000, untilMs: START_MS + 60_000 }
+    const hear = (lease: StandingLease): void => void told.push(lease)
+    const run = secretRun()
+    await before.standClaim({ ...claim, channels: [channel()] }, hear)
+    expect(await ledger.submit([run])).toMatchObject([{ isLeased: true }])
+    await before.standClaim({ ...claim, channels: [] }, hear)
+    expect(told).toMatchObject([{ items: [] }])
+    expect(await ledger.item(idOf(run))).toMatchObject({ state: 'parked', counters: { attempts: 0, deferrals: 1 } })
   })
 
   test('rotated: all with the new one, the old one is needed no more; interrupted, it goes on', async () => {

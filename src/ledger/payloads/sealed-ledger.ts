@@ -27,7 +27,7 @@ import type {
 } from '../port.ts'
 import { type Codec, isMarked } from './codec.ts'
 import { STATE_RECORD } from './state.ts'
-import { createUnreadable } from './unreadable.ts'
+import { createUnreadable, type Unreadable } from './unreadable.ts'
 
 export interface Sealing {
   readonly codec: Codec
@@ -54,14 +54,7 @@ export function sealedLedger<Inner extends Ledger>(inner: Inner, sealing: Sealin
     async claim(request) {
       return unreadable.without(await inner.claim(request), (item) => openClaimed(codec, item), request.nowMs)
     },
-    standClaim: (claim, onLeased) =>
-      inner.standClaim(claim, ({ items, ...lease }) => {
-        void unreadable
-          .without(items, (item) => openClaimed(codec, item), lease.leaseUntilMs - claim.leaseMs)
-          .then((opened) => onLeased({ ...lease, items: opened }))
-          // What could not be given back is given back by the end of its lease.
-          .catch(() => undefined)
-      }),
+    standClaim: openedStanding(inner, codec, unreadable),
     async reclaimExpired(request) {
       return unreadable.without(await inner.reclaimExpired(request), (item) => openClaimed(codec, item), request.nowMs)
     },
@@ -320,6 +313,24 @@ function openOwn(codec: Codec, value: Json): Json {
   if (typeof value !== 'string') return value
   const opened = codec.openText(value)
   return opened === value ? value : (JSON.parse(opened) as Json)
+}
+
+function openedStanding(inner: Ledger, codec: Codec, unreadable: Unreadable): Ledger['standClaim'] {
+  const opening = new Set<Promise<void>>()
+  return async (claim, onLeased) => {
+    await inner.standClaim(claim, ({ items, leaseUntilMs }) => {
+      const opened = unreadable
+        .without(items, (item) => openClaimed(codec, item), leaseUntilMs - claim.leaseMs)
+        // What cannot be given back is given back by the end of its lease.
+        .then(
+          (readable) => onLeased({ items: readable, leaseUntilMs }),
+          () => undefined,
+        )
+        .finally(() => opening.delete(opened))
+      opening.add(opened)
+    })
+    await Promise.all(opening)
+  }
 }
 
 function openClaimed(codec: Codec, item: ClaimedItem): ClaimedItem {

@@ -28,6 +28,7 @@ import { prepareReading } from './read.ts'
 import { prepareRecode, scrub } from './recode.ts'
 import { prepareRetain } from './retain.ts'
 import { prepareSettle } from './settle.ts'
+import { createStanding, type StandingClaims } from './standing.ts'
 import { prepareSubmit } from './submit.ts'
 import { listFailures } from './tallies.ts'
 import { createTally } from './tally.ts'
@@ -45,8 +46,15 @@ export interface LedgerParts {
   readonly watchEveryMs: number
   /** How long one statement may block the thread while another process writes. */
   readonly busyWaitMs: number
-  /** Where other ledgers use the connection too: closing this one leaves it open, and commits are counted here for `watch`. */
-  readonly shared?: { commits: number }
+  readonly shared?: Shared
+}
+
+/** Where other ledgers use the connection too: closing one of them leaves it open. */
+export interface Shared {
+  /** Of all of them, for `watch`. */
+  commits: number
+  /** What one of them submits is leased to workers of the others too. */
+  readonly standing: StandingClaims
 }
 
 /** How long an audit runs before other work gets its turn. */
@@ -79,6 +87,7 @@ export function createLedger(parts: LedgerParts): Ledger {
   const recode = prepareRecode(database, failures)
   const reading = prepareReading(database, attempts)
   const { shared } = parts
+  const standing = createStanding({ clock, claims, standing: shared?.standing ?? new Map() })
   let ownCommits = 0
   const version = shared ? () => shared.commits - ownCommits : prepareVersion(database)
   const watcher = createWatcher(version, clock, parts.watchEveryMs)
@@ -89,13 +98,16 @@ export function createLedger(parts: LedgerParts): Ledger {
     busyTimeoutMs: parts.busyTimeoutMs,
     beforeCommit: () => {
       submitting.beforeCommit()
+      standing.lease()
       tally.write()
       leases.write()
       failures.endTransaction()
       ownCommits += 1
       if (shared) shared.commits += 1
     },
+    afterCommit: standing.afterCommit,
     afterRollback: () => {
+      standing.afterRollback()
       tally.drop()
       leases.drop()
       submitting.afterRollback()
@@ -127,6 +139,7 @@ export function createLedger(parts: LedgerParts): Ledger {
 
   async function closeAll(): Promise<void> {
     watcher.stop()
+    standing.stop()
     await writer.close()
     isClosed = true
     if (database.isOpen && !shared) database.close()
@@ -141,12 +154,12 @@ export function createLedger(parts: LedgerParts): Ledger {
       } catch (error) {
         return Promise.reject(error)
       }
-      return writer.write(() => submitting.submit(runs))
+      return writer.write(() => standing.submitted(runs, submitting.submit(runs)))
     },
     channels: () => read(claims.channels),
     countDue: (asked, nowMs) => read(() => claims.countDue(asked, nowMs)),
     claim: (request) => write(() => claims.claim(request)),
-    standClaim: async () => undefined,
+    standClaim: standing.leave,
     reclaimExpired: (request) => write(() => claims.reclaimExpired(request)),
     extendLeases: (fences, leaseUntilMs) => write(() => claims.extendLeases(fences, leaseUntilMs)),
     settle: (settlements, nowMs) => write(() => settle(settlements, nowMs)),

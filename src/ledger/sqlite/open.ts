@@ -74,7 +74,7 @@ export function openSharedStore(): SharedStore {
   configure(database, path)
   migrate(database, `sqlite:${path}`)
   enforceLegalTransitions(database)
-  const shared = { commits: 0 }
+  const shared = { commits: 0, standing: new Map() }
   const limits = {
     busyTimeoutMs: DEFAULT_BUSY_TIMEOUT_MS,
     watchEveryMs: DEFAULT_WATCH_EVERY_MS,

@@ -7,6 +7,7 @@ function openWriter() {
   const database = connect(':memory:', { busyWaitMs: 0 })
   database.exec('CREATE TABLE notes (text TEXT NOT NULL)')
   const commits: number[] = []
+  let told = 0
   let rollbacks = 0
   const select = prepare<{ text: string }>(database, 'SELECT text FROM notes')
   const insert = prepare(database, 'INSERT INTO notes VALUES (?)')
@@ -16,6 +17,9 @@ function openWriter() {
     store: 'sqlite:test',
     busyTimeoutMs: 100,
     beforeCommit: () => commits.push(select.all().length),
+    afterCommit: () => {
+      told += 1
+    },
     afterRollback: () => {
       rollbacks += 1
     },
@@ -26,7 +30,7 @@ function openWriter() {
       return select.all().length
     })
   const texts = (): string[] => select.all().map((row) => row.text)
-  return { writer, note, texts, commits, rollbacks: () => rollbacks }
+  return { writer, note, texts, commits, told: () => told, rollbacks: () => rollbacks }
 }
 
 describe('group commit', () => {
@@ -51,7 +55,7 @@ describe('group commit', () => {
   })
 
   it('a write that fails does not take its neighbours along', async () => {
-    const { note, texts, rollbacks } = openWriter()
+    const { note, texts, told, rollbacks } = openWriter()
     const texts16 = Array.from({ length: 16 }, (_, index) => (index === 11 ? null : `note ${index}`))
     const results = await Promise.allSettled(texts16.map(note))
     expect(results.filter((result) => result.status === 'rejected')).toMatchObject([
@@ -61,6 +65,8 @@ describe('group commit', () => {
     expect(texts()).toEqual(texts16.filter((text) => text !== null))
     // By halves: 16, 8, 4, 2, 1.
     expect(rollbacks()).toBe(5)
+    // The first eight, two of the others, one, and the last four.
+    expect(told()).toBe(4)
   })
 
   it('closing writes what was asked for, then refuses', async () => {

@@ -26,6 +26,8 @@ export interface WriterOptions {
   /** How long a write waits, without blocking the thread, for another process that writes. */
   readonly busyTimeoutMs: number
   readonly beforeCommit: () => void
+  /** Whoever asked for something has been answered by then. */
+  readonly afterCommit: () => void
   readonly afterRollback: () => void
 }
 
@@ -102,6 +104,7 @@ export function createWriter(options: WriterOptions): Writer {
     }
     retryDelayMs = FIRST_RETRY_DELAY_MS
     for (const job of jobs) job.resolve(job.result)
+    options.afterCommit()
     return []
   }
 

@@ -139,6 +139,11 @@ function countEvent(event: HoldfastEvent, steps: ReadonlyMap<string, StepPlan>, 
 
 function countStore(fact: StoreFact, count: Count): void {
   const { method } = fact
+  if (fact.method === 'claim' && fact.isStanding) {
+    count('standing claim: leased by a submit', fact.result?.length)
+    if (!fact.heard) count('standing claim: its news was lost')
+    return
+  }
   if (!fact.heard) count(`store: ${method}, done and not heard of`)
   if (fact.result === undefined) {
     if (fact.refused !== undefined) count(`store: ${method}, refused`)
@@ -225,6 +230,8 @@ function createStories(count: Count): { observe(fact: Fact): void } {
   const sent = new Map<string, Set<string>>()
   /** By job: who has worked on it last. */
   const runners = new Map<string, string>()
+  /** By item: the token of what a submit has leased, until its worker begins with it. */
+  const given = new Map<string, number>()
   const frozen = new Set<string>()
   const woken = new Set<string>()
   const of = (process: string) => sent.get(process) ?? sent.set(process, new Set()).get(process)
@@ -245,6 +252,12 @@ function createStories(count: Count): { observe(fact: Fact): void } {
             if (fact.result) runners.set(id, fact.process)
             return
           }
+          if (fact.method === 'claim' && fact.isStanding) {
+            for (const { itemId, token } of fact.result ?? []) given.set(itemId, token)
+          } else if (fact.method === 'reclaimExpired') {
+            for (const { itemId, token } of fact.result ?? [])
+              if (given.get(itemId) === token - 1) count('standing claim: leased to a worker that never heard of it')
+          }
           if (fact.method !== 'settle' || fact.result === undefined) return
           for (const { itemId } of fact.request[0]) of(fact.process)?.delete(itemId)
           return
@@ -259,6 +272,8 @@ function createStories(count: Count): { observe(fact: Fact): void } {
           if (frozen.delete(fact.process)) woken.add(fact.process)
           return
         case 'event':
+          if (fact.event.type === 'item.claimed' && given.get(fact.event.itemId) === fact.event.claim)
+            given.delete(fact.event.itemId)
           if (fact.event.type !== 'item.lease_lost' || !woken.has(fact.process)) return
           count('story: frozen past its lease, and woken')
       }

@@ -89,6 +89,8 @@ export type StoreFact = {
     readonly refused: string | undefined
     /** False: it is done, and the process is told that it failed. */
     readonly heard: boolean
+    /** Only of a claim: it stood, and a submit has leased this to it. */
+    readonly isStanding?: true
   }
 }[LedgerMethod]
 

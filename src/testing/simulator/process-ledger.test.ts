@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { newRun } from '../../ledger/conformance/support.ts'
-import type { Ledger } from '../../ledger/port.ts'
+import { channel, claimOne, newRun, START_MS, SUCCEEDED, settle } from '../../ledger/conformance/support.ts'
+import type { Ledger, StandingLease } from '../../ledger/port.ts'
 import { openSqliteLedger } from '../../ledger/sqlite/index.ts'
 import { createVirtualClock, type VirtualClock } from '../virtual-clock.ts'
 import type { FactBody } from './fact.ts'
@@ -15,6 +15,8 @@ interface Surroundings {
   readonly ledger: Ledger
   readonly facts: readonly FactBody[]
   readonly wakeUps: () => number
+  /** As another process sees the store, which is well. */
+  readonly connection: Ledger
   /** Runs that are in the store, whatever the process knows of it. */
   stored(): Promise<number>
 }
@@ -42,7 +44,7 @@ async function surrounded(
     },
   })
   const stored = async () => (await clock.runUntil(connection.balance({}))).accepted
-  await use({ clock, gate, ledger, facts, wakeUps: () => wakeUps, stored })
+  await use({ clock, gate, ledger, connection, facts, wakeUps: () => wakeUps, stored })
   await clock.runUntil(connection.close())
 }
 
@@ -158,3 +160,107 @@ describe('a process that stands still or dies', () => {
     })
   })
 })
+
+describe('a claim that stands', () => {
+  /** What it is told of, after somebody else has submitted something. */
+  async function leased(
+    { clock, connection, ledger }: Surroundings,
+    meanwhile: () => void = () => undefined,
+  ): Promise<readonly StandingLease[]> {
+    const told: StandingLease[] = []
+    const claim = { workerId: 'w', leaseMs: 30_000, untilMs: START_MS + 1e9, channels: [channel()] }
+    const stands = follow(ledger.standClaim(claim, (lease) => told.push(lease)))
+    await clock.advance(500)
+    expect(stands.end).toBe('done')
+    meanwhile()
+    const [receipt] = await clock.runUntil(connection.submit([newRun()]))
+    expect(receipt).toMatchObject({ outcome: 'accepted', isLeased: true })
+    await clock.settle()
+    return told
+  }
+
+  test('what is leased to it is on record as a claim of its process, and told', async () => {
+    await surrounded(undefined, async (around) => {
+      const told = await leased(around)
+      const [lease] = told
+      expect(told).toMatchObject([{ items: [{ token: 1, from: 'queued' }] }])
+      const leaseUntilMs = lease?.leaseUntilMs ?? 0
+      expect(around.facts).toMatchObject([
+        { method: 'standClaim', request: [{ workerId: 'w' }], heard: true },
+        {
+          ...{
+            process: 'm1#1',
+            method: 'claim',
+            result: lease?.items,
+            refused: undefined,
+            heard: true,
+            isStanding: true,
+          },
+          request: [{ workerId: 'w', nowMs: leaseUntilMs - 30_000, leaseUntilMs, channels: [channel()] }],
+        },
+      ])
+    })
+  })
+
+  test('what it submits itself wakes nobody where it was leased', async () => {
+    await surrounded(undefined, async (around) => {
+      await leased(around)
+      await around.clock.runUntil(around.ledger.submit([newRun()]))
+      expect(around.wakeUps()).toBe(0)
+      await around.clock.runUntil(around.ledger.standClaim(TAKEN_BACK, () => undefined))
+      await around.clock.runUntil(around.ledger.submit([newRun()]))
+      expect(around.wakeUps()).toBe(1)
+    })
+  })
+
+  test('frozen: it holds, and is heard of when the process wakes; dead: never', async () => {
+    await surrounded(undefined, async (around) => {
+      const told = await leased(around, around.gate.freeze)
+      expect([told.length, around.facts.at(-1)]).toMatchObject([0, { method: 'claim', isStanding: true }])
+      around.gate.wake()
+      expect(told).toHaveLength(1)
+      around.gate.die()
+      await around.clock.runUntil(around.connection.submit([newRun()]))
+      await around.clock.settle()
+      expect([told.length, around.facts.length]).toEqual([1, 3])
+    })
+  })
+
+  test('a slow store tells late, and whoever takes the claim back waits for that, for a second', async () => {
+    await surrounded('slow', async (around) => {
+      const told = await leased(around)
+      const back = follow(around.ledger.standClaim(TAKEN_BACK, () => undefined))
+      await around.clock.advance(499)
+      expect([told.length, back.end]).toEqual([0, 'open'])
+      await around.clock.advance(1)
+      expect([told.length, back.end]).toEqual([1, 'done'])
+    })
+  })
+
+  test('refused: nothing stands, and what stood still does', async () => {
+    await surrounded('refused', async ({ clock, connection, ledger, facts }) => {
+      const told: StandingLease[] = []
+      const claim = { ...TAKEN_BACK, channels: [channel()] }
+      const refused = follow(ledger.standClaim(claim, (lease) => told.push(lease)))
+      await clock.settle()
+      expect([refused.end, facts.length]).toEqual(['store_unavailable', 1])
+      const item = await clock.runUntil(connection.submit([newRun()]).then(() => claimOne(connection)))
+      await clock.runUntil(settle(connection, item, SUCCEEDED))
+      expect(told).toEqual([])
+    })
+  })
+
+  test('outcome unknown: it stands; what is leased to it then is lost on the way, and not waited for', async () => {
+    await surrounded('outcome_unknown', async ({ clock, connection, ledger, facts }) => {
+      const told: StandingLease[] = []
+      const stands = follow(ledger.standClaim({ ...TAKEN_BACK, channels: [channel()] }, (lease) => told.push(lease)))
+      await clock.advance(500)
+      await clock.runUntil(connection.submit([newRun()]))
+      await clock.advance(60_000)
+      expect([stands.end, told]).toEqual(['store_unavailable', []])
+      expect(facts.at(-1)).toMatchObject({ method: 'claim', isStanding: true, heard: false })
+    })
+  })
+})
+
+const TAKEN_BACK = { workerId: 'w', leaseMs: 30_000, untilMs: START_MS + 1e9, channels: [] }

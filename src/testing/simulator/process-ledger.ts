@@ -4,9 +4,10 @@
  */
 import { HoldfastError } from '../../core/errors.ts'
 import { whereDue } from '../../ledger/hints.ts'
-import type { Ledger, NewRun, Where } from '../../ledger/port.ts'
+import type { Ledger, NewRun, SubmitReceipt, Where } from '../../ledger/port.ts'
 import type { FactBody, LedgerMethod, StoreFact } from './fact.ts'
 import type { ProcessGate } from './process-gate.ts'
+import { type StandClaim, standingClaims } from './process-standing.ts'
 import type { StoreTrouble } from './scenario.ts'
 
 export interface ProcessLedgerParts {
@@ -24,7 +25,6 @@ export interface ProcessLedgerParts {
 }
 
 const MAKES_WORK_DUE: ReadonlySet<LedgerMethod> = new Set([
-  'submit',
   'settle',
   'openGates',
   'resumeLanes',
@@ -73,6 +73,7 @@ export function createProcessLedger(parts: ProcessLedgerParts): Ledger {
   const methods = Object.fromEntries(METHODS.map((method) => [method, throughGate(parts, method)]))
   return {
     ...(methods as unknown as Pick<Ledger, LedgerMethod>),
+    standClaim: standingClaims(parts, throughGate(parts, 'standClaim') as StandClaim),
     description: connection.description,
     standClaim: async () => undefined,
     audit: () => connection.audit(),
@@ -98,8 +99,8 @@ function throughGate(parts: ProcessLedgerParts, method: LedgerMethod): Call {
       const result = await carryOut(...request)
       const heard = trouble?.what !== 'outcome_unknown'
       note(request, result, undefined, heard)
-      if (MAKES_WORK_DUE.has(method))
-        parts.wakeOthers(method === 'submit' ? whereDue(request[0] as NewRun[]) : undefined)
+      if (method === 'submit') hintAt(unleased(request[0] as NewRun[], result as SubmitReceipt[]))
+      else if (MAKES_WORK_DUE.has(method)) parts.wakeOthers(undefined)
       return heard ? () => result : () => raise(unavailable('was lost while it wrote; it is not known whether it did'))
     } catch (error) {
       note(request, undefined, error instanceof HoldfastError ? error.code : 'unknown', true)
@@ -107,7 +108,13 @@ function throughGate(parts: ProcessLedgerParts, method: LedgerMethod): Call {
     }
   }
 
-  function note(request: unknown[], result: unknown, refused: string | undefined, heard: boolean): void {
+  function hintAt(runs: readonly NewRun[]): void {
+    if (runs.length > 0) parts.wakeOthers(whereDue(runs))
+  }
+
+  function note(asked: unknown[], result: unknown, refused: string | undefined, heard: boolean): void {
+    // Who is to be told of what is no fact.
+    const request = method === 'standClaim' ? asked.slice(0, 1) : asked
     parts.record({ kind: 'store', process: parts.process, method, request, result, refused, heard } as StoreFact)
   }
 
@@ -125,6 +132,14 @@ function throughGate(parts: ProcessLedgerParts, method: LedgerMethod): Call {
       )
     })
   }
+}
+
+/** All but those whose worker has been told already. */
+function unleased(runs: readonly NewRun[], receipts: readonly SubmitReceipt[]): NewRun[] {
+  return runs.filter((_, index) => {
+    const receipt = receipts[index]
+    return receipt?.outcome !== 'accepted' || !receipt.isLeased
+  })
 }
 
 function unavailable(how: string): HoldfastError {

@@ -136,6 +136,7 @@ export const REQUIRED_COVERAGE: readonly string[] = [
   'story: a job is gone on with by another process',
   'cancel: marked',
   'lease: taken over',
+  ...['leased by a submit', 'leased to a worker that never heard of it'].map((what) => `standing claim: ${what}`),
   'shared call: several records',
   'retain: runs forgotten',
   'shape: fan-out',

@@ -87,8 +87,10 @@ function storeText(fact: StoreFact): string {
     case 'submit':
       return fact.result?.map(({ outcome, runId }) => `${runId} ${outcome}`).join(', ') ?? ''
     case 'claim':
-    case 'reclaimExpired':
-      return fact.result?.map(({ itemId, token, from }) => `${itemId}#${token} from ${from}`).join(', ') || 'nothing'
+    case 'reclaimExpired': {
+      const items = fact.result?.map(({ itemId, token, from }) => `${itemId}#${token} from ${from}`).join(', ')
+      return `${fact.isStanding ? 'by a submit: ' : ''}${items || 'nothing'}`
+    }
     case 'extendLeases':
       return `${fact.request[0].length} held, lost ${fact.result?.map(({ itemId, token }) => `${itemId}#${token}`).join(', ') || 'none'}`
     case 'settle':

@@ -182,4 +182,18 @@ export const SABOTAGES: readonly Sabotage[] = [
     check: 'jobs do as asked',
     seed: 56,
   },
+  {
+    name: 'a claim that stands is given more than its lane may have',
+    file: 'src/ledger/sqlite/standing.ts',
+    changes: [{ from: 'limit: place.room }]', to: 'limit: place.room, laneConcurrency: 1000 }]' }],
+    check: 'limits are kept',
+    seed: 12,
+  },
+  {
+    name: 'what a submit has leased is told twice',
+    file: 'src/engine/worker/standing-claim.ts',
+    changes: [{ from: 'onLeased(items, clock', to: 'onLeased([...items, ...items], clock' }],
+    check: 'attempts are counted right',
+    seed: 2,
+  },
 ]

@@ -168,6 +168,10 @@ describe('drawing scenarios', () => {
         for (const { kind, undo } of steps) drawn.add(`step ${kind}`).add(`undo ${undo}`)
       for (const { what } of scenario.operations) drawn.add(`operation ${what}`)
       for (const trouble of scenario.troubles) drawn.add(nameOf(trouble))
+      const soonAfter = scenario.submissions.filter(
+        ({ atMs }, index, all) => index > 0 && atMs - (all[index - 1]?.atMs ?? 0) < 2000,
+      )
+      if (soonAfter.length > 100) drawn.add('one by one')
       for (const { records } of scenario.submissions) {
         for (const { refusedBy, variant } of records) {
           if (refusedBy) drawn.add('refused data')
@@ -188,7 +192,7 @@ describe('drawing scenarios', () => {
       ...API_TROUBLES.map((what) => `api ${what}`),
       ...['refused', 'slow', 'outcome_unknown'].map((what) => `store ${what}`),
       ...['crash', 'freeze', 'rolling_restart', 'rolling_restart with config', 'lost_wake_ups'],
-      ...['clock_jump', 'clock_jump everywhere', 'refused data', 'contradiction'],
+      ...['clock_jump', 'clock_jump everywhere', 'refused data', 'contradiction', 'one by one'],
       ...['seconds', 'decimal_seconds', 'http_date', 'milliseconds', 'none'].map((form) => `retry-after ${form}`),
       ...['epoch_seconds', 'epoch_milliseconds', 'delta_seconds'].map((form) => `reset ${form}`),
     ]

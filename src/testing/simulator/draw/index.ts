@@ -6,6 +6,7 @@ import { withBatches } from './batches.ts'
 import { drawFrame } from './frame.ts'
 import { withJobs } from './jobs.ts'
 import { drawMachines } from './machines.ts'
+import { withSingles } from './one-by-one.ts'
 import { drawOperations } from './operations.ts'
 import { drawOrder } from './order.ts'
 import { drawPipelines } from './pipelines.ts'
@@ -22,7 +23,7 @@ export function drawScenario(seed: string): Scenario {
   const submissions = drawSubmissions(seed, frame, machines, pipelines)
   const troubles = drawTroubles(seed, frame, { machines, pipelines, submissions })
   // Last, and each by chance of its own: a world without an order is what it was before there was such a thing.
-  const ordered = drawOrder(seed, { pipelines, submissions })
+  const ordered = drawOrder(seed, { pipelines, submissions: withSingles(seed, frame, submissions) })
   const operated = withJobs(seed, frame, { machines, operations: drawOperations(seed, frame, machines) })
   return {
     seed,
