@@ -77,9 +77,9 @@ export interface Ledger {
    * Leaves a claim standing, in place of the one that this worker left before. Nothing is promised: a ledger may lease nothing to
    * it, and a worker claims as if there were none. What is leased to it is as if claimed: on disk when it is told of, lanes have
    * their say, and a worker that never hears of it lets the lease end. Resolves when the claim before stands no more and, if
-   * that takes no longer than a second, all that was leased to it has been told.
+   * that takes no longer than a second, all that was leased to it has been told; to whether this one stands.
    */
-  standClaim(claim: StandingClaim, onLeased: (lease: StandingLease) => void): Promise<void>
+  standClaim(claim: StandingClaim, onLeased: (lease: StandingLease) => void): Promise<boolean>
   /**
    * Takes over items whose lease expired: a new lease token, `crashes` + 1, and an attempt recorded as `crashed` for the
    * one that was lost. The caller then decides what to do and settles them like any other claim.

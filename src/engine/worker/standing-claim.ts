@@ -32,39 +32,43 @@ export interface StandingClaimParts {
 /** Short: what is leased to a worker that has just frozen waits for the end of its lease. */
 const STANDS_MS = 2000
 const RENEWED_AFTER_MS = 1000
-/** After it was taken back, or could not be left: there is other work, or trouble. */
-const PAUSE_MS = 250
+/** After it was taken back: there is other work. */
+const TAKEN_BACK_PAUSE_MS = 250
+/** After the store would not have it. */
+const REFUSED_PAUSE_MS = 5000
 
 export function createStandingClaim(parts: StandingClaimParts): StandingClaim {
   const { id, ledger, clock, events, settings, onLeased } = parts
   /** How many it may still take of each channel. */
-  let left = new Map<string, { readonly most: number; room: number }>()
+  let left = roomOf([])
   let sinceMs = Number.NEGATIVE_INFINITY
   let pauseUntilMs = Number.NEGATIVE_INFINITY
   let writing: Promise<void> | undefined
   let stopped = false
 
   function write(channels: readonly ClaimChannel[]): Promise<void> {
-    left = new Map(
-      channels.map(({ lane, endpoint, limit }) => [channelKey(lane, endpoint), { most: limit, room: limit }]),
-    )
+    left = roomOf(channels)
     sinceMs = clock.monotonicMs()
-    const nowMs = clock.wallMs()
-    const claim = { workerId: id, leaseMs: settings.leaseMs, untilMs: nowMs + STANDS_MS, channels }
-    writing = ledger
-      .standClaim(claim, leased)
-      .catch((error: unknown) => {
-        events.emit('engine.trouble', clock.wallMs(), {
-          where: 'leave a claim',
-          message: messageOf(error),
-          cause: error,
-        })
-        pauseUntilMs = clock.monotonicMs() + RENEWED_AFTER_MS
-      })
-      .finally(() => {
-        writing = undefined
-      })
+    writing = leave(channels).finally(() => {
+      writing = undefined
+    })
     return writing
+  }
+
+  async function leave(channels: readonly ClaimChannel[]): Promise<void> {
+    const untilMs = clock.wallMs() + STANDS_MS
+    try {
+      const stands = await ledger.standClaim({ workerId: id, leaseMs: settings.leaseMs, untilMs, channels }, leased)
+      if (stands || channels.length === 0) return
+    } catch (error) {
+      events.emit('engine.trouble', clock.wallMs(), {
+        where: 'leave a claim',
+        message: messageOf(error),
+        cause: error,
+      })
+    }
+    left = new Map()
+    pauseUntilMs = clock.monotonicMs() + REFUSED_PAUSE_MS
   }
 
   function leased({
@@ -107,7 +111,7 @@ export function createStandingClaim(parts: StandingClaimParts): StandingClaim {
     reserved,
     takeBack(changed) {
       if (stopped || writing || left.size === 0) return
-      pauseUntilMs = clock.monotonicMs() + PAUSE_MS
+      pauseUntilMs = clock.monotonicMs() + TAKEN_BACK_PAUSE_MS
       void write([]).then(changed)
     },
     async stop() {
@@ -116,4 +120,10 @@ export function createStandingClaim(parts: StandingClaimParts): StandingClaim {
       if (left.size > 0) await write([])
     },
   }
+}
+
+function roomOf(channels: readonly ClaimChannel[]): Map<string, { readonly most: number; room: number }> {
+  return new Map(
+    channels.map(({ lane, endpoint, limit }) => [channelKey(lane, endpoint), { most: limit, room: limit }]),
+  )
 }

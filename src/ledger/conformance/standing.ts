@@ -215,7 +215,7 @@ interface Worker {
   readonly ledger: Ledger
   readonly id: string
   readonly told: readonly StandingLease[]
-  stand(channels: readonly ClaimChannel[], untilMs?: number): Promise<void>
+  stand(channels: readonly ClaimChannel[], untilMs?: number): Promise<boolean>
   /** As soon as it is told of it. */
   itemOf(runId: string): Promise<ClaimedItem>
 }

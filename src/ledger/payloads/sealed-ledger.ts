@@ -318,7 +318,7 @@ function openOwn(codec: Codec, value: Json): Json {
 function openedStanding(inner: Ledger, codec: Codec, unreadable: Unreadable): Ledger['standClaim'] {
   const opening = new Set<Promise<void>>()
   return async (claim, onLeased) => {
-    await inner.standClaim(claim, ({ items, leaseUntilMs }) => {
+    const stands = await inner.standClaim(claim, ({ items, leaseUntilMs }) => {
       const opened = unreadable
         .without(items, (item) => openClaimed(codec, item), leaseUntilMs - claim.leaseMs)
         // What cannot be given back is given back by the end of its lease.
@@ -330,6 +330,7 @@ function openedStanding(inner: Ledger, codec: Codec, unreadable: Unreadable): Le
       opening.add(opened)
     })
     await Promise.all(opening)
+    return stands
   }
 }
 

@@ -12,7 +12,7 @@ import type { Names } from './names.ts'
 import type { Transactor } from './transact.ts'
 
 export interface Standing {
-  leave(claim: StandingClaim, onLeased: (lease: StandingLease) => void): Promise<void>
+  leave(claim: StandingClaim, onLeased: (lease: StandingLease) => void): Promise<boolean>
   /** A message of {@link leasedText} to this process. */
   leased(message: LeasedMessage): void
 }
@@ -80,7 +80,7 @@ export function createStanding(parts: StandingParts): Standing {
   )
   const workers = new Map<string, Waiting>()
 
-  async function leave(claim: StandingClaim, onLeased: (lease: StandingLease) => void): Promise<void> {
+  async function leave(claim: StandingClaim, onLeased: (lease: StandingLease) => void): Promise<boolean> {
     const { workerId, leaseMs, untilMs } = claim
     const waiting = workers.get(workerId) ?? { onLeased, untold: 0, allTold: () => undefined }
     waiting.onLeased = onLeased
@@ -107,6 +107,7 @@ export function createStanding(parts: StandingParts): Standing {
     waiting.untold += row?.given ?? 0
     if (waiting.untold > 0) await told(waiting)
     if (claim.channels.length === 0 && workers.get(workerId) === waiting) workers.delete(workerId)
+    return channels.length > 0
   }
 
   async function told(waiting: Waiting): Promise<void> {

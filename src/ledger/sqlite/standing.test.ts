@@ -27,7 +27,7 @@ function open(): Promise<Ledger> {
 
 function waiting(ledger: Ledger, workerId = 'waiting') {
   const told: StandingLease[] = []
-  const stand = (...channels: ClaimChannel[]): Promise<void> =>
+  const stand = (...channels: ClaimChannel[]): Promise<boolean> =>
     ledger.standClaim({ workerId, leaseMs: LEASE_MS, untilMs: ALWAYS_MS, channels }, (lease) => told.push(lease))
   return { told, stand, ids: () => told.flatMap(({ items }) => items.map(({ itemId }) => itemId)) }
 }

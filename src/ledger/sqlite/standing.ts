@@ -8,7 +8,7 @@ import type { Claims } from './claim.ts'
 
 export interface Standing {
   /** `standClaim` of the port. */
-  leave(claim: StandingClaim, onLeased: OnLeased): Promise<void>
+  leave(claim: StandingClaim, onLeased: OnLeased): Promise<boolean>
   /** Inside a transaction: what was submitted, and the answer to it, in which {@link lease} says what it has leased. */
   submitted(runs: readonly NewRun[], receipts: SubmitReceipt[]): SubmitReceipt[]
   /** At the end of a transaction, when all items are written. */
@@ -123,10 +123,11 @@ export function createStanding({ clock, claims, standing }: StandingParts): Stan
     // What was leased before this is told before it resolves: both are next in line when their turn of the event loop is over.
     async leave(claim, onLeased) {
       takeBack(claim.workerId)
-      if (claim.channels.length === 0) return
+      if (claim.channels.length === 0) return false
       const places = claim.channels.map((channel) => ({ channel, room: channel.limit }))
       standing.set(claim.workerId, { claim, onLeased, places })
       own.add(claim.workerId)
+      return true
     },
     submitted(runs, receipts) {
       if (standing.size > 0) accepted.push({ runs, receipts })

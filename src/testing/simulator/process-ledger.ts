@@ -75,7 +75,6 @@ export function createProcessLedger(parts: ProcessLedgerParts): Ledger {
     ...(methods as unknown as Pick<Ledger, LedgerMethod>),
     standClaim: standingClaims(parts, throughGate(parts, 'standClaim') as StandClaim),
     description: connection.description,
-    standClaim: async () => undefined,
     audit: () => connection.audit(),
     watch,
     close: () => (gate.leave() ? connection.close() : never()),

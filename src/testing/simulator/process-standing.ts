@@ -38,10 +38,11 @@ export function standingClaims(parts: ProcessLedgerParts, leave: StandClaim): St
   }
 
   return async (claim, onLeased) => {
-    await leave(claim, (lease) => tell(lease, claim, onLeased))
+    const stands = await leave(claim, (lease) => tell(lease, claim, onLeased))
     const before = [...untold]
     untold.clear()
     if (before.length > 0) await Promise.race([Promise.all(before), late(TOLD_WITHIN_MS)])
+    return stands
   }
 }
 

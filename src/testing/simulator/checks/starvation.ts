@@ -101,7 +101,7 @@ export const nothingStarves: CheckFactory = ({ scenario, violated, followItems }
       if (fact.kind === 'event' && fact.event.type === 'breaker.changed') {
         troubledAtMs.set(fact.event.key.split(':')[0] as string, fact.atMs)
       }
-      if (fact.kind !== 'store' || fact.result === undefined) return
+      if (fact.kind !== 'store' || fact.refused !== undefined) return
       if (fact.method === 'closeGates') for (const gate of fact.request[0]) close(gate)
       else if (fact.method === 'openGates') for (const lane of fact.request[0]) closedUntilMs.delete(lane)
       else if (fact.method === 'suspendLanes') for (const { lane } of fact.request[0]) suspended.add(lane)
