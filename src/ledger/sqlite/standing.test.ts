@@ -82,6 +82,17 @@ it('of a run with several steps that need nothing, it is leased when all of them
   expect(ids()).toEqual([...runs.map((run) => idOf(run, 'now')), idOf(runs[2] as NewRun, 'too')])
 })
 
+it('a run that is known already gives nothing away', async () => {
+  await using ledger = closing(await open())
+  const { stand, told } = waiting(ledger)
+  const known = newRun()
+  await ledger.submit([known])
+  await stand(channel())
+  expect(await ledger.submit([{ ...known, id: 'again' }])).toEqual([{ outcome: 'duplicate', runId: known.id }])
+  await stand()
+  expect(told).toEqual([])
+})
+
 it('what has to wait for its turn is not leased, and what has it is', async () => {
   await using ledger = closing(await open())
   const { stand, ids } = waiting(ledger)
