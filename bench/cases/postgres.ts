@@ -78,7 +78,7 @@ function queueCase({ work, jobs, peerJobs, atLeast = 1, oneByOne }: PostgresCase
 
 function latencyCase(): BenchCase {
   const starting = (name: string, queue: QueueName) =>
-    contender(name, (place, scale) => measureStarts(queue, place, Math.max(2, 8 * scale)))
+    contender(name, (place, scale) => measureStarts(queue, place, Math.max(2, 20 * scale)))
   const comparisons = [PG_BOSS, GRAPHILE].flatMap((against): Comparison[] => [
     { contender: HOLDFAST, against, by: 'p50Ms', atLeast: 1 },
     { contender: HOLDFAST, against, by: 'p99Ms', atLeast: 1 },

@@ -161,9 +161,12 @@ export function standing(make: MakeStore): void {
       await ledger.closeGates([{ lane: LANE, untilMs: FAR_MS, reason: '429' }])
       expect(await submitMany(worker, 3)).toEqual([])
       await ledger.openGates([LANE])
+      // Where nobody waited, a ledger may stop looking until somebody does.
+      await worker.stand([channel()])
       await ledger.suspendLanes([{ lane: LANE, reason: 'credentials', atMs: START_MS }])
       expect(await submitMany(worker, 3)).toEqual([])
       await ledger.resumeLanes([LANE])
+      await worker.stand([channel()])
       await submitLeased(worker)
     })
 
