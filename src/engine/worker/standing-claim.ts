@@ -5,7 +5,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { messageOf } from '../../core/errors.ts'
 import type { EventBus } from '../../core/events.ts'
-import type { ClaimChannel, ClaimedItem, Ledger } from '../../ledger/port.ts'
+import type { ClaimChannel, ClaimedItem, Ledger, StandingLease } from '../../ledger/port.ts'
 import type { EngineSettings } from '../defaults.ts'
 import { channelKey } from './known-channels.ts'
 
@@ -42,13 +42,18 @@ export function createStandingClaim(parts: StandingClaimParts): StandingClaim {
   /** How many it may still take of each channel. */
   let left = roomOf([])
   let sinceMs = Number.NEGATIVE_INFINITY
+  /** False where it surely stands no more, before its time is over. */
+  let mayStand = false
   let pauseUntilMs = Number.NEGATIVE_INFINITY
   let writing: Promise<void> | undefined
   let stopped = false
 
   function write(channels: readonly ClaimChannel[]): Promise<void> {
     left = roomOf(channels)
-    sinceMs = clock.monotonicMs()
+    if (channels.length > 0) {
+      sinceMs = clock.monotonicMs()
+      mayStand = true
+    }
     writing = leave(channels).finally(() => {
       writing = undefined
     })
@@ -59,6 +64,7 @@ export function createStandingClaim(parts: StandingClaimParts): StandingClaim {
     const untilMs = clock.wallMs() + STANDS_MS
     try {
       const stands = await ledger.standClaim({ workerId: id, leaseMs: settings.leaseMs, untilMs, channels }, leased)
+      mayStand = stands
       if (stands || channels.length === 0) return
     } catch (error) {
       events.emit('engine.trouble', clock.wallMs(), {
@@ -71,18 +77,14 @@ export function createStandingClaim(parts: StandingClaimParts): StandingClaim {
     pauseUntilMs = clock.monotonicMs() + REFUSED_PAUSE_MS
   }
 
-  function leased({
-    items,
-    leaseUntilMs,
-  }: {
-    readonly items: readonly ClaimedItem[]
-    readonly leaseUntilMs: number
-  }): void {
+  function leased({ items, leaseUntilMs }: StandingLease): void {
     for (const { lane, endpoint } of items) {
       const channel = left.get(channelKey(lane, endpoint))
       if (channel) channel.room -= 1
     }
-    onLeased(items, clock.monotonicMs() + leaseUntilMs - clock.wallMs() - settings.leaseMs)
+    const nowMs = clock.monotonicMs()
+    // By the clock of whoever submitted it: where that is ahead, it began when it was told.
+    onLeased(items, Math.min(nowMs, nowMs + leaseUntilMs - clock.wallMs() - settings.leaseMs))
   }
 
   function isAsGood(channels: readonly ClaimChannel[]): boolean {
@@ -117,7 +119,7 @@ export function createStandingClaim(parts: StandingClaimParts): StandingClaim {
     async stop() {
       stopped = true
       await writing
-      if (left.size > 0) await write([])
+      if (mayStand && clock.monotonicMs() - sinceMs < STANDS_MS) await write([])
     },
   }
 }
