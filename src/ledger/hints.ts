@@ -9,6 +9,12 @@ const MOST_CHANNELS = 100
 
 /** Where these runs, just accepted, have made work due. */
 export function whereDue(runs: readonly NewRun[]): Where {
+  const [run, ...others] = runs
+  const [item, ...more] = run?.items ?? []
+  // What most submits are.
+  if (run && item && others.length + more.length === 0 && item.dueAtMs <= run.createdAtMs) {
+    return [{ lane: item.lane, endpoint: item.endpoint }]
+  }
   const found = new Map<string, ChannelRef>()
   for (const { items, createdAtMs } of runs) {
     for (const { lane, endpoint, after, dueAtMs } of items) {

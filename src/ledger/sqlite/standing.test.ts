@@ -51,6 +51,17 @@ it('of a call with many runs it gets as many as it wants, the oldest first; thei
   expect((await claim(ledger)).map(({ runId }) => runId)).toEqual([runs[2]?.id])
 })
 
+it('of what comes in large numbers nothing: claims take more at once', async () => {
+  await using ledger = closing(await open())
+  const { stand, told } = waiting(ledger)
+  await stand(channel())
+  const receipts = await ledger.submit(Array.from({ length: 17 }, () => newRun()))
+  await stand()
+  expect(told).toEqual([])
+  expect(receipts.some(isLeased)).toBe(false)
+  expect(await claim(ledger)).toHaveLength(17)
+})
+
 it('who has most room is given to first', async () => {
   await using ledger = closing(await open())
   const small = waiting(ledger, 'small')

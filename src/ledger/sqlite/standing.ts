@@ -49,6 +49,9 @@ export interface StandingParts {
   readonly standing: StandingClaims
 }
 
+/** Runs of one transaction: of more, claims take more at once. */
+const MOST_ALONE = 16
+
 export function createStanding({ clock, claims, standing }: StandingParts): Standing {
   const own = new Set<string>()
   /** Of the transaction under way. */
@@ -57,6 +60,10 @@ export function createStanding({ clock, claims, standing }: StandingParts): Stan
 
   function lease(): void {
     if (accepted.length === 0) return
+    if (accepted.reduce((sum, { runs }) => sum + runs.length, 0) > MOST_ALONE) {
+      accepted = []
+      return
+    }
     const nowMs = clock.wallMs()
     for (const { channel } of waitedFor(nowMs)) if (isDueNow(channel, nowMs)) leaseIn(channel, nowMs)
     if (given.length > 0) tellSubmitters()
