@@ -24,7 +24,7 @@ import type {
   PageOf,
   RunRecord,
 } from '../ledger/port.ts'
-import type { PostgresClient } from '../ledger/postgres/driver.ts'
+import type { PostgresClient } from '../ledger/postgres/transactions/driver.ts'
 import type { IdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { WebhookHandlerOptions, WebhookReceiver } from '../webhooks/receiver.ts'
 import type { DisabledAddress } from './callbacks/disabled-addresses.ts'

@@ -1,7 +1,7 @@
 /** R098: `Idempotency-Key` for an API of one's own, as the IETF draft has it. */
 import { describe, expect, test } from 'vitest'
 import { HoldfastError } from '../../src/core/errors.ts'
-import { storeBusy } from '../../src/ledger/sqlite/errors.ts'
+import { storeBusy } from '../../src/ledger/sqlite/transactions/errors.ts'
 import { type IdempotentOptions, idempotent } from '../../src/webhooks/idempotent.ts'
 import { type TestEngine, testEngine } from '../support/engine.ts'
 

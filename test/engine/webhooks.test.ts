@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { definePipeline } from '../../src/engine/pipelines/pipeline.ts'
-import { storeBusy } from '../../src/ledger/sqlite/errors.ts'
+import { storeBusy } from '../../src/ledger/sqlite/transactions/errors.ts'
 import { type RequestToSend, signWebhook } from '../../src/webhooks/sign.ts'
 import { type TestEngine, testEngine } from '../support/engine.ts'
 

@@ -22,9 +22,9 @@ import {
   workOne,
 } from '../conformance/support.ts'
 import type { Ledger, StandingLease } from '../port.ts'
-import { connect } from '../sqlite/connection.ts'
 import { openSharedStore, openSqliteLedger } from '../sqlite/index.ts'
 import { temporaryFolder } from '../sqlite/test-support.ts'
+import { connect } from '../sqlite/transactions/connection.ts'
 import { createCodec, isMarked } from './codec.ts'
 import type { OpenPayloads } from './open-payloads.ts'
 import { CONTENTS, ONE, sealed, secretRun, TWO, workOn } from './test-support.ts'

@@ -1,6 +1,3 @@
-export type { PostgresClient, PostgresPool } from './driver.ts'
-export { inspectServer, type ServerFacts, type ServerSettings } from './inspect.ts'
-export type { MigrationReport } from './migrate.ts'
 export {
   dropStore,
   OLDEST_SERVER,
@@ -10,3 +7,6 @@ export {
   pendingMigrations,
 } from './open.ts'
 export type { PostgresLedgerOptions } from './place.ts'
+export { inspectServer, type ServerFacts, type ServerSettings } from './reading/inspect.ts'
+export type { MigrationReport } from './schema/migrate.ts'
+export type { PostgresClient, PostgresPool } from './transactions/driver.ts'

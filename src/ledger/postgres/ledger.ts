@@ -1,37 +1,36 @@
 /** The port over a pool of connections: each write a transaction, what can be written together in one. */
 import type { Clock } from '../../core/clock.ts'
-import { whereDue } from '../hints.ts'
 import { assertRuns } from '../new-runs.ts'
-import type { Ledger, NewRun, SubmitReceipt } from '../port.ts'
-import { prepareActions } from './actions.ts'
-import { prepareAudit } from './audit.ts'
-import { readBalance } from './balance.ts'
-import { prepareClaims } from './claim.ts'
-import { createCoalescer } from './coalesce.ts'
-import { prepare } from './connection.ts'
-import { prepareDependents } from './dependents.ts'
-import type { PostgresClient } from './driver.ts'
-import { prepareEffects } from './effects.ts'
-import { hasState, storeClosed } from './errors.ts'
-import { prepareHealth } from './health.ts'
-import { prepareJobs } from './jobs.ts'
-import { createJoining } from './joining.ts'
-import { createKnownRuns } from './known-runs.ts'
-import { prepareLanes } from './lanes.ts'
-import type { Names } from './names.ts'
-import { prepareOperators } from './operators.ts'
-import { createPartitions } from './partitions.ts'
-import { prepareReading } from './read.ts'
-import { prepareRecode } from './recode.ts'
-import { prepareRetain } from './retain.ts'
-import { prepareSettle } from './settle.ts'
-import { createExpectation, createStanding, type Expectation } from './standing.ts'
-import { type Accepted, allAccepted, isOrdered, MOST_ALONE, prepareSubmit, type Submit } from './submit.ts'
-import type { Transactor } from './transact.ts'
-import { prepareTurns } from './turns.ts'
-import { prepareWake } from './wake.ts'
-import type { Watcher } from './watch.ts'
-import { createWork } from './work.ts'
+import type { Ledger } from '../port.ts'
+import { createJoining } from './intake/joining.ts'
+import type { Names } from './intake/names.ts'
+import { prepareSubmit } from './intake/submit.ts'
+import { createSubmits } from './intake/submits.ts'
+import { prepareActions } from './people/actions.ts'
+import { prepareJobs } from './people/jobs.ts'
+import { prepareOperators } from './people/operators.ts'
+import { prepareAudit } from './reading/audit.ts'
+import { readBalance } from './reading/balance.ts'
+import { prepareReading } from './reading/read.ts'
+import { createPartitions } from './schema/partitions.ts'
+import { prepare } from './transactions/connection.ts'
+import type { PostgresClient } from './transactions/driver.ts'
+import { storeClosed } from './transactions/errors.ts'
+import type { Transactor } from './transactions/transact.ts'
+import { prepareRecode } from './upkeep/recode.ts'
+import { prepareRetain } from './upkeep/retain.ts'
+import { prepareClaims } from './work/claim.ts'
+import { prepareDependents } from './work/dependents.ts'
+import { prepareEffects } from './work/effects.ts'
+import { prepareHealth } from './work/health.ts'
+import { createKnownRuns } from './work/known-runs.ts'
+import { prepareLanes } from './work/lanes.ts'
+import { prepareSettle } from './work/settle.ts'
+import { createExpectation, createStanding } from './work/standing.ts'
+import { prepareTurns } from './work/turns.ts'
+import { prepareWake } from './work/wake.ts'
+import type { Watcher } from './work/watch.ts'
+import { createWork } from './work/work.ts'
 
 export interface LedgerParts {
   /** Quoted. */
@@ -60,11 +59,6 @@ export interface ServerLedger extends Ledger {
   serverTimeMs(): Promise<number>
 }
 
-/** Two, so that one group is sent while the disk is busy with the other. */
-const MOST_UNDER_WAY = 2
-const LARGEST_GROUP = 1000
-const UNIQUE_VIOLATION = '23505'
-
 export function createLedger(parts: LedgerParts): ServerLedger {
   const { schema: s, description, clock, transactor, names, watcher } = parts
   const { read, probe, write } = transactor
@@ -85,7 +79,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
   const audit = prepareAudit(s)
   const submit = prepareSubmit(s, { ...parts, turns })
   const expectation = createExpectation(clock)
-  const submits = createSubmits(parts, { submit, reach: partitions.reach, expectation })
+  const submits = createSubmits({ ...parts, submit, reach: partitions.reach, expectation })
   const work = createWork({
     ...parts,
     claims,
@@ -185,74 +179,4 @@ export function createLedger(parts: LedgerParts): ServerLedger {
       return closing
     },
   }
-}
-
-interface SubmitsParts {
-  readonly submit: Submit
-  readonly reach: (newestRun: number) => void
-  readonly expectation: Expectation
-}
-
-function createSubmits({ clock, transactor, watcher }: LedgerParts, { submit, reach, expectation }: SubmitsParts) {
-  /** Runs without keys are new, unless somebody gives ids twice: they are written, and only then looked at. */
-  async function write(runs: readonly NewRun[]): Promise<Accepted> {
-    const [run, ...others] = runs
-    const awaited = run && others.length === 0 ? await acceptAwaited(run) : undefined
-    if (awaited) return awaited
-    const ordered = runs.some(isOrdered)
-    if (!ordered && runs.every((run) => run.key === undefined)) {
-      try {
-        const behind = () => watcher.announcement(whereDue(runs))
-        if (runs.length <= MOST_ALONE) return await submit.acceptAlone(runs, behind)
-        return await transactor.write((session) => submit.acceptNew(session, runs), {
-          foreseen: allAccepted(runs),
-          behind,
-        })
-      } catch (error) {
-        if (!hasState(error, UNIQUE_VIOLATION)) throw error
-      }
-    }
-    return transactor.write((session) => submit.accept(session, runs), {
-      // Places are looked up in tables of any size.
-      joins: ordered ? 'index' : 'hash',
-      behind: ({ newestRun }) => (newestRun > 0 ? watcher.announcement(whereDue(runs)) : undefined),
-    })
-  }
-
-  /** Somebody may be waiting for it. */
-  async function acceptAwaited(run: NewRun): Promise<Accepted | undefined> {
-    const told = submit.told(run)
-    if (told === undefined || !expectation.mayBe(run)) return undefined
-    const accepted = await submit.acceptAwaited(run, told)
-    const [receipt] = accepted?.receipts ?? []
-    if (receipt?.outcome !== 'accepted') return undefined
-    if (!receipt.isLeased) {
-      expectation.nobody(run)
-      watcher.announce(whereDue([run]))
-    }
-    return accepted
-  }
-
-  return createCoalescer<readonly NewRun[], SubmitReceipt[]>({
-    clock,
-    mostUnderWay: MOST_UNDER_WAY,
-    largestGroup: LARGEST_GROUP,
-    weightOf: (runs) => runs.length,
-    async write(jobs) {
-      const runs = jobs.flat()
-      await submit.prepareNames(runs)
-      const accepted = await write(runs)
-      reach(accepted.newestRun)
-      return apportioned(accepted.receipts, jobs)
-    },
-  })
-}
-
-/** The receipts of a group, to each job its own. */
-function apportioned<Receipt>(receipts: readonly Receipt[], jobs: readonly { readonly length: number }[]): Receipt[][] {
-  let start = 0
-  return jobs.map(({ length }) => {
-    start += length
-    return receipts.slice(start - length, start)
-  })
 }

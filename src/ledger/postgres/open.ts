@@ -1,16 +1,16 @@
 /** The store for many machines: a schema of a PostgreSQL server. */
 import { HoldfastError } from '../../core/errors.ts'
 import type { TransferTarget } from '../transfer.ts'
-import { prepare, type Session } from './connection.ts'
-import { storeError } from './errors.ts'
+import { createNames } from './intake/names.ts'
 import { createLedger, type ServerLedger } from './ledger.ts'
-import { type MigrationReport, migrate, pendingOf } from './migrate.ts'
-import { createPass } from './moving.ts'
-import { createNames } from './names.ts'
+import { createPass } from './moving/moving.ts'
+import { createTarget } from './moving/target.ts'
 import { type PostgresLedgerOptions, patiently, placeOf, settingsOf, visit } from './place.ts'
-import { createTarget } from './target.ts'
-import { createTransactor, type TransactOptions } from './transact.ts'
-import { createWatcher } from './watch.ts'
+import { type MigrationReport, migrate, pendingOf } from './schema/migrate.ts'
+import { prepare, type Session } from './transactions/connection.ts'
+import { storeError } from './transactions/errors.ts'
+import { createTransactor, type TransactOptions } from './transactions/transact.ts'
+import { createWatcher } from './work/watch.ts'
 
 export type PostgresLedger = ServerLedger & { readonly migrationReport: MigrationReport }
 

@@ -1,10 +1,10 @@
 /** Where a store is, and how it is reached: before there is a ledger. */
 import type { Clock } from '../../core/clock.ts'
 import { configurationError, type HoldfastError } from '../../core/errors.ts'
-import { QueryFailed, type Session, sessionOf } from './connection.ts'
-import { createPool, type PostgresPool } from './driver.ts'
-import { isPassing, storeError } from './errors.ts'
-import type { TransactOptions } from './transact.ts'
+import { QueryFailed, type Session, sessionOf } from './transactions/connection.ts'
+import { createPool, type PostgresPool } from './transactions/driver.ts'
+import { isPassing, storeError } from './transactions/errors.ts'
+import type { TransactOptions } from './transactions/transact.ts'
 
 export interface PostgresLedgerOptions {
   /** `postgres://user:password@host:5432/database?schema=holdfast`; `schema` is ours, everything else is for `pg`. */

@@ -1,5 +1,4 @@
-export { sharedMemoryPath } from './memory.ts'
-export type { MigrationReport } from './migrate.ts'
+export { moveOf, openSqliteSource } from './moving/source.ts'
 export {
   openSharedStore,
   openSqliteLedger,
@@ -7,4 +6,5 @@ export {
   type SqliteLedger,
   type SqliteLedgerOptions,
 } from './open.ts'
-export { moveOf, openSqliteSource } from './source.ts'
+export type { MigrationReport } from './schema/migrate.ts'
+export { sharedMemoryPath } from './transactions/memory.ts'

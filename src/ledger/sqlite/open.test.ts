@@ -6,13 +6,13 @@ import { createInterface } from 'node:readline'
 import { afterEach, describe, expect, it } from 'vitest'
 import { impatientClock } from '../../../test/support/impatient-clock.ts'
 import { claimOne, expectAudited, newRun, SUCCEEDED, settle, workOne } from '../conformance/support.ts'
-import { connect, type Database } from './connection.ts'
-import { storeError } from './errors.ts'
 import { openSqliteLedger, pendingMigrations, type SqliteLedger } from './index.ts'
 import { createLedger } from './ledger.ts'
-import { migrate } from './migrate.ts'
-import { MIGRATIONS } from './migrations/index.ts'
+import { migrate } from './schema/migrate.ts'
+import { MIGRATIONS } from './schema/migrations/index.ts'
 import { temporaryFolder } from './test-support.ts'
+import { connect, type Database } from './transactions/connection.ts'
+import { storeError } from './transactions/errors.ts'
 
 const folders: { remove: () => Promise<void> }[] = []
 afterEach(async () => {

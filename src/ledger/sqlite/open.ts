@@ -4,12 +4,12 @@ import { dirname, resolve } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import type { Ledger } from '../port.ts'
-import { connect, type Database, prepare, shareStatements } from './connection.ts'
-import { isBusy, storeBusy, storeError } from './errors.ts'
 import { createLedger } from './ledger.ts'
-import { isInMemory } from './memory.ts'
-import { type MigrationReport, migrate, pendingOf } from './migrate.ts'
-import { enforceLegalTransitions } from './transitions.ts'
+import { type MigrationReport, migrate, pendingOf } from './schema/migrate.ts'
+import { enforceLegalTransitions } from './schema/transitions.ts'
+import { connect, type Database, prepare, shareStatements } from './transactions/connection.ts'
+import { isBusy, storeBusy, storeError } from './transactions/errors.ts'
+import { isInMemory } from './transactions/memory.ts'
 
 export interface SqliteLedgerOptions {
   /** A file, made where it is missing; `:memory:`, or a `sharedMemoryPath`, for a store that ends with the process. */

@@ -16,7 +16,7 @@ export interface Sabotage {
 export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'the fence on settlement is dropped',
-    file: 'src/ledger/sqlite/settle.ts',
+    file: 'src/ledger/sqlite/work/settle.ts',
     changes: [
       { from: 'i.lease_token = ? AND i.lease IS NOT NULL', to: '? IS NOT NULL' },
       { from: "lease_token = ? AND lease = ?'", to: "? IS NOT NULL AND ? IS NOT 0'" },
@@ -95,7 +95,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     name: 'a lease token is used again',
-    file: 'src/ledger/sqlite/leasing.ts',
+    file: 'src/ledger/sqlite/work/leasing.ts',
     changes: [
       { from: 'lease_token = lease_token + 1, updated_at_ms = ?2', to: 'lease_token = 1, updated_at_ms = ?2' },
       { from: 'lease_token = lease_token + 1, updated_at_ms = ?,', to: 'lease_token = 1, updated_at_ms = ?,' },
@@ -184,7 +184,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     name: 'a claim that stands is given more than its lane may have',
-    file: 'src/ledger/sqlite/standing.ts',
+    file: 'src/ledger/sqlite/work/standing.ts',
     changes: [{ from: 'limit: place.room }]', to: 'limit: place.room, laneConcurrency: 1000 }]' }],
     check: 'limits are kept',
     seed: 12,
