@@ -192,7 +192,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'what a submit has leased is told twice',
     file: 'src/engine/worker/standing-claim.ts',
-    changes: [{ from: 'onLeased(items, clock', to: 'onLeased([...items, ...items], clock' }],
+    changes: [{ from: 'onLeased(items, Math', to: 'onLeased([...items, ...items], Math' }],
     check: 'attempts are counted right',
     seed: 2,
   },
