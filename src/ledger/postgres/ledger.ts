@@ -91,7 +91,7 @@ export function createLedger(parts: LedgerParts): ServerLedger {
     `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::double precision AS now_ms`,
   )
   const standing = createStanding({ ...parts, knownRuns, listener: watcher.listener, expectation })
-  watcher.onLeased(standing.leased)
+  watcher.onLeased((run) => void standing.leased(run))
   let closing: Promise<void> | undefined
 
   /** For what may have made work due. */

@@ -35,7 +35,7 @@ export function submitProcedures(s: string): {
     awaited: procedureOf(s, {
       ...{
         name: 'submit_awaited',
-        takes: [...ALIKE_TYPES, 'text', 'text', 'int', 'int', 'text', 'text'],
+        takes: [...ALIKE_TYPES, 'text', 'text', 'int', 'int', 'text'],
         returns: `${returns}, leased boolean`,
         variables: `${TAKER} now_ms bigint;`,
       },
@@ -86,8 +86,8 @@ export function alikeRunsText(s: string, kept = ''): string {
 
 /**
  * Of one run, as {@link alikeRunsText} with a key (`$20`) and the fingerprint of what it brings (`$21`), whose first item is leased to the
- * `taker`, if there is one: its channel is `$22`. Whoever that is is told of it, with what is said of the run in `$24`, by a notification of
- * `$25`: of the transaction itself, so that it comes if that does. Nothing is answered, and nothing kept, where the run is known.
+ * `taker`, if there is one: its channel is `$22`. Whoever that is is told of it by a notification of
+ * `$24`: of the transaction itself, so that it comes if that does. Nothing is answered, and nothing kept, where the run is known.
  */
 function awaitedRunText(s: string, kept: string): string {
   const isLeased = `(taker.slot IS NOT NULL AND i.state = 'queued')`
@@ -114,7 +114,7 @@ function awaitedRunText(s: string, kept: string): string {
        WHERE EXISTS (SELECT 1 FROM accepted) AND taker.slot IS NOT NULL AND channel = $22 AND worker = taker.worker),
      kept AS (${kept})
      SELECT no AS newest, CASE WHEN taker.slot IS NULL THEN false
-       ELSE pg_notify($25, ${leasedText({ run: 'no', now: 'now_ms', told: '$24' })})::text IS NOT NULL END AS leased FROM accepted`
+       ELSE pg_notify($24, ${leasedText('no')})::text IS NOT NULL END AS leased FROM accepted`
 }
 
 /** Of runs of which some may be known by their keys. The rows come, and are numbered, in the order in which they were given. */

@@ -13,7 +13,6 @@ import {
 } from '../transactions/connection.ts'
 import type { Procedure } from '../transactions/procedures.ts'
 import type { Transactor } from '../transactions/transact.ts'
-import type { ToldRun } from '../work/standing.ts'
 import { runThatSuperseded, type Turns } from '../work/turns.ts'
 import { alikeRunsText, newRunsText, submitProcedures, unknownRunsText } from './insert-runs.ts'
 import type { Names } from './names.ts'
@@ -28,10 +27,10 @@ export interface Submit {
    * @param behind as of `WriteOptions`
    */
   acceptAlone(runs: readonly NewRun[], behind: () => string | undefined): Promise<Accepted>
-  /** What a worker would be told that waits for this run; `undefined`: nobody can be told of it, or nothing of it is due at once. */
-  told(run: NewRun): string | undefined
+  /** Whether it can be leased to a worker that waits: one item of it is due, at once. */
+  canBeAwaited(run: NewRun): boolean
   /** As {@link acceptAlone}, leased to a worker whose claim stands, if there is one, who is told. `undefined`: something of it is known. */
-  acceptAwaited(run: NewRun, told: string): Promise<Accepted | undefined>
+  acceptAwaited(run: NewRun): Promise<Accepted | undefined>
   /** Inside a transaction with joins by `hash`, with runs that `assertRuns` let through. */
   accept(session: Session, runs: readonly NewRun[]): Promise<Accepted>
 }
@@ -59,8 +58,6 @@ interface Forms {
 }
 
 const LARGEST_CHUNK = 250
-/** A notification has room for 8,000, with what the store adds. */
-const LONGEST_TOLD_BYTES = 7000
 export const MOST_ALONE = LARGEST_CHUNK
 
 /** What is answered where all of them are new. */
@@ -110,27 +107,16 @@ export function prepareSubmit(s: string, { names, turns, transactor, channel: no
     return { ...allAccepted(runs), newestRun: Math.max(0, ...answers.map(([row]) => row?.newest ?? 0)) }
   }
 
-  function told(run: NewRun): string | undefined {
-    const [item, ...others] = run.items.filter(({ after }) => after.length === 0)
-    if (!item || others.length > 0 || item.dueAtMs > run.createdAtMs) return undefined
-    const number = names.channel(item.lane, item.endpoint)?.channel
-    if (number === undefined || run.input.length > LONGEST_TOLD_BYTES || isOrdered(run)) return undefined
-    const text = JSON.stringify({ channel: number, row: toldRow(run, item) } satisfies ToldRun)
-    return Buffer.byteLength(text) <= LONGEST_TOLD_BYTES ? text : undefined
+  function canBeAwaited(run: NewRun): boolean {
+    const [item, ...others] = run.items.filter(needsNothing)
+    return item !== undefined && others.length === 0 && item.dueAtMs <= run.createdAtMs && !isOrdered(run)
   }
 
-  function acceptAwaited(run: NewRun, toldText: string): Promise<Accepted | undefined> {
-    const [item] = run.items.filter(({ after }) => after.length === 0)
+  function acceptAwaited(run: NewRun): Promise<Accepted | undefined> {
+    const [item] = run.items.filter(needsNothing)
     const numbers = item && names.channel(item.lane, item.endpoint)
     const own = [run.key === undefined ? null : storable(run.key), run.inputFingerprint ?? null]
-    const values = [
-      ...alikeColumns([run], run),
-      ...own,
-      numbers?.channel ?? null,
-      numbers?.lane ?? null,
-      toldText,
-      notified,
-    ]
+    const values = [...alikeColumns([run], run), ...own, numbers?.channel ?? null, numbers?.lane ?? null, notified]
     return call(insertAwaited, values, {
       read: ([row]) =>
         row && {
@@ -256,31 +242,14 @@ export function prepareSubmit(s: string, { names, turns, transactor, channel: no
       ),
     acceptNew,
     acceptAlone,
-    told,
+    canBeAwaited,
     acceptAwaited,
     accept,
   }
 }
 
-/** As a claim would bring it: in the words of the store, which keeps no NUL and no halves of surrogate pairs. */
-function toldRow(run: NewRun, { step }: NewItem): ToldRun['row'] {
-  const kept = (text: string): string => storable(text.toWellFormed())
-  const { id, correlationId } = run
-  return {
-    step: kept(step),
-    tenant: kept(run.tenant),
-    was: null,
-    was_due_ms: run.createdAtMs,
-    token: 1,
-    id,
-    pipeline: kept(run.pipeline),
-    key: run.key === undefined ? null : kept(run.key),
-    correlation_id: correlationId === id ? null : kept(correlationId),
-    labels: labelsText(run.labels),
-    created_at_ms: run.createdAtMs,
-    input: kept(run.input),
-    rest: null,
-  }
+function needsNothing({ after }: NewItem): boolean {
+  return after.length === 0
 }
 
 function acceptedReceipt({ id: runId }: NewRun, superseded: readonly SupersededItem[] | undefined): SubmitReceipt {

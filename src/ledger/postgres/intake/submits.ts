@@ -16,6 +16,8 @@ import { type Accepted, allAccepted, isOrdered, MOST_ALONE, type Submit } from '
 const MOST_UNDER_WAY = 2
 const LARGEST_GROUP = 1000
 const UNIQUE_VIOLATION = '23505'
+/** "too many notifications in the NOTIFY queue" */
+const QUEUE_FULL = '54000'
 
 export interface SubmitsParts {
   readonly clock: Clock
@@ -54,9 +56,8 @@ export function createSubmits({ clock, transactor, watcher, submit, reach, expec
 
   /** Somebody may be waiting for it. */
   async function acceptAwaited(run: NewRun): Promise<Accepted | undefined> {
-    const told = expectation.mayBe(run) ? submit.told(run) : undefined
-    if (told === undefined) return undefined
-    const accepted = await submit.acceptAwaited(run, told)
+    if (!submit.canBeAwaited(run) || !expectation.mayBe(run)) return undefined
+    const accepted = await offered(run)
     const [receipt] = accepted?.receipts ?? []
     if (receipt?.outcome !== 'accepted') return undefined
     if (!receipt.isLeased) {
@@ -64,6 +65,17 @@ export function createSubmits({ clock, transactor, watcher, submit, reach, expec
       watcher.announce(whereDue([run]))
     }
     return accepted
+  }
+
+  async function offered(run: NewRun): Promise<Accepted | undefined> {
+    try {
+      return await submit.acceptAwaited(run)
+    } catch (error) {
+      // The server keeps notifications until everybody who listens has read them; to accept a run it needs none.
+      if (!hasState(error, QUEUE_FULL)) throw error
+      expectation.nobody(run)
+      return undefined
+    }
   }
 
   return createCoalescer<readonly NewRun[], SubmitReceipt[]>({

@@ -5,6 +5,7 @@ import { schemaTooNew } from '../../store-errors.ts'
 import { submitProcedures } from '../intake/insert-runs.ts'
 import type { Session } from '../transactions/connection.ts'
 import { leaseProcedure } from '../work/claim.ts'
+import { leasedProcedure } from '../work/standing.ts'
 import { MIGRATIONS, type Migration } from './migrations/index.ts'
 import { createPartition } from './partitions.ts'
 import { transitionGuard } from './transitions.ts'
@@ -39,7 +40,13 @@ export async function pendingOf(session: Session, s: string, store: string): Pro
  */
 export async function migrate(session: Session, s: string, store: string): Promise<MigrationReport> {
   const { any, alike, awaited } = submitProcedures(s)
-  const guard = transitionGuard(s) + leaseProcedure(s).create + any.create + alike.create + awaited.create
+  const guard =
+    transitionGuard(s) +
+    leaseProcedure(s).create +
+    leasedProcedure(s).create +
+    any.create +
+    alike.create +
+    awaited.create
   const fingerprint = sha256Hex(guard)
   const before = await find(session, s, store)
   if (isCurrent(before, fingerprint)) return report(before.version, [])

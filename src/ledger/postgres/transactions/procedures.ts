@@ -50,6 +50,9 @@ export function procedureOf(s: string, { name, takes, returns, variables, body }
   }
 }
 
+/** For the four parameters of a call that changes nothing. */
+export const NO_MARK = ['', '', '5s', 'on'] as const
+
 /** When it was called, by the clock of whoever did: in the body of a procedure. */
 export const CALLED_AT_MS = `(current_setting('holdfast.mark')::json ->> 3)::bigint`
 

@@ -27,7 +27,7 @@ async function scene() {
   const schema = `standing_${++schemas}`
   const options = { url: server.url, schema, clock }
   const [working, submitting] = [await openPostgresLedger(options), await openPostgresLedger(options)]
-  let heard = Promise.withResolvers<Where>()
+  const heard = Promise.withResolvers<Where>()
   const watching = working.watch((where) => heard.resolve(where))
   await heard.promise
   const told: ClaimedItem[] = []
@@ -54,10 +54,6 @@ async function scene() {
     stand,
     told,
     nextLease: () => next.promise,
-    nextHint() {
-      heard = Promise.withResolvers()
-      return heard.promise
-    },
     async end() {
       await stand(0)
       for (const item of told) await settle(working, item, SUCCEEDED)
@@ -101,17 +97,38 @@ describe('a claim that stands, of another process', () => {
     await end()
   })
 
-  it('what is too large for a notification is queued, and hinted at', async () => {
-    const { submitting, working, stand, nextHint, told, end } = await scene()
+  it('is told of what is far too large for a notification', async () => {
+    const { submitting, stand, nextLease, end } = await scene()
     await stand()
-    const hint = nextHint()
-    const run = newRun({ input: JSON.stringify('ä'.repeat(4000)) })
-    expect(await submitting.submit([run])).toEqual([{ outcome: 'accepted', runId: run.id }])
-    expect(await hint).toEqual([{ lane: LANE, endpoint: ENDPOINT }])
-    const claimed = await claim(working)
-    expect(claimed).toMatchObject([{ runId: run.id, input: run.input }])
-    for (const item of claimed) await settle(working, item, SUCCEEDED)
-    expect(told).toEqual([])
+    const lease = nextLease()
+    const run = newRun({ input: JSON.stringify('ä'.repeat(100_000)) })
+    await submitting.submit([run])
+    expect((await lease).items).toMatchObject([{ runId: run.id, input: run.input, token: 1 }])
+    await end()
+  })
+
+  it('whoever may connect may notify: what was told is not told again, what was not leased to it not at all', async () => {
+    const { schema, submitting, working, stand, nextLease, told, end } = await scene()
+    await stand()
+    const lease = nextLease()
+    await submitting.submit([newRun()])
+    await lease
+    // Two at once, of which nothing is leased.
+    await submitting.submit([newRun(), newRun()])
+    const [claimed] = await claim(working, { limit: 1 })
+    const runs = await server.sql<{ no: string }>(`SELECT no FROM ${schema}.runs`)
+    const [{ writer } = { writer: '' }] = await server.sql<{ writer: string }>(
+      `SELECT writer FROM ${schema}.standing_claims`,
+    )
+    const forged = [...runs.map(({ no }) => no), '0', '99999999999999999999', '-1', '1 2', '{"run":1}', '']
+    for (const text of forged) await server.sql(`SELECT pg_notify('holdfast_${schema}', '@${writer} ${text}')`)
+    // Whatever they led to is over when something that was leased has been told.
+    const last = nextLease()
+    const run = newRun()
+    await submitting.submit([run])
+    expect((await last).items).toMatchObject([{ runId: run.id }])
+    expect(told).toHaveLength(2)
+    for (const item of [claimed, ...(await claim(working))]) if (item) await settle(working, item, SUCCEEDED)
     await end()
   })
 
@@ -131,13 +148,31 @@ describe('a claim that stands, of another process', () => {
     await end()
   })
 
+  it('a server that takes no more notifications takes runs all the same', async () => {
+    const { clock, schema, working, stand, told, end } = await scene()
+    await server.sql(`CREATE SCHEMA ${schema}_full; CREATE FUNCTION ${schema}_full.pg_notify(text, text) RETURNS void LANGUAGE plpgsql
+      AS $$ BEGIN RAISE EXCEPTION 'too many notifications in the NOTIFY queue' USING ERRCODE = '54000'; END $$`)
+    const url = new URL(server.url)
+    url.searchParams.set('options', `-c search_path=${schema}_full,pg_catalog`)
+    const full = await openPostgresLedger({ url: url.href, schema, clock })
+    await stand()
+    const run = newRun()
+    expect(await full.submit([run])).toEqual([{ outcome: 'accepted', runId: run.id }])
+    const claimed = await claim(working)
+    expect(claimed).toMatchObject([{ runId: run.id }])
+    for (const item of claimed) await settle(working, item, SUCCEEDED)
+    expect(told).toEqual([])
+    await full.close()
+    await end()
+  })
+
   it('taken back, it is told first of all that was leased to it', async () => {
     const { submitting, stand, told, end } = await scene()
     await stand()
     const receipts = []
     for (let count = 0; count < 5; count++) receipts.push(...(await submitting.submit([newRun()])))
     await stand(0)
-    expect(told.map(({ runId }) => runId)).toEqual(receipts.map(({ runId }) => runId))
+    expect(told.map(({ runId }) => runId).toSorted()).toEqual(receipts.map(({ runId }) => runId).toSorted())
     expect(await submitting.submit([newRun()])).toMatchObject([{ outcome: 'accepted' }])
     await end()
   })

@@ -1,36 +1,28 @@
 /**
  * Claims that stand (decision 035): workers that wait leave them in a table, and a submit of one run leases its item to the first
- * that fits, within its own transaction. The worker is told of it by the notification that would else be a hint.
+ * that fits, within its own transaction. Its process is told the number of the run, and reads the rest: whoever may connect to the
+ * database may listen, and notify, so that what is notified holds no contents, and is not believed.
  */
 import type { Clock } from '../../../core/clock.ts'
 import type { ChannelRef, ClaimedItem, NewRun, StandingClaim, StandingLease } from '../../port.ts'
 import type { Names } from '../intake/names.ts'
 import { column, prepare } from '../transactions/connection.ts'
+import { NO_MARK, type Procedure, procedureOf } from '../transactions/procedures.ts'
 import type { Transactor } from '../transactions/transact.ts'
-import { type ClaimedRow, toClaimed } from './claimed.ts'
+import { CLAIMED_COLUMNS, CLAIMED_TYPES, type ClaimedRow, LEASED, toClaimed } from './claimed.ts'
 import type { KnownRuns } from './known-runs.ts'
 import { leasesOfLane } from './lanes.ts'
 
 export interface Standing {
   leave(claim: StandingClaim, onLeased: (lease: StandingLease) => void): Promise<boolean>
-  /** A message of {@link leasedText} to this process. */
-  leased(message: LeasedMessage): void
+  /** This process was notified, perhaps not by Holdfast, that the first item of a run was leased to a worker of it. Never rejects. */
+  leased(run: number): Promise<void>
 }
 
-/** What a submit tells a worker, the contents of the run with it: nothing has to be asked for. */
-export interface LeasedMessage {
-  readonly worker: string
-  readonly run: number
-  readonly nowMs: number
-  readonly untilMs: number
-  readonly told: ToldRun
-}
-
-/** What the submit knows before it is written. */
-export interface ToldRun {
-  /** Its number. */
-  readonly channel: number
-  readonly row: Omit<ClaimedRow, 'run'>
+interface LeasedRow extends ClaimedRow {
+  channel: number
+  worker: string
+  until_ms: number
 }
 
 export interface StandingParts {
@@ -62,6 +54,7 @@ export const listenerLock = (s: string, session: string): string => `hashtext('h
 
 export function createStanding(parts: StandingParts): Standing {
   const { schema: s, clock, transactor, names, knownRuns, writer } = parts
+  const reading = prepare<LeasedRow>(leasedProcedure(s).call)
   const leaving = prepare<{ given: number }>(
     // Those of others are locked one by one, and never by somebody who waits.
     `WITH before AS MATERIALIZED (
@@ -79,6 +72,7 @@ export function createStanding(parts: StandingParts): Standing {
      SELECT coalesce(sum(given), 0)::int AS given FROM before`,
   )
   const workers = new Map<string, Waiting>()
+  const told = createLately()
 
   async function leave(claim: StandingClaim, onLeased: (lease: StandingLease) => void): Promise<boolean> {
     const { workerId, leaseMs, untilMs } = claim
@@ -105,12 +99,12 @@ export function createStanding(parts: StandingParts): Standing {
     )
     if (channels.length > 0) parts.expectation.somebody()
     waiting.untold += row?.given ?? 0
-    if (waiting.untold > 0) await told(waiting)
+    if (waiting.untold > 0) await allTold(waiting)
     if (claim.channels.length === 0 && workers.get(workerId) === waiting) workers.delete(workerId)
     return channels.length > 0
   }
 
-  async function told(waiting: Waiting): Promise<void> {
+  async function allTold(waiting: Waiting): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     waiting.allTold = resolve
     const limit = clock.setTimer(TOLD_WITHIN_MS, () => {
@@ -122,22 +116,61 @@ export function createStanding(parts: StandingParts): Standing {
     limit.cancel()
   }
 
-  function leased({ worker, run, nowMs, untilMs, told: { channel: number, row } }: LeasedMessage): void {
-    const waiting = workers.get(worker)
-    const channel = names.channelOf(number)
+  async function leased(run: number): Promise<void> {
+    // Once: an item that is told of again may just have been done.
+    if (!Number.isSafeInteger(run) || told.has(run)) return
+    let row: LeasedRow | undefined
+    try {
+      ;[row] = await transactor.read((session) => session.rows(reading, [run, [...workers.keys()], ...NO_MARK]))
+    } catch {
+      // A store in trouble is told of by whoever claims; the lease will end.
+      return
+    }
+    if (!row || told.has(run)) return
+    const waiting = workers.get(row.worker)
+    const channel = names.channelOf(row.channel)
     if (!waiting || !channel) return
-    waiting.onLeased({ items: [claimedItem({ ...row, run }, channel, nowMs)], leaseUntilMs: untilMs })
+    told.add(run)
+    waiting.onLeased({ items: [claimedItem(row, channel)], leaseUntilMs: row.until_ms })
     waiting.untold -= 1
     if (waiting.untold === 0) waiting.allTold()
   }
 
-  function claimedItem(row: ClaimedRow, channel: ChannelRef, nowMs: number): ClaimedItem {
-    const item = toClaimed(row, { channel, nowMs })
+  function claimedItem(row: LeasedRow, channel: ChannelRef): ClaimedItem {
+    // It was due, and leased, when it was submitted.
+    const item = toClaimed(row, { channel, nowMs: row.was_due_ms })
     knownRuns.remember(item.itemId, row.run, names.channel(channel.lane, channel.endpoint)?.lane ?? 0)
     return item
   }
 
   return { leave, leased }
+}
+
+/** Numbers of runs: the last some thousands of them. */
+function createLately() {
+  let [before, now] = [new Set<number>(), new Set<number>()]
+  return {
+    has: (run: number): boolean => now.has(run) || before.has(run),
+    add(run: number): void {
+      now.add(run)
+      if (now.size >= MOST_TOLD) [before, now] = [now, new Set()]
+    },
+  }
+}
+
+const MOST_TOLD = 5000
+
+/** Reads what was leased by a submit, unless it was settled, or lost. */
+export function leasedProcedure(s: string): Procedure {
+  return procedureOf(s, {
+    name: 'leased',
+    takes: ['bigint', 'text[]'],
+    returns: `${CLAIMED_TYPES}, channel int, worker text, until_ms bigint`,
+    body: `RETURN QUERY SELECT ${CLAIMED_COLUMNS(s)}, i.channel, i.lease_worker, i.lease_until_ms
+      FROM ${s}.items i JOIN ${s}.runs r ON r.no = i.run AND r.tenant = i.tenant
+      CROSS JOIN LATERAL (SELECT 'queued' AS was, i.lease_from_ms AS was_due_ms, NULL::bigint AS lost_from_ms) d
+      WHERE i.run = $1 AND ${LEASED} AND i.lease_token = 1 AND i.lease_worker = ANY($2);`,
+  })
 }
 
 /** Whether somebody may wait for a run: where nobody did, it costs others a notification that comes later, so it is tried rarely. */
@@ -198,16 +231,12 @@ export function findTaker(
 export const TAKER = 'taker record;'
 
 /** SQL of the notification to the process of a taker. Processes of older versions hear that something is due. */
-export function leasedText(of: { readonly run: string; readonly now: string; readonly told: string }): string {
-  return `'@' || taker.writer || ' ' || json_build_object('worker', taker.worker, 'run', ${of.run}, 'nowMs', ${of.now},
-    'untilMs', taker.until_ms, 'told', ${of.told}::json)::text`
-}
+export const leasedText = (run: string): string => `'@' || taker.writer || ' ' || ${run}`
 
-const LEASED_TEXT = /^@(\d+) /
+const LEASED_TEXT = /^@(\d+) (\d+)$/
 
 /** `undefined`: it is something else. */
-export function readLeased(payload = ''): { readonly writer: number; read(): LeasedMessage } | undefined {
-  const [start, writer] = LEASED_TEXT.exec(payload) ?? []
-  if (start === undefined) return undefined
-  return { writer: Number(writer), read: () => JSON.parse(payload.slice(start.length)) as LeasedMessage }
+export function readLeased(payload = ''): { readonly writer: number; readonly run: number } | undefined {
+  const [, writer, run] = LEASED_TEXT.exec(payload) ?? []
+  return run === undefined ? undefined : { writer: Number(writer), run: Number(run) }
 }

@@ -8,7 +8,7 @@ import type { Where } from '../../port.ts'
 import type { Names } from '../intake/names.ts'
 import type { PooledClient, PostgresPool } from '../transactions/driver.ts'
 import type { Transactor } from '../transactions/transact.ts'
-import { type LeasedMessage, listenerLock, readLeased } from './standing.ts'
+import { listenerLock, readLeased } from './standing.ts'
 
 export interface Watcher {
   watch(listener: (where: Where) => void): Disposable
@@ -16,8 +16,8 @@ export interface Watcher {
   announce(where?: Where): void
   /** The same as commands for whoever is about to send something anyway; `undefined`: it will be told a little later. */
   announcement(where?: Where): string | undefined
-  /** Called with what is leased to workers of this process. */
-  onLeased(listener: (message: LeasedMessage) => void): void
+  /** Called with the number of a run that may be leased to a worker of this process. */
+  onLeased(listener: (run: number) => void): void
   /** The number of the session that listens. */
   listener(): number | undefined
   stop(): Promise<void>
@@ -44,7 +44,7 @@ export function createWatcher(options: WatchOptions): Watcher {
   const listeners = new Set<(where: Where) => void>()
   const announcer = createAnnouncer(options)
   let connection: Listening | undefined
-  let leased: (message: LeasedMessage) => void = () => undefined
+  let leased: (run: number) => void = () => undefined
 
   function hint(where: Where): void {
     for (const listener of [...listeners]) listener(where)
@@ -60,7 +60,7 @@ export function createWatcher(options: WatchOptions): Watcher {
       // Its own function each time, so that the same callback may watch twice.
       const listener = (where: Where): void => callback(where)
       listeners.add(listener)
-      connection ??= keepListening(options, { hint, leased: (message) => leased(message) })
+      connection ??= keepListening(options, { hint, leased: (run) => leased(run) })
       return {
         [Symbol.dispose]: () => {
           listeners.delete(listener)
@@ -142,7 +142,7 @@ function createAnnouncer({ clock, transactor, names, channel, writer }: WatchOpt
 /** One connection that listens, made anew whenever it is lost. */
 function keepListening(
   { pool, clock, names, schema, channel, writer }: WatchOptions,
-  { hint, leased }: { hint(where: Where): void; leased(message: LeasedMessage): void },
+  { hint, leased }: { hint(where: Where): void; leased(run: number): void },
 ): Listening {
   let ended = false
   let client: PooledClient | undefined
@@ -154,7 +154,7 @@ function keepListening(
   const onNotification = (message: { readonly payload?: string | undefined }): void => {
     const lease = readLeased(message.payload)
     if (lease) {
-      if (lease.writer === writer) leased(lease.read())
+      if (lease.writer === writer) leased(lease.run)
       return
     }
     const heard = readHint(message.payload)
