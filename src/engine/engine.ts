@@ -20,9 +20,9 @@ import { configurationError, HoldfastError, messageOf } from '../core/errors.ts'
 import { createEventBus, type EventBus } from '../core/events.ts'
 import { createIdSource, newId } from '../core/ids.ts'
 import type { Random } from '../core/random.ts'
-import { whereDue } from '../ledger/hints.ts'
+import { whereDue, withoutTaker } from '../ledger/hints.ts'
 import { type Payloads, plainPayloads } from '../ledger/payloads/open-payloads.ts'
-import type { Ledger, SubmitReceipt, Where } from '../ledger/port.ts'
+import type { Ledger, Where } from '../ledger/port.ts'
 import { createIdempotencyStore } from '../webhooks/idempotency-store.ts'
 import type { Holdfast, TransactionOptions } from './api.ts'
 import { createCallbackDesk } from './callbacks/desk.ts'
@@ -275,15 +275,11 @@ function tellingOfWork(ledger: Ledger, wake: (where: Where) => void): Pick<Ledge
   return {
     async submit(runs) {
       const receipts = await ledger.submit(runs)
-      const waiting = runs.filter((_run, index) => isWaiting(receipts[index]))
+      const waiting = withoutTaker(runs, receipts)
       if (waiting.length > 0) wake(whereDue(waiting))
       return receipts
     },
   }
-}
-
-function isWaiting(receipt: SubmitReceipt | undefined): boolean {
-  return receipt?.outcome === 'accepted' && receipt.isLeased !== true
 }
 
 function joined(

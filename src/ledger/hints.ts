@@ -1,5 +1,5 @@
 /** Where work has become due, as processes tell each other. A hint decides nothing: whoever hears of it asks the ledger. */
-import type { ChannelRef, NewRun } from './requests.ts'
+import type { ChannelRef, NewRun, SubmitReceipt } from './requests.ts'
 
 /** `undefined`: it may be anywhere. */
 export type Where = readonly ChannelRef[] | undefined
@@ -26,6 +26,14 @@ export function whereDue(runs: readonly NewRun[]): Where {
     if (found.size > MOST_CHANNELS) return undefined
   }
   return [...found.values()]
+}
+
+/** Of what was submitted: the runs that somebody has to be told of. What is known already, or leased to a worker that waits, is not. */
+export function withoutTaker(runs: readonly NewRun[], receipts: readonly SubmitReceipt[]): NewRun[] {
+  return runs.filter((_run, index) => {
+    const receipt = receipts[index]
+    return receipt?.outcome === 'accepted' && receipt.isLeased !== true
+  })
 }
 
 /** What two hints tell. */

@@ -4,7 +4,7 @@ import { isJsonObject, type Json } from '../../core/json.ts'
 import type { KeyRing } from '../../core/key-ring.ts'
 import type { Cell, Rewrite } from '../recoding.ts'
 import { type Codec, erasedJson, isErased, isMarked, keyIdsIn, keyNotHere } from './codec.ts'
-import { inputOf, MEMO, mapFailure, OUTPUT } from './sealed-ledger.ts'
+import { inputOf, MEMO, mapFailure, OUTPUT } from './sealed-records.ts'
 
 export const ERASED = 'erased'
 /** Whose data a run holds, as a keyed hash. */

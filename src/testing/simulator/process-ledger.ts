@@ -3,7 +3,7 @@
  * slow, or be carried out without the caller hearing of it; and which dies with the process.
  */
 import { HoldfastError } from '../../core/errors.ts'
-import { whereDue } from '../../ledger/hints.ts'
+import { whereDue, withoutTaker } from '../../ledger/hints.ts'
 import type { Ledger, NewRun, SubmitReceipt, Where } from '../../ledger/port.ts'
 import type { FactBody, LedgerMethod, StoreFact } from './fact.ts'
 import type { ProcessGate } from './process-gate.ts'
@@ -98,7 +98,7 @@ function throughGate(parts: ProcessLedgerParts, method: LedgerMethod): Call {
       const result = await carryOut(...request)
       const heard = trouble?.what !== 'outcome_unknown'
       note(request, result, undefined, heard)
-      if (method === 'submit') hintAt(unleased(request[0] as NewRun[], result as SubmitReceipt[]))
+      if (method === 'submit') hintAt(withoutTaker(request[0] as NewRun[], result as SubmitReceipt[]))
       else if (MAKES_WORK_DUE.has(method)) parts.wakeOthers(undefined)
       return heard ? () => result : () => raise(unavailable('was lost while it wrote; it is not known whether it did'))
     } catch (error) {
@@ -131,14 +131,6 @@ function throughGate(parts: ProcessLedgerParts, method: LedgerMethod): Call {
       )
     })
   }
-}
-
-/** All but those whose worker has been told already. */
-function unleased(runs: readonly NewRun[], receipts: readonly SubmitReceipt[]): NewRun[] {
-  return runs.filter((_, index) => {
-    const receipt = receipts[index]
-    return receipt?.outcome !== 'accepted' || !receipt.isLeased
-  })
 }
 
 function unavailable(how: string): HoldfastError {

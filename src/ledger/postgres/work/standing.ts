@@ -56,7 +56,7 @@ export function createStanding(parts: StandingParts): Standing {
   const { schema: s, clock, transactor, names, knownRuns, writer } = parts
   const reading = prepare<LeasedRow>(leasedProcedure(s).call)
   const leaving = prepare<{ given: number }>(
-    // Those of others are locked one by one, and never by somebody who waits.
+    // No deadlock: a submit locks one of these rows at most, and passes over what is locked.
     `WITH before AS MATERIALIZED (
        SELECT channel, given FROM ${s}.standing_claims WHERE worker = $1 ORDER BY channel FOR UPDATE),
      gone AS (
@@ -227,6 +227,7 @@ export function findTaker(
         END IF;
       END IF;`
 }
+
 /** The variables of {@link findTaker}. */
 export const TAKER = 'taker record;'
 
